@@ -1,0 +1,69 @@
+"""What the core tells its clients unasked: past tense, frozen, plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.snapshots import MessageSnapshot, NetworkSnapshot, RoomSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged:
+    """A room was added, renamed, read, or its members or peers changed."""
+
+    room: RoomSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLeft:
+    """A room is no longer part of this profile."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageStored:
+    """A message, own or received, is durably here; may repeat after a reconnect."""
+
+    message: MessageSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelivered:
+    """More devices than before acknowledged that they hold an own message."""
+
+    room: str
+    id: str
+    delivered_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class MembersChanged:
+    """The member list of a room, or who of it is online, changed."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """The state of the connection to the network changed."""
+
+    network: NetworkSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class CoreStopped:
+    """The core ended; nothing more comes on this connection."""
+
+    sentence: str
+
+
+Event = (
+    RoomChanged
+    | RoomLeft
+    | MessageStored
+    | MessageDelivered
+    | MembersChanged
+    | NetworkChanged
+    | CoreStopped
+)

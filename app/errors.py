@@ -4,8 +4,8 @@
     └── carries ``code`` (stable, for programs) and ``str(error)`` (a sentence)
 
 Everything below ``app`` raises errors with a verdict (``LocalProtocolError``,
-``RemoteProtocolError``, ``EnvironmentFault``); ``app`` turns them into this one, and the
-window and the command line show nothing else.
+``RemoteProtocolError``, ``EnvironmentFault``); ``app`` turns them into this one, and
+the window and the command line show nothing else.
 """
 
 from __future__ import annotations

@@ -284,7 +284,7 @@ def _resolve_none(deferred: Deferred[None]) -> None:
 
 
 async def first_settled(deferreds: list[Deferred[Any]]) -> Deferred[Any]:
-    """Wait until one of several is settled and return that one (the earliest listed)."""
+    """Wait until one of several is settled and return the earliest listed of those."""
     gate: Deferred[None] = Deferred()
 
     def settled(_: Deferred[Any]) -> None:

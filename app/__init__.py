@@ -1,0 +1,1 @@
+"""The whole messenger without a face: one core process per profile."""

@@ -1,0 +1,1 @@
+"""What a room means: logs, members, invitations, messages."""

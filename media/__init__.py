@@ -1,0 +1,1 @@
+"""Devices into frames, frames into calls."""

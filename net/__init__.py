@@ -1,0 +1,1 @@
+"""Bytes between keys: the HyperDHT network, from datagrams to topics."""

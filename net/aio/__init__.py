@@ -1,0 +1,1 @@
+"""The rim of net: asyncio and sockets, nowhere else."""

@@ -1,0 +1,1 @@
+"""HyperDHT: records, announcements, connections by key."""

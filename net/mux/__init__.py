@@ -1,0 +1,1 @@
+"""Protomux: many channels over one framed stream."""

@@ -1,0 +1,1 @@
+"""The Kademlia RPC layer (dht-rpc)."""

@@ -1,0 +1,1 @@
+"""Hyperswarm: peers by topic."""

@@ -1,0 +1,1 @@
+"""Reliable streams and unordered messages over datagrams (UDX)."""

@@ -1,0 +1,1 @@
+"""What must survive: the encrypted database, logs and files."""

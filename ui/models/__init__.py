@@ -1,0 +1,1 @@
+"""List models and view models between events and QML."""

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from net.constants import MAX_SAFE_UINT
 from net.errors import RemoteProtocolError
 from net.rpc.addresses import ID_BYTES, PACKED_BYTES
 
@@ -43,7 +44,6 @@ INVALID_TOKEN: Final = 2
 
 MAX_CLOSER_NODES: Final = 20
 """Closer nodes taken from one response; honest nodes send no more."""
-MAX_SAFE_INTEGER: Final = 2**53 - 1
 
 _ID, _TOKEN, _INTERNAL, _TARGET, _VALUE = 1, 2, 4, 8, 16
 _CLOSER, _ERROR = 4, 8
@@ -191,7 +191,7 @@ def _decode_head(
     flags, at = _decode_uint(data, 1)
     end = at + _TID_AND_TO_BYTES
     if end > len(data):
-        raise RemoteProtocolError("datagram ends in its head", code="SHORT_DATAGRAM")
+        raise RemoteProtocolError("datagram ends in its head")
     tid = data[at] | data[at + 1] << 8
     to = data[at + 2 : end]
     at = end
@@ -206,20 +206,20 @@ def _decode_head(
 def _take(data: bytes, at: int, size: int) -> tuple[bytes, int]:
     end = at + size
     if end > len(data):
-        raise RemoteProtocolError("datagram ends in a field", code="SHORT_DATAGRAM")
+        raise RemoteProtocolError("datagram ends in a field")
     return data[at:end], end
 
 
 def _decode_uint(data: bytes, at: int) -> tuple[int, int]:
     if at >= len(data):
-        raise RemoteProtocolError("datagram ends early", code="SHORT_DATAGRAM")
+        raise RemoteProtocolError("datagram ends early")
     first = data[at]
     if first < 0xFD:
         return first, at + 1
     raw, end = _take(data, at + 1, 1 << (first - 0xFC))
     value = int.from_bytes(raw, "little")
-    if value > MAX_SAFE_INTEGER:
-        raise RemoteProtocolError("integer out of range", code="BAD_INTEGER")
+    if value > MAX_SAFE_UINT:
+        raise RemoteProtocolError("integer out of range")
     return value, end
 
 
@@ -230,5 +230,5 @@ def _encode_uint(value: int) -> bytes:
         return b"\xfd" + value.to_bytes(2, "little")
     if value <= 0xFFFFFFFF:
         return b"\xfe" + value.to_bytes(4, "little")
-    assert value <= MAX_SAFE_INTEGER, "integer too large for the wire"
+    assert value <= MAX_SAFE_UINT, "integer too large for the wire"
     return b"\xff" + value.to_bytes(8, "little")

@@ -243,22 +243,29 @@ class StreamCipher:
         )
         assert status == 0, "starting a secret stream cannot fail"
 
-    def seal(self, plaintext: _Bytes) -> bytes:
-        """Encrypt the next message; 17 bytes longer than the plaintext."""
-        size = len(plaintext) + STREAM_OVERHEAD_BYTES
-        scratch = self._scratch_of(size)
+    def seal(self, plaintext: _Bytes, *, prefix: bytes = b"") -> bytes:
+        """Encrypt the next message; 17 bytes longer than the plaintext.
+
+        Returns:
+            ``prefix`` in clear, then the encrypted message, in one piece.
+        """
+        size = len(plaintext)
+        start = len(prefix)
+        total = start + size + STREAM_OVERHEAD_BYTES
+        scratch = self._scratch_of(total)
+        _ffi.memmove(scratch, prefix, start)
         status = _lib.crypto_secretstream_xchacha20poly1305_push(
             self._state,
-            scratch,
+            scratch + start,
             _ffi.NULL,
             _ffi.from_buffer(plaintext),
-            size - STREAM_OVERHEAD_BYTES,
+            size,
             _ffi.NULL,
             0,
             0,
         )
         assert status == 0, "sealing a message cannot fail"
-        return bytes(_ffi.buffer(scratch, size))
+        return bytes(_ffi.buffer(scratch, total))
 
     def open(self, ciphertext: _Bytes) -> bytes:
         """Decrypt the next message.

@@ -1,0 +1,308 @@
+"""One encrypted SQLite file: one writer thread with group commit, readers beside it.
+
+The whole file, its write-ahead log included, is encrypted by SQLite3 Multiple Ciphers
+(ChaCha20-Poly1305, a tag on every page) under a raw 32-byte key. Work is handed over as
+functions of a connection and answered with a future, so the network's loop never waits
+for a disk. All writes that wait are committed together: one fsync for many appends.
+
+What a finished write means depends on the level named at opening. ``FULL`` (the
+default) forces the log to the disk at each commit: a finished write survives a killed
+process and a power cut, as far as the disk keeps its promise. ``NORMAL`` survives a
+killed process; a power cut may lose the last commits, never the file's integrity.
+
+Which tables exist is the business of ``store/schema.py``; where the key comes from that
+of ``store/keys.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from store.errors import (
+    DatabaseCorruptError,
+    EnvironmentFault,
+    LocalProtocolError,
+    StoreError,
+)
+from store.schema import APPLICATION_ID, migrate
+
+T = TypeVar("T")
+
+KEY_BYTES = 32
+MAX_GROUP = 1024
+"""Writes that share one commit."""
+MAX_WAITING_WRITES = 65_536
+"""Writes handed over and not yet committed."""
+READER_COUNT = 2
+BUSY_TIMEOUT_MS = 5_000
+CHECKED_WHOLE_BYTES = 32 * 1024 * 1024
+"""Up to this size the file is checked at opening; beyond, page by page as read."""
+WRITER_CACHE_KIB = 4_096
+READER_CACHE_KIB = 2_048
+MAX_LOG_FILE_BYTES = 16 * 1024 * 1024
+"""The write-ahead log is cut back to this after a checkpoint."""
+VACUUM_PAGES = 2_000
+
+
+class Synchronous(Enum):
+    """When a commit reaches the disk itself."""
+
+    FULL = "FULL"
+    """At each commit: survives a power cut."""
+    NORMAL = "NORMAL"
+    """At checkpoints: survives a killed process only."""
+
+
+class _Write:
+    """One piece of work for the writer thread and where its result goes."""
+
+    __slots__ = ("error", "future", "result", "work")
+
+    def __init__(
+        self, work: Callable[[apsw.Connection], Any], future: Future[Any]
+    ) -> None:
+        self.work = work
+        self.future = future
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self, connection: apsw.Connection) -> None:
+        """Do the work in a savepoint of its own, and keep what came of it."""
+        connection.execute("SAVEPOINT job")
+        try:
+            self.result = self.work(connection)
+        # Whatever a job raises belongs to whoever asked for it, a bug included; the
+        # other jobs of the group must not suffer.
+        except BaseException as error:  # noqa: BLE001
+            self.error = error
+            connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+
+    def settle(self) -> None:
+        """Tell the asker, after the commit."""
+        if self.error is not None:
+            self.future.set_exception(_verdict(self.error))
+        else:
+            self.future.set_result(self.result)
+
+
+class Database:
+    """An open encrypted database.
+
+    Futures are settled in the database's own threads; wrap them for an event loop.
+
+    Attributes:
+        path: The file.
+        synchronous: What a finished write has survived.
+    """
+
+    def __init__(
+        self, path: Path, key: bytes, synchronous: Synchronous, writer: apsw.Connection
+    ) -> None:
+        """Use ``open``."""
+        self.path = path
+        self.synchronous = synchronous
+        self._key = key
+        self._writer = writer
+        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._closed = False
+        self._readers = threading.local()
+        self._reader_connections: list[apsw.Connection] = []
+        self._reader_pool = ThreadPoolExecutor(READER_COUNT, "covey-reader")
+        self._thread = threading.Thread(
+            target=self._run_writer, name="covey-writer", daemon=True
+        )
+        self._thread.start()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        key: bytes,
+        synchronous: Synchronous = Synchronous.FULL,
+    ) -> Database:
+        """Open the file, making it when it is missing, and bring its schema up to date.
+
+        Blocks for some milliseconds.
+
+        Args:
+            path: The file; its folder must exist.
+            key: 32 bytes, known to be right (see ``store.keys``): a file that does not
+                open under it is reported as damaged.
+            synchronous: What a finished write shall survive.
+
+        Raises:
+            DatabaseCorruptError: The file is damaged.
+            SchemaError: Another version of Covey made it.
+            EnvironmentFault: The disk refused.
+        """
+        if len(key) != KEY_BYTES:
+            raise LocalProtocolError("a database key has 32 bytes")
+        with _faults():
+            size = path.stat().st_size if path.exists() else 0
+            writer = apsw.Connection(str(path))
+            try:
+                _prepare(writer, key, cache_kib=WRITER_CACHE_KIB)
+                writer.pragma("auto_vacuum", "INCREMENTAL")
+                writer.pragma("journal_mode", "WAL")
+                writer.pragma("synchronous", synchronous.value)
+                writer.pragma("journal_size_limit", MAX_LOG_FILE_BYTES)
+                if size and writer.pragma("application_id") != APPLICATION_ID:
+                    raise DatabaseCorruptError(f"{path.name} is no Covey database")
+                if 0 < size <= CHECKED_WHOLE_BYTES:
+                    _check_whole(writer, path)
+                migrate(writer)
+            except BaseException:
+                writer.close()
+                raise
+        return cls(path, key, synchronous, writer)
+
+    def write(self, work: Callable[[apsw.Connection], T]) -> Future[T]:
+        """Run ``work`` in the writer thread; the future settles after the commit.
+
+        Pieces of work run one after the other in the order given. One that raises is
+        rolled back alone.
+
+        Raises:
+            LocalProtocolError: The database is closed.
+            EnvironmentFault: The disk does not keep up and too much is waiting.
+        """
+        future: Future[T] = Future()
+        if self._closed:
+            raise LocalProtocolError("the database is closed", code="closed")
+        if self._waiting.qsize() >= MAX_WAITING_WRITES:
+            raise EnvironmentFault("the disk does not keep up with the writes")
+        self._waiting.put(_Write(work, future))
+        return future
+
+    def read(self, work: Callable[[apsw.Connection], T]) -> Future[T]:
+        """Run ``work`` in a reader thread on what is committed.
+
+        Raises:
+            LocalProtocolError: The database is closed.
+        """
+        if self._closed:
+            raise LocalProtocolError("the database is closed", code="closed")
+        return self._reader_pool.submit(self._run_read, work)
+
+    def close(self) -> None:
+        """Finish what was handed over, then close every connection. Blocks."""
+        if self._closed:
+            return
+        self._closed = True
+        self._waiting.put(None)
+        self._thread.join()
+        self._reader_pool.shutdown(wait=True)
+        for connection in self._reader_connections:
+            connection.close()
+        with contextlib.suppress(apsw.Error):
+            self._writer.execute(
+                f"PRAGMA incremental_vacuum({VACUUM_PAGES})"
+            ).fetchall()
+        self._writer.close()
+
+    def _run_writer(self) -> None:
+        while True:
+            group = self._next_group()
+            jobs = [job for job in group if job is not None]
+            if jobs:
+                self._commit(jobs)
+            if len(jobs) < len(group):
+                return
+
+    def _next_group(self) -> list[_Write | None]:
+        group = [self._waiting.get()]
+        with contextlib.suppress(queue.Empty):
+            while group[-1] is not None and len(group) < MAX_GROUP:
+                group.append(self._waiting.get_nowait())
+        return group
+
+    def _commit(self, jobs: list[_Write]) -> None:
+        running = [job for job in jobs if job.future.set_running_or_notify_cancel()]
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for job in running:
+                job.run(self._writer)
+            self._writer.execute("COMMIT")
+        except apsw.Error as error:
+            # The commit failed as a whole (disk full, damaged): nothing of it holds.
+            if self._writer.in_transaction:
+                with contextlib.suppress(apsw.Error):
+                    self._writer.execute("ROLLBACK")
+            for job in running:
+                job.error = job.error or error
+        for job in running:
+            job.settle()
+
+    def _run_read(self, work: Callable[[apsw.Connection], T]) -> T:
+        try:
+            connection = self._reader()
+            with connection:
+                result = work(connection)
+        except (apsw.Error, OSError) as error:
+            raise _verdict(error) from error
+        return result
+
+    def _reader(self) -> apsw.Connection:
+        """The read-only connection of the thread that calls."""
+        connection: apsw.Connection | None = getattr(self._readers, "connection", None)
+        if connection is None:
+            flags = apsw.SQLITE_OPEN_READONLY
+            connection = apsw.Connection(str(self.path), flags=flags)
+            _prepare(connection, self._key, cache_kib=READER_CACHE_KIB)
+            self._readers.connection = connection
+            self._reader_connections.append(connection)
+        return connection
+
+
+def _prepare(connection: apsw.Connection, key: bytes, *, cache_kib: int) -> None:
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    # A temporary file would hold plain text.
+    connection.pragma("key", f"raw:{key.hex()}")
+    connection.pragma("temp_store", "MEMORY")
+    connection.pragma("cache_size", -cache_kib)
+    connection.pragma("foreign_keys", "ON")
+
+
+def _check_whole(connection: apsw.Connection, path: Path) -> None:
+    verdict = connection.pragma("quick_check(1)")
+    if verdict != "ok":
+        raise DatabaseCorruptError(f"{path.name} is damaged: {verdict}")
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[None]:
+    """Turn the driver's errors into the store's."""
+    try:
+        yield
+    except (apsw.Error, OSError) as error:
+        raise _verdict(error) from error
+
+
+def _verdict(error: BaseException) -> BaseException:
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return DatabaseCorruptError(f"the database is damaged: {error}")
+    if isinstance(
+        error,
+        apsw.FullError
+        | apsw.IOError
+        | apsw.ReadOnlyError
+        | apsw.CantOpenError
+        | apsw.BusyError
+        | apsw.PermissionsError
+        | OSError,
+    ):
+        return EnvironmentFault(f"the disk refused: {error}")
+    return error

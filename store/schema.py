@@ -1,0 +1,117 @@
+"""The tables of a profile's database, as numbered steps that are never edited.
+
+Step n brings a file from schema n - 1 to n; the number stands in SQLite's
+``user_version``. Before the first tagged release a file of another number than the
+newest is refused with a sentence; from then on older files are brought up step by step.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from store.errors import SchemaError
+
+APPLICATION_ID = 0x434F5659
+"""``COVY``, in the file's header."""
+
+OLDEST_SCHEMA = 1
+"""Files below this are refused."""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    -- Single values of the profile: who it is, how its rooms are read.
+    CREATE TABLE setting (
+        name TEXT PRIMARY KEY, value BLOB NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE room (
+        id INTEGER PRIMARY KEY,
+        room BLOB NOT NULL UNIQUE,          -- room id, 32 bytes
+        key BLOB NOT NULL,                  -- room key, 32 bytes
+        founder BLOB NOT NULL,              -- founder's device key
+        name TEXT NOT NULL,                 -- as last known
+        kind TEXT NOT NULL,
+        joined_at INTEGER NOT NULL,         -- ms since the epoch
+        left_at INTEGER,                    -- ms; the room only waits for its farewell
+        read_arrival INTEGER NOT NULL DEFAULT 0
+    );
+
+    -- One signed append-only log for each writing device of a room.
+    CREATE TABLE writer (
+        id INTEGER PRIMARY KEY,
+        room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+        key BLOB NOT NULL,                  -- device key, 32 bytes
+        length INTEGER NOT NULL DEFAULT 0,
+        head BLOB NOT NULL,                 -- hash of the last entry
+        fork BLOB,                          -- evidence: a second signed entry
+        UNIQUE (room, key)
+    );
+
+    CREATE TABLE entry (
+        writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
+        sequence INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        data BLOB NOT NULL,                 -- as it travels
+        PRIMARY KEY (writer, sequence)
+    ) WITHOUT ROWID;
+
+    -- Which other device acknowledged how much of a log.
+    CREATE TABLE held (
+        writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
+        device BLOB NOT NULL,
+        length INTEGER NOT NULL,
+        PRIMARY KEY (writer, device)
+    ) WITHOUT ROWID;
+
+    -- What the entries mean: rebuilt from them at will.
+    CREATE TABLE operation (
+        writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
+        sequence INTEGER NOT NULL,
+        data BLOB NOT NULL,                 -- opened operation of the rules
+        PRIMARY KEY (writer, sequence)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE message (
+        arrival INTEGER PRIMARY KEY,        -- order in which they came here
+        room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+        id BLOB NOT NULL,                   -- hash of the entry
+        writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
+        device BLOB NOT NULL,               -- the writer's key: orders alike everywhere
+        sequence INTEGER NOT NULL,
+        clock INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        sent_at INTEGER NOT NULL,           -- ms, as its author says
+        reply_to BLOB,
+        mine INTEGER NOT NULL,
+        shown INTEGER NOT NULL,             -- 0: the rules do not allow it
+        UNIQUE (room, id)
+    );
+    CREATE INDEX message_order ON message (room, clock, device, sequence);
+    CREATE INDEX message_writer ON message (writer, sequence);
+    """,
+)
+
+NEWEST_SCHEMA = len(MIGRATIONS)
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring the file to the newest schema, each step in a transaction of its own.
+
+    Raises:
+        SchemaError: The file is newer, or older than any this version follows.
+    """
+    found = int(connection.pragma("user_version"))
+    if found > NEWEST_SCHEMA:
+        raise SchemaError(
+            "made by a newer version", found=found, known=NEWEST_SCHEMA, code="newer"
+        )
+    fresh = not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    if not fresh and found < OLDEST_SCHEMA:
+        raise SchemaError(
+            "made by an older version", found=found, known=NEWEST_SCHEMA, code="older"
+        )
+    for number, script in enumerate(MIGRATIONS[found:], found + 1):
+        with connection:
+            connection.execute(script)
+            connection.pragma("user_version", number)
+            connection.pragma("application_id", APPLICATION_ID)

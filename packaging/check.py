@@ -61,7 +61,8 @@ def main() -> int:
     if chosen in {"lint", "all"}:
         outcomes += [run(step, environment) for step in LINT]
     if chosen in SUITES:
-        outcomes.append(run(("pytest", *SUITES[chosen], *extra), environment))
+        tests = ("pytest", "--continue-on-collection-errors", *SUITES[chosen])
+        outcomes.append(run((*tests, *extra), environment))
         # Said last, so that the reason of a bad status stands beside pytest's line.
         if outcomes[-1] and not all(outcomes):
             print("ruff or mypy found something, see the top", flush=True)

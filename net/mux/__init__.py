@@ -1,1 +1,8 @@
-"""Protomux: many channels over one framed stream."""
+"""Protomux: many channels over one encrypted connection."""
+
+from __future__ import annotations
+
+from net.mux.channel import Channel, ChannelState
+from net.mux.mux import Mux
+
+__all__ = ["Channel", "ChannelState", "Mux"]

@@ -43,7 +43,7 @@ STREAM_OVERHEAD_BYTES: Final = 17
 
 _STREAM_STATE_BYTES: Final = 52
 _MAX_SCRATCH_BYTES: Final = 256 * 1024
-_MIN_SCRATCH_BYTES: Final = 4096
+_MIN_SCRATCH_BYTES: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +236,8 @@ class StreamCipher:
         if len(key) != 32 or len(header) != STREAM_HEADER_BYTES:
             raise LocalProtocolError("a secret stream needs 32 and 24 bytes")
         self._state: Any = _ffi.new("unsigned char[]", _STREAM_STATE_BYTES)
-        self._scratch: Any = None
-        self._scratch_bytes = 0
+        self._scratch: Any = _ffi.new("unsigned char[]", _MIN_SCRATCH_BYTES)
+        self._scratch_bytes = _MIN_SCRATCH_BYTES
         status = _lib.crypto_secretstream_xchacha20poly1305_init_pull(
             self._state, header, key
         )
@@ -296,7 +296,7 @@ class StreamCipher:
         # very large messages do not keep theirs.
         if size <= self._scratch_bytes:
             return self._scratch
-        rounded = max(_MIN_SCRATCH_BYTES, 1 << (size - 1).bit_length())
+        rounded = 1 << (size - 1).bit_length()
         scratch = _ffi.new("unsigned char[]", rounded)
         if rounded <= _MAX_SCRATCH_BYTES:
             self._scratch = scratch

@@ -139,6 +139,28 @@ def read_big_int(reader: Reader) -> int:
     return zig_zag_inverse(read_big_uint(reader))
 
 
+def write_big_uint64(writer: Writer, value: int) -> None:
+    """Eight bytes of the full range, not only up to 2^53 - 1."""
+    if not 0 <= value < 1 << 64:
+        raise LocalProtocolError(f"{value} does not fit in 8 bytes")
+    writer.raw(value.to_bytes(8, "little"))
+
+
+def read_big_uint64(reader: Reader) -> int:
+    """The inverse of ``write_big_uint64``."""
+    return int.from_bytes(reader.fixed(8), "little")
+
+
+def write_big_int64(writer: Writer, value: int) -> None:
+    """The zig-zag form of a signed integer as ``write_big_uint64`` writes it."""
+    write_big_uint64(writer, zig_zag(value))
+
+
+def read_big_int64(reader: Reader) -> int:
+    """The inverse of ``write_big_int64``."""
+    return zig_zag_inverse(read_big_uint64(reader))
+
+
 def write_date(writer: Writer, value: datetime) -> None:
     """int of milliseconds since 1970; needs an aware datetime."""
     if value.tzinfo is None:

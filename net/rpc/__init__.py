@@ -21,8 +21,9 @@ from net.rpc.events import (
     Suspended,
     WokeUp,
 )
+from net.rpc.exchange import CLIENT, SERVER, Outgoing
 from net.rpc.nat_sampler import NatSampler
-from net.rpc.node import CLIENT, SERVER, Outgoing, RpcNode
+from net.rpc.node import RpcNode
 from net.rpc.query import Query
 from net.rpc.requests import PendingRequest, Reply
 from net.rpc.responder import Request

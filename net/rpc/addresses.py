@@ -60,5 +60,10 @@ def node_id(address: Address) -> bytes:
     return packed_node_id(pack_address(address))
 
 
+def is_true_id(packed: bytes, claimed: bytes | None) -> bool:
+    """Tell whether a claimed id is that of the node at an address."""
+    return claimed is not None and packed_node_id(packed) == claimed
+
+
 def _is_octet(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 255

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from net.flow import Deferred
-from net.rpc.addresses import Address, packed_node_id
+from net.rpc.addresses import Address
 from net.rpc.errors import RequestTimeoutError
 from net.rpc.messages import PING
 from net.rpc.requests import Reply
@@ -192,7 +192,7 @@ class Neighbours:
     def _ask(self, node: TableNode, answered: Callable[[bool], None]) -> None:
         """Ping a node; it lives if a message with its id has come meanwhile."""
         node.pinged = self.tick
-        request = self._node.make_request(
+        request = self._node.exchange.make_request(
             node.packed, command=PING, internal=True, target=None, value=None
         )
         heard_before = node.messages
@@ -203,10 +203,5 @@ class Neighbours:
             else:
                 answered(not isinstance(reply.error, RequestTimeoutError))
 
-        self._node.submit(request)
+        self._node.exchange.submit(request)
         request.when_settled(settled)
-
-
-def is_true_id(packed: bytes, claimed: bytes | None) -> bool:
-    """Tell whether a claimed id is that of the node at an address."""
-    return claimed is not None and packed_node_id(packed) == claimed

@@ -20,44 +20,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from net.errors import LocalProtocolError, RemoteProtocolError
-from net.flow import Deferred, FlowTask, Scheduler, Timer
-from net.rpc.addresses import (
-    ID_BYTES,
-    Address,
-    pack_address,
-    packed_node_id,
-    unpack_address,
-)
+from net.errors import LocalProtocolError
+from net.flow import Deferred, FlowTask, Scheduler
+from net.rpc.addresses import ID_BYTES, Address, pack_address
 from net.rpc.congestion import DEFAULT_WINDOW
-from net.rpc.errors import RequestCancelledError
-from net.rpc.events import (
-    Destroyed,
-    NetworkChanged,
-    NetworkUpdated,
-    Ready,
-    Resumed,
-    RpcEvent,
-    Suspended,
-    WokeUp,
-)
-from net.rpc.health import Health
-from net.rpc.messages import (
-    DELAYED_PING,
-    DOWN_HINT,
-    FIND_NODE,
-    PING,
-    REQUEST,
-    RESPONSE,
-    RequestMessage,
-    ResponseMessage,
-    decode_request,
-    decode_response,
-    encode_request,
-    encode_response,
-)
+from net.rpc.events import NetworkChanged, NetworkUpdated, RpcEvent
+from net.rpc.exchange import DOWN_HINTS_PER_TICK, Exchange, Outgoing
+from net.rpc.lifecycle import Lifecycle
+from net.rpc.messages import DELAYED_PING, FIND_NODE, PING
 from net.rpc.neighbours import Neighbours
 from net.rpc.query import CONCURRENCY, QUERY_RETRIES, Candidate, Commit, Query
 from net.rpc.reachability import Reachability
@@ -66,38 +38,13 @@ from net.rpc.requests import (
     DEFAULT_TIMEOUT_S,
     PendingRequest,
     Reply,
-    Requester,
 )
 from net.rpc.responder import MAX_PING_DELAY_S, Request, Responder
-from net.rpc.stats import DropReason, RpcStats
+from net.rpc.stats import RpcStats
 from net.rpc.table import RoutingTable
-from net.rpc.tokens import Tokens
 
-SERVER: Final = 0
-"""The socket others reach us on."""
-CLIENT: Final = 1
-"""The socket requests leave from while we are firewalled."""
-
-TICK_S: Final = 5.0
-SLEEP_S: Final = 3 * TICK_S
-"""A longer gap between two ticks means that the machine slept."""
-BUSY_IN_FLIGHT: Final = 3
-"""Background lookups go slowly while at least this many requests are in flight."""
-DOWN_HINTS_PER_TICK: Final = 50
-MAX_OUTGOING: Final = 16384
-"""Datagrams kept for the rim; more are not sent."""
 MAX_EVENTS: Final = 256
 """Events kept for the owner; the oldest leave first."""
-
-
-class Outgoing(NamedTuple):
-    """A datagram to be sent (a tuple, because one is made per datagram)."""
-
-    socket: int
-    data: bytes
-    address: Address
-    ttl: int | None
-    """Hops it may travel; None for the system's default."""
 
 
 class RpcNode:
@@ -112,13 +59,34 @@ class RpcNode:
         neighbours: The routing table and its upkeep.
         reachability: Our own address as others see it.
         responder: What becomes of requests that come in.
+        exchange: Datagrams in and out, and requests of ours.
+        lifecycle: Start, ticks, sleep, suspension.
         bootstrap_nodes: Packed addresses of the nodes to begin with.
         server_port: Local port of the server socket, 0 before ``start``.
         client_port: Local port of the client socket, 0 before ``start``.
-        bootstrapped: True once the first lookup is over.
-        ready: Settled at the same time.
         max_ping_delay_s: The longest delay a DELAYED_PING may ask for.
         stats: All counters.
+
+    Args:
+        scheduler: Clock, timers and flows.
+        entropy: Gives random bytes.
+        bootstrap: Nodes to begin with; none makes the first node of a network.
+        nodes: Nodes remembered from before, best first.
+        ephemeral: False to become persistent at start or never; None or True to
+            begin ephemeral, None to become persistent when stable.
+        firewalled: False if the server socket is known to be reached by all.
+        adaptive: False to stay ephemeral if ``ephemeral`` is None.
+        quick_firewall: Test at start whether we are open, if one node reaches us.
+        public_address: Our own address, if known, as the first sample.
+        concurrency: Requests in flight of one query.
+        max_window: Transmissions per 750 ms.
+        max_ping_delay_s: The longest delay of a delayed answer.
+        down_hints_per_tick: How often, in 5 s, those who named a dead node are
+            told; 0 for never.
+        accept_node: Says whether a node may be used; None accepts all.
+        on_request: Takes user commands; False if it does not know the command. A
+            RemoteProtocolError it raises counts as a malformed datagram.
+        on_event: Takes events at once; without it they wait for ``next_event``.
     """
 
     def __init__(
@@ -136,73 +104,36 @@ class RpcNode:
         concurrency: int = CONCURRENCY,
         max_window: int = DEFAULT_WINDOW,
         max_ping_delay_s: float = MAX_PING_DELAY_S,
-        send_down_hints: bool = True,
         down_hints_per_tick: int = DOWN_HINTS_PER_TICK,
         accept_node: Callable[[Address], bool] | None = None,
         on_request: Callable[[Request], bool] | None = None,
         on_event: Callable[[RpcEvent], None] | None = None,
     ) -> None:
-        """Make a node that does nothing before ``start``.
-
-        Args:
-            scheduler: Clock, timers and flows.
-            entropy: Gives random bytes.
-            bootstrap: Nodes to begin with; none makes the first node of a network.
-            nodes: Nodes remembered from before, best first.
-            ephemeral: False to become persistent at start or never; None or True to
-                begin ephemeral, None to become persistent when stable.
-            firewalled: False if the server socket is known to be reached by all.
-            adaptive: False to stay ephemeral if ``ephemeral`` is None.
-            quick_firewall: Test at start whether we are open, if one node reaches us.
-            public_address: Our own address, if known, as the first sample.
-            concurrency: Requests in flight of one query.
-            max_window: Transmissions per 750 ms.
-            max_ping_delay_s: The longest delay of a delayed answer.
-            send_down_hints: Tell those who name dead nodes.
-            down_hints_per_tick: How often, in 5 s.
-            accept_node: Says whether a node may be used; None accepts all.
-            on_request: Takes user commands; False if it does not know the command. A
-                RemoteProtocolError it raises counts as a malformed datagram.
-            on_event: Takes events at once; without it they wait for ``next_event``.
-        """
+        """Make a node that does nothing before ``start``."""
         self.scheduler = scheduler
         self.bootstrap_nodes = [pack_address(address) for address in bootstrap]
         self.server_port = 0
         self.client_port = 0
-        self.bootstrapped = False
-        self.ready: Deferred[None] = Deferred()
         self.concurrency = concurrency
         self.max_ping_delay_s = max_ping_delay_s
         self.stats = RpcStats()
         self._entropy = entropy
-        self._forced_persistent = ephemeral is False
-        self._quick_firewall = quick_firewall
-        self._send_down_hints = send_down_hints
-        self._down_hints_per_tick = down_hints_per_tick
-        self._down_hints_sent = 0
-        self._accept_node = accept_node
         self._on_event = on_event
         self._events: deque[RpcEvent] = deque()
-        self._outgoing: list[Outgoing] = []
-        self._running = False
-        self._destroyed = False
-        self._tick_timer: Timer | None = None
-        self._ticked_at = scheduler.now
-        self._health = Health()
-        self._tokens = Tokens(entropy)
         self.neighbours = Neighbours(self, RoutingTable(entropy(ID_BYTES)))
         self.reachability = Reachability(
             self, firewalled=firewalled, adaptive=adaptive and ephemeral is None
         )
         self.responder = Responder(self, on_request)
-        self._requests = Requester(
-            scheduler,
-            self._transmit,
-            first_tid=self.random_below(0x10000),
-            stats=self.stats,
-            default_socket=lambda: self.default_socket,
-            on_timeout=self._timed_out,
-            window=max_window,
+        self.exchange = Exchange(
+            self,
+            entropy=entropy,
+            max_window=max_window,
+            down_hints_per_tick=down_hints_per_tick,
+            accept_node=accept_node,
+        )
+        self.lifecycle = Lifecycle(
+            self, forced_persistent=ephemeral is False, quick_firewall=quick_firewall
         )
         if public_address is not None:
             self.reachability.sample(pack_address(public_address))
@@ -279,32 +210,42 @@ class RpcNode:
     @property
     def online(self) -> bool:
         """False while nobody answers."""
-        return self._health.online
+        return self.lifecycle.health.online
 
     @property
     def degraded(self) -> bool:
         """True while most requests time out."""
-        return self._health.degraded
+        return self.lifecycle.health.degraded
+
+    @property
+    def bootstrapped(self) -> bool:
+        """True once the first lookup is over."""
+        return self.lifecycle.bootstrapped
+
+    @property
+    def ready(self) -> Deferred[None]:
+        """Settled when the first lookup is over; fails if destroyed before."""
+        return self.lifecycle.ready
 
     @property
     def suspended(self) -> bool:
         """True before ``start`` and between ``suspend`` and ``resume``."""
-        return not self._running
+        return not self.exchange.running
 
     @property
     def destroyed(self) -> bool:
         """True after ``destroy``."""
-        return self._destroyed
+        return self.lifecycle.destroyed
 
     @property
     def default_socket(self) -> int:
         """The socket requests leave from."""
-        return CLIENT if self.reachability.firewalled else SERVER
+        return self.exchange.default_socket()
 
     @property
     def requests_in_flight(self) -> int:
         """How many requests of ours have no answer yet."""
-        return self._requests.in_flight
+        return self.exchange.requests.in_flight
 
     def remote_address(self) -> Address | None:
         """Our public address, if others reach the server socket there."""
@@ -321,35 +262,23 @@ class RpcNode:
 
     def start(self, *, server_port: int, client_port: int) -> None:
         """Begin: the rim has bound both sockets to these local ports."""
-        assert not self._running, "the node runs already"
-        assert not self._destroyed, "the node has ended"
-        self._run(server_port, client_port)
-        self.scheduler.spawn(self._bootstrap())
+        self.server_port = server_port
+        self.client_port = client_port
+        self.lifecycle.start()
 
     def suspend(self) -> None:
         """Stop, failing all requests; the rim closes the sockets."""
-        if not self._running:
-            return
-        self._stop(suspended=True)
-        self.emit(Suspended())
+        self.lifecycle.suspend()
 
     def resume(self, *, server_port: int, client_port: int) -> None:
         """Go on with sockets the rim has bound anew, to the same ports if possible."""
-        if self._running or self._destroyed:
-            return
-        self._wake_up()
-        self._run(server_port, client_port)
-        self.refresh()
-        self.emit(Resumed())
+        self.server_port = server_port
+        self.client_port = client_port
+        self.lifecycle.resume()
 
     def destroy(self) -> None:
         """End for good, failing all requests."""
-        if self._destroyed:
-            return
-        self._destroyed = True
-        self._stop(suspended=False)
-        self.ready.fail(RequestCancelledError("the node was destroyed"))
-        self.emit(Destroyed())
+        self.lifecycle.destroy()
 
     def network_changed(self) -> None:
         """The rim saw the machine's network interfaces change."""
@@ -363,16 +292,13 @@ class RpcNode:
     ) -> None:
         """Take a datagram; one that is none of ours is counted and dropped."""
         self.scheduler.advance(now)
-        reason = self._receive(bytes(data), address, socket)
+        reason = self.exchange.receive(bytes(data), address, socket)
         if reason is not None:
             self.stats.dropped[reason] += 1
 
     def datagrams_to_send(self) -> list[Outgoing]:
         """Give and forget the datagrams that are to leave now."""
-        outgoing = self._outgoing
-        if outgoing:
-            self._outgoing = []
-        return outgoing
+        return self.exchange.datagrams_to_send()
 
     def get_timer(self) -> float | None:
         """The instant at which ``handle_timer`` is to be called."""
@@ -390,7 +316,7 @@ class RpcNode:
         self, data: bytes, to: Address, *, socket: int, ttl: int | None = None
     ) -> None:
         """Send bytes that are no message of this protocol, such as a probe."""
-        self._transmit(socket, data, to, ttl)
+        self.exchange.transmit(socket, data, to, ttl)
 
     # -- asking ------------------------------------------------------------------
 
@@ -426,7 +352,7 @@ class RpcNode:
             The reply to come. It fails with RequestTimeoutError,
             RequestCancelledError, SuspendedError or RequestLimitError.
         """
-        request = self.make_request(
+        request = self.exchange.make_request(
             pack_address(to),
             command=command,
             internal=internal,
@@ -438,7 +364,7 @@ class RpcNode:
             timeout_s=timeout_s,
             ttl=ttl,
         )
-        self.submit(request)
+        self.exchange.submit(request)
         return request
 
     def ping(
@@ -569,8 +495,7 @@ class RpcNode:
 
     def refresh(self) -> None:
         """Look up the surroundings of a random known node, in the background."""
-        node = self.table.pick(self.random_below(1 << 30))
-        self._background_query(self.table.id if node is None else node.id)
+        self.lifecycle.refresh()
 
     def check_network_state(self, *, only_firewall: bool = False) -> FlowTask[bool]:
         """Find out now whether others reach us; True when more than believed."""
@@ -579,11 +504,11 @@ class RpcNode:
 
     def issue_token(self, host: str) -> bytes:
         """Give the round-trip token for a host."""
-        return self._tokens.issue(host, self.scheduler.now)
+        return self.exchange.issue_token(host)
 
     def accepts_token(self, token: bytes, host: str) -> bool:
         """Tell whether a token was given to this host a short time ago."""
-        return self._tokens.accepts(token, host, self.scheduler.now)
+        return self.exchange.accepts_token(token, host)
 
     # -- for the parts of this node ----------------------------------------------
 
@@ -601,285 +526,8 @@ class RpcNode:
         """Draw an integer from 0 to below ``limit``."""
         return int.from_bytes(self._entropy(6), "little") % limit
 
-    def accepts(self, packed: bytes) -> bool:
-        """Tell whether the owner lets us use a node."""
-        return self._accept_node is None or self._accept_node(unpack_address(packed))
-
-    def make_request(
-        self,
-        packed_to: bytes,
-        *,
-        command: int,
-        internal: bool,
-        target: bytes | None,
-        value: bytes | None,
-        token: bytes | None = None,
-        retries: int = DEFAULT_RETRIES,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        socket: int | None = None,
-        ttl: int | None = None,
-        node_id: bytes | None = None,
-        force: bool = False,
-    ) -> PendingRequest:
-        """Make a request that ``submit`` sends."""
-
-        def encode(request: PendingRequest) -> bytes:
-            return encode_request(
-                RequestMessage(
-                    request.tid,
-                    packed_to,
-                    self._id_through(request.socket),
-                    token,
-                    internal,
-                    command,
-                    target,
-                    value,
-                )
-            )
-
-        return PendingRequest(
-            self._requests,
-            unpack_address(packed_to),
-            packed_to,
-            encode,
-            command=command,
-            internal=internal,
-            socket=socket,
-            retries=retries,
-            timeout_s=timeout_s,
-            ttl=ttl,
-            node_id=node_id,
-            force=force,
-        )
-
-    def submit(self, request: PendingRequest) -> None:
-        """Send a request made before."""
-        self._requests.add(request)
-
-    def send_down_hint(self, to: Candidate, down: bytes) -> PendingRequest | None:
-        """Tell a node that one it named does not answer, within the rate allowed."""
-        if not self._send_down_hints:
-            return None
-        if self._down_hints_sent >= self._down_hints_per_tick:
-            return None
-        self._down_hints_sent += 1
-        request = self.make_request(
-            to[0],
-            command=DOWN_HINT,
-            internal=True,
-            target=None,
-            value=down,
-            node_id=to[1],
-        )
-        self.submit(request)
-        return request
-
-    def send_reply(
-        self,
-        request: Request,
-        value: bytes | None,
-        *,
-        error: int,
-        token: bool,
-        closer_nodes: bool,
-        to: Address,
-        socket: int,
-    ) -> None:
-        """Send the answer to a request that came in."""
-        if not self._running:
-            return
-        closer = b""
-        if closer_nodes and request.target is not None:
-            near = self.neighbours.table.closest(request.target)
-            closer = b"".join([node.packed for node in near])
-        message = ResponseMessage(
-            request.tid,
-            pack_address(to),
-            self._id_through(socket),
-            self.issue_token(to[0]) if token else None,
-            closer,
-            error,
-            value,
-        )
-        self._transmit(socket, encode_response(message), to, None)
-
-    def send_relayed(
-        self, request: Request, value: bytes, to: Address, *, socket: int
-    ) -> None:
-        """Send a request that came in on to another node, with another body."""
-        if not self._running:
-            return
-        message = RequestMessage(
-            request.tid,
-            pack_address(to),
-            self._id_through(socket),
-            None,
-            request.internal,
-            request.command,
-            request.target,
-            value,
-        )
-        self._transmit(socket, encode_request(message), to, None)
-
     def change_id(self, own_id: bytes) -> None:
         """Take the id of the address we were found to have."""
         self.neighbours.rebuild(own_id)
         if self.bootstrapped:
             self.refresh()
-
-    # -- inside ------------------------------------------------------------------
-
-    def _id_through(self, socket: int | None) -> bytes | None:
-        if self.reachability.ephemeral or socket != SERVER:
-            return None
-        return self.neighbours.table.id
-
-    def _transmit(self, socket: int, data: bytes, to: Address, ttl: int | None) -> None:
-        if len(self._outgoing) >= MAX_OUTGOING:
-            self.stats.refused_sends += 1
-            return
-        self._outgoing.append(Outgoing(socket, data, to, ttl))
-
-    def _receive(self, data: bytes, address: Address, socket: int) -> DropReason | None:
-        if not self._running:
-            return DropReason.NOT_RUNNING
-        if len(data) < 2:
-            return DropReason.TOO_SHORT
-        if not 0 < address[1] <= 0xFFFF:
-            return DropReason.BAD_SOURCE
-        if socket == SERVER and self.reachability.is_probing:
-            self.reachability.witness(address)
-        kind = data[0]
-        try:
-            packed = pack_address(address)
-            if kind == RESPONSE:
-                return self._receive_response(data, address, packed, socket)
-            if kind == REQUEST:
-                return self._receive_request(data, address, packed, socket)
-        except RemoteProtocolError:
-            return DropReason.MALFORMED
-        except LocalProtocolError:
-            return DropReason.BAD_SOURCE
-        return DropReason.UNKNOWN_TYPE
-
-    def _receive_request(
-        self, data: bytes, address: Address, packed: bytes, socket: int
-    ) -> DropReason | None:
-        message = decode_request(data)
-        id_ = message.id
-        if id_ is not None and packed_node_id(packed) != id_:
-            id_ = None
-        request = Request(self, message, address, id_, socket)
-        token = message.token
-        if token is not None and not self.accepts_token(token, address[0]):
-            self.responder.refuse_token(request)
-            return None
-        if id_ is not None and self.accepts(packed):
-            sample = socket == self.default_socket
-            self.neighbours.hear(packed, id_, message.to, sample=sample)
-        return self.responder.handle(request)
-
-    def _receive_response(
-        self, data: bytes, address: Address, packed: bytes, socket: int
-    ) -> DropReason | None:
-        message = decode_response(data)
-        request = self._requests.match(message.tid)
-        if request is None:
-            return DropReason.UNMATCHED_RESPONSE
-        id_ = message.id
-        if id_ is not None and packed_node_id(packed) != id_:
-            id_ = None
-        if self.accepts(packed):
-            if id_ is None:
-                self.reachability.sample_unproven(address, message.to)
-            else:
-                sample = socket == self.default_socket
-                self.neighbours.hear(packed, id_, message.to, sample=sample)
-        self._requests.settle(request, message, address, id_, socket)
-        return None
-
-    def _timed_out(self, request: PendingRequest) -> None:
-        if request.node_id is not None:
-            self.neighbours.remove(request.node_id)
-
-    def _run(self, server_port: int, client_port: int) -> None:
-        self.server_port = server_port
-        self.client_port = client_port
-        self._running = True
-        self._ticked_at = self.scheduler.now
-        self._tick_timer = self.scheduler.call_later(TICK_S, self._tick)
-        self._requests.start()
-
-    def _stop(self, *, suspended: bool) -> None:
-        self._running = False
-        if self._tick_timer is not None:
-            self._tick_timer.cancel()
-            self._tick_timer = None
-        self.responder.stop()
-        self._requests.stop(suspended=suspended)
-
-    def _tick(self) -> None:
-        now = self.scheduler.now
-        self._tick_timer = self.scheduler.call_later(TICK_S, self._tick)
-        slept = now - self._ticked_at > SLEEP_S
-        self._ticked_at = now
-        if slept:
-            self._wake_up()
-        else:
-            self.neighbours.tick += 1
-        if not self.bootstrapped:
-            return
-        self.reachability.on_tick()
-        self.neighbours.on_tick()
-        self._down_hints_sent = 0
-        requests = self.stats.requests
-        if self._health.update(requests.responses, requests.timeouts):
-            self.emit(NetworkUpdated(self.online, self.degraded))
-
-    def _wake_up(self) -> None:
-        self.neighbours.skip_ahead()
-        if self._health.reset():
-            self.emit(NetworkUpdated(self.online, self.degraded))
-        self.reachability.forget_network()
-        self.emit(WokeUp())
-
-    def _background_query(
-        self, target: bytes, on_reply: Callable[[Reply], None] | None = None
-    ) -> Query:
-        slow = min(self.concurrency, max(2, self.concurrency // 8))
-
-        def yield_to_others(reply: Reply) -> None:
-            if on_reply is not None:
-                on_reply(reply)
-            busy = self.requests_in_flight >= BUSY_IN_FLIGHT
-            query.concurrency = slow if busy else self.concurrency
-
-        query = self.find_node(target, concurrency=slow, on_reply=yield_to_others)
-        return query
-
-    async def _bootstrap(self) -> None:
-        reached: list[bool] = []
-        probe = self.firewalled and self._quick_firewall and not self._forced_persistent
-        asked: list[PendingRequest] = []
-
-        def ask_first(reply: Reply) -> None:
-            if not probe or asked:
-                return
-            packed = pack_address(reply.source)
-            asked.append(self.reachability.ping_nat(packed, reply.source_id))
-            asked[0].when_settled(
-                lambda ping: reached.append(True) if ping.error is None else None
-            )
-
-        for _ in range(2):
-            await self._background_query(self.table.id, ask_first).finished
-            if not reached and not self._forced_persistent:
-                break
-            only_firewall = not self._forced_persistent
-            if not await self.reachability.check(only_firewall=only_firewall):
-                break
-        if self._destroyed:
-            return
-        self.bootstrapped = True
-        self.ready.resolve(None)
-        self.emit(Ready())

@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from net.errors import RemoteProtocolError
 from net.flow import Deferred
 from net.rpc.addresses import PACKED_BYTES, Address, pack_address, packed_node_id
 from net.rpc.errors import (
@@ -203,7 +204,7 @@ class Query:
         self._visits += 1
         if self._visits >= MAX_VISITS:
             self._pending.clear()
-        request = self._node.make_request(
+        request = self._node.exchange.make_request(
             packed,
             command=self.command,
             internal=self._internal,
@@ -215,7 +216,7 @@ class Query:
         )
         request.on_slow = self._became_slow
         self._in_flight[request] = None
-        self._node.submit(request)
+        self._node.exchange.submit(request)
         request.when_settled(self._settled)
 
     def _became_slow(self, request: PendingRequest) -> None:
@@ -251,7 +252,10 @@ class Query:
         if not self._from_table and self.successes + self.errors >= self.concurrency:
             self._slowdown = False
         if reply.error == 0 and self._on_reply is not None:
-            self._on_reply(reply)
+            try:
+                self._on_reply(reply)
+            except RemoteProtocolError:
+                self.errors += 1
         self._ask_more()
 
     def _keep(self, reply: Reply, id_: bytes) -> None:
@@ -273,7 +277,7 @@ class Query:
         for at in range(0, len(closer), PACKED_BYTES):
             packed = closer[at : at + PACKED_BYTES]
             id_ = packed_node_id(packed)
-            if id_ == own_id or not node.accepts(packed):
+            if id_ == own_id or not node.exchange.accepts(packed):
                 continue
             if not self._offer(packed, id_, named_by):
                 break
@@ -286,7 +290,7 @@ class Query:
                 self._hint(candidate, packed)
 
     def _hint(self, to: Candidate, down: bytes) -> None:
-        request = self._node.send_down_hint(to, down)
+        request = self._node.exchange.send_down_hint(to, down)
         if request is not None:
             self._hints[request] = None
             request.when_settled(self._hint_settled)

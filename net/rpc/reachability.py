@@ -176,7 +176,7 @@ class Reachability:
 
     def ping_nat(self, packed: bytes, id_: bytes | None) -> PendingRequest:
         """Ask a node to answer to our server socket."""
-        request = self._node.make_request(
+        request = self._node.exchange.make_request(
             packed,
             command=PING_NAT,
             internal=True,
@@ -184,7 +184,7 @@ class Reachability:
             value=self._node.server_port.to_bytes(2, "little"),
             node_id=id_,
         )
-        self._node.submit(request)
+        self._node.exchange.submit(request)
         return request
 
     def _adopt(self, sampler: NatSampler) -> None:

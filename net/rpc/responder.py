@@ -110,7 +110,7 @@ class Request:
             to: Where to, if not to where it came from.
             socket: Which socket to leave from, if not the one it came in on.
         """
-        self._node.send_reply(
+        self._node.exchange.send_reply(
             self,
             value,
             error=error,
@@ -123,7 +123,7 @@ class Request:
     def relay(self, value: bytes, to: Address, *, socket: int | None = None) -> None:
         """Pass the request on with another body; the answer goes by its tid."""
         leaving = self.socket if socket is None else socket
-        self._node.send_relayed(self, value, to, socket=leaving)
+        self._node.exchange.send_relayed(self, value, to, socket=leaving)
 
 
 class Responder:

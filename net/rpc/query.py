@@ -108,6 +108,7 @@ class Query:
         self._from_table = False
         self._slowdown = False
         self._committing = False
+        self._asking = False
 
     @property
     def closest_nodes(self) -> list[Address]:
@@ -172,14 +173,17 @@ class Query:
         return closer
 
     def _ask_more(self) -> None:
-        if self._committing or self.finished.settled:
+        if self._committing or self._asking or self.finished.settled:
             return
+        # Requests that fail at once come back here: the loop below goes on for them.
+        self._asking = True
         while self._pending and len(self._in_flight) < self._limit():
             distance, packed, id_ = self._pending.pop()
             if self._is_closer(distance):
                 self._visit(packed, id_)
-                if self.finished.settled:
-                    return
+        self._asking = False
+        if self.finished.settled:
+            return
         if not self._from_table and self.successes == 0 and self.errors == 0:
             self._slowdown = True
         if self._pending or not self._is_exhausted():

@@ -198,9 +198,9 @@ class Requester:
     def stop(self, *, suspended: bool) -> None:
         """Fail all requests, and those made from now on until ``start``."""
         self._running = False
+        self._suspended = suspended
         for request in list(self._in_flight.values()):
             self.end(request, _refusal(suspended))
-        self._suspended = suspended
         self._waiting.clear()
         if self._release is not None:
             self._release.cancel()

@@ -15,7 +15,6 @@ a thousand of them run. An error inside the ``with`` block carries the seed.
 from __future__ import annotations
 
 import heapq
-import os
 import random
 import zlib
 from collections import Counter
@@ -485,9 +484,3 @@ class World:
 
     def _unbind(self, host: Host, port: int) -> None:
         del self._bound[host.ip, port]
-
-
-def seeds(*defaults: int) -> list[int]:
-    """The seeds a simulation runs with; ``COVEY_SEED`` replaces them for a replay."""
-    given = os.environ.get("COVEY_SEED")
-    return [int(given)] if given else list(defaults)

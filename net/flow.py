@@ -15,9 +15,11 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 T = TypeVar("T")
+
+_MIN_CANCELLED_TIMERS: Final = 128
 
 
 class FlowCancelledError(BaseException):
@@ -83,8 +85,14 @@ class Deferred(Generic[T]):
         self._value = value
         self._error = error
         callbacks, self._callbacks = self._callbacks, []
+        loud: Exception | None = None
         for callback in callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception as error:  # noqa: BLE001 - the other waiters come first
+                loud = loud or error
+        if loud is not None:
+            raise loud
         return True
 
     def __await__(self) -> Generator[Deferred[T], None, T]:
@@ -96,33 +104,36 @@ class Deferred(Generic[T]):
 class FlowTask(Deferred[T]):
     """A running coroutine; settled with what it returns or raises."""
 
-    __slots__ = ("_coroutine", "_scheduler", "_waiting_for")
+    __slots__ = ("_cancelling", "_coroutine", "_scheduler", "_waiting_for")
 
     def __init__(self, scheduler: Scheduler, coroutine: Coroutine[Any, Any, T]) -> None:
         super().__init__()
         self._scheduler = scheduler
         self._coroutine = coroutine
         self._waiting_for: Deferred[Any] | None = None
+        self._cancelling = False
 
     def cancel(self) -> None:
         """Throw FlowCancelledError into the coroutine; no effect once settled."""
-        if self._settled:
+        if self._settled or self._cancelling:
             return
-        if self._waiting_for is not None:
-            self._waiting_for.forget(self._wake)
-            self._waiting_for = None
+        self._cancelling = True
         self._scheduler._ready.append((self, FlowCancelledError()))
         self._scheduler._run_ready()
 
     def _wake(self, deferred: Deferred[Any]) -> None:
         del deferred
-        self._waiting_for = None
         self._scheduler._ready.append((self, None))
         self._scheduler._run_ready()
 
     def _step(self, thrown: BaseException | None) -> None:
-        if self._settled:
+        if self._settled or (thrown is None and not self._may_go_on()):
             return
+        waited, self._waiting_for = self._waiting_for, None
+        if thrown is not None:
+            self._cancelling = False
+            if waited is not None:
+                waited.forget(self._wake)
         try:
             if thrown is None:
                 awaited = self._coroutine.send(None)
@@ -141,19 +152,30 @@ class FlowTask(Deferred[T]):
             self._waiting_for = awaited
             awaited.when_settled(self._wake)
 
+    def _may_go_on(self) -> bool:
+        # A wake is stale when a cancellation was faster: it comes first, and what the
+        # coroutine waits for after it may be something else.
+        waited = self._waiting_for
+        return not self._cancelling and (waited is None or waited.settled)
+
 
 class Timer:
     """A call at an instant; ``cancel`` makes it void."""
 
-    __slots__ = ("at", "callback")
+    __slots__ = ("_scheduler", "at", "callback")
 
-    def __init__(self, at: float, callback: Callable[[], None]) -> None:
+    def __init__(
+        self, at: float, callback: Callable[[], None], scheduler: Scheduler
+    ) -> None:
         self.at = at
         self.callback: Callable[[], None] | None = callback
+        self._scheduler = scheduler
 
     def cancel(self) -> None:
         """Forget the call."""
-        self.callback = None
+        if self.callback is not None:
+            self.callback = None
+            self._scheduler._timer_cancelled()
 
 
 class Scheduler:
@@ -174,6 +196,7 @@ class Scheduler:
         self._on_error = on_error
         self._timers: list[tuple[float, int, Timer]] = []
         self._sequence = 0
+        self._cancelled_count = 0
         self._ready: deque[tuple[FlowTask[Any], BaseException | None]] = deque()
         self._running = False
         self._watched: set[int] = set()
@@ -201,7 +224,7 @@ class Scheduler:
 
     def call_at(self, at: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` at an instant (seconds of the given clock)."""
-        timer = Timer(at, callback)
+        timer = Timer(at, callback, self)
         self._sequence += 1
         heapq.heappush(self._timers, (at, self._sequence, timer))
         return timer
@@ -245,6 +268,7 @@ class Scheduler:
         """The next instant at which ``handle_timer`` wants to be called."""
         while self._timers and self._timers[0][2].callback is None:
             heapq.heappop(self._timers)
+            self._cancelled_count -= 1
         return self._timers[0][0] if self._timers else None
 
     def handle_timer(self, now: float) -> None:
@@ -259,16 +283,31 @@ class Scheduler:
             if callback is not None:
                 callback()
 
+    def _timer_cancelled(self) -> None:
+        # Time-outs are mostly cancelled long before they are due; without this they
+        # would stay in the heap until then.
+        self._cancelled_count += 1
+        if self._cancelled_count * 2 > len(self._timers) + _MIN_CANCELLED_TIMERS:
+            self._timers = [t for t in self._timers if t[2].callback is not None]
+            heapq.heapify(self._timers)
+            self._cancelled_count = 0
+
     def _run_ready(self) -> None:
         if self._running:
             return
         self._running = True
+        loud: Exception | None = None
         try:
             while self._ready:
                 task, thrown = self._ready.popleft()
-                task._step(thrown)
+                try:
+                    task._step(thrown)
+                except Exception as error:  # noqa: BLE001 - the other tasks come first
+                    loud = loud or error
         finally:
             self._running = False
+        if loud is not None:
+            raise loud
 
     def _observed(self, task: FlowTask[Any]) -> bool:
         return id(task) in self._watched

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import shutil
-import socket
+import socket as system_socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -324,7 +324,7 @@ async def test_pings_and_delayed_pings_go_both_ways() -> None:
 
 @pytest.fixture
 def unused_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    with system_socket.socket(system_socket.AF_INET, system_socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port

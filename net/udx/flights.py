@@ -94,6 +94,11 @@ class Flight:
         """The seq after the last one."""
         return self.first_seq + self.count
 
+    @property
+    def payload_bytes(self) -> int:
+        """Size of all payloads together."""
+        return self.end_offset - self.offset - self.count * self.header_bytes
+
     def payloads(self) -> list[bytes]:
         """The payload of each packet, to send them again."""
         data, stride, header = self.data, self.stride, self.header_bytes

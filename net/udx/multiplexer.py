@@ -62,6 +62,7 @@ class Multiplexer:
         self._scheduled: dict[Stream, float] = {}
         self._timer_count = 0
         self._blocked: set[SocketId] = set()
+        self._stalled: dict[Stream, None] = {}
         self._farewells: OrderedDict[int, _Farewell] = OrderedDict()
         self._now = 0.0
 
@@ -146,12 +147,17 @@ class Multiplexer:
                     continue
                 route = stream.route
                 if route is not None and route.socket in self._blocked:
-                    self._awake[stream] = None
+                    self._stalled[stream] = None
                     continue
                 stream.collect(now, out)
                 self._schedule(stream)
         batches, self._outbox = self._outbox, []
         return batches
+
+    @property
+    def has_work(self) -> bool:
+        """True when there are events, or streams that may have something to send."""
+        return bool(self._awake or self._eventful or self._outbox)
 
     def get_timer(self) -> float | None:
         """When :meth:`handle_timer` should be called; it may come to nothing."""
@@ -193,6 +199,8 @@ class Multiplexer:
     def unblock(self, socket: SocketId) -> None:
         """The socket takes datagrams again, or is gone."""
         self._blocked.discard(socket)
+        self._awake.update(self._stalled)
+        self._stalled.clear()
 
     def datagram_too_large(self, batch: Batch, now: float) -> None:
         """The operating system refused a batch for its size."""
@@ -222,6 +230,7 @@ class Multiplexer:
             del self.streams[stream.local_id]
         self._scheduled.pop(stream, None)
         self._awake.pop(stream, None)
+        self._stalled.pop(stream, None)
         if farewell is not None:
             farewells = self._farewells
             farewells[stream.local_id] = _Farewell(farewell, self._now + FAREWELL_S)

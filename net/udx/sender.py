@@ -78,6 +78,8 @@ class Sender:
         acked_seq: all packets before it are acknowledged.
         remote_window: bytes the peer will take.
         window_probe_due: a HEARTBEAT should ask a closed window to open.
+        unacknowledged_bytes: bytes written that were not acknowledged yet.
+        sent_count: DATA and END packets sent, with those sent again.
         retransmitted_count: packets sent again.
         bad_sack_count: SACK blocks that made no sense and were ignored.
     """
@@ -98,6 +100,7 @@ class Sender:
         self.window_probe_due = False
         self.retransmitted_count = 0
         self.sent_count = 0
+        self.unacknowledged_bytes = 0
         self.bad_sack_count = 0
         self._end_requested = False
         self._end_seq: int | None = None
@@ -131,6 +134,11 @@ class Sender:
         return self.queue.size_bytes <= HIGH_WATER_BYTES + min(
             cwnd_bytes, self.remote_window
         )
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes, which must not change any more."""
+        self.queue.append(data)
+        self.unacknowledged_bytes += len(data)
 
     def request_end(self) -> None:
         """END follows what is queued."""
@@ -238,6 +246,7 @@ class Sender:
         latest: float | None = None
         for flight in delivered:
             sample.acked_count += flight.count
+            self.unacknowledged_bytes -= flight.payload_bytes
             delivery.on_delivered(flight, now)
             if flight.sent_count == 1:
                 sent_at = flight.transmission.sent_at

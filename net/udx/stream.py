@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
 MAX_WINDOW_BYTES = 4 * 1024 * 1024
-"""Bytes in order a stream holds for a slow reader; what it advertises when empty."""
+"""Bytes in order a slow reader may leave lying; advertised when it is up to date."""
 
 MAX_UNREAD_MESSAGES = 1024
 """Messages held for a slow reader; later ones are dropped, as datagrams are."""
@@ -117,7 +117,7 @@ class Stream:
         self._reassembly = Reassembly()
         self._messages: deque[bytes] = deque()
         self._outgoing: deque[bytes] = deque()
-        self._reading = True
+        self._unread = 0
         self._ack_due = False
         self._heartbeat_due = False
         self._end_acknowledged = False
@@ -162,6 +162,16 @@ class Stream:
     def queued_bytes(self) -> int:
         """Bytes written that never went out yet."""
         return self._sender.queue.size_bytes
+
+    @property
+    def owes_acknowledgement(self) -> bool:
+        """True when the next turn should tell the peer something."""
+        return self._ack_due
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """Bytes written that the peer has not acknowledged."""
+        return self._sender.unacknowledged_bytes
 
     @property
     def relay_target(self) -> Stream | None:
@@ -212,7 +222,7 @@ class Stream:
         """
         if self.route is None or self.closed or self._sender.end_requested:
             raise LocalProtocolError("stream is not open for writing", code="state")
-        self._sender.queue.append(data)
+        self._sender.write(data)
         self._host.wake(self)
         if self._sender.writable:
             return True
@@ -254,14 +264,17 @@ class Stream:
             self._host.send_directly(self, self._batch(self._control(FLAG_DESTROY)))
         self._close(CloseReason.DESTROYED)
 
-    def pause_reading(self) -> None:
-        """Hold data back; the window shrinks until the peer stops sending."""
-        self._reading = False
+    def set_unread(self, count: int) -> None:
+        """Say how many delivered bytes the application has not used yet.
 
-    def resume_reading(self) -> None:
-        """Deliver data again, and tell the peer if the window opens by much."""
-        self._reading = True
-        self._host.notify(self)
+        They are taken off the window, so that the peer slows down and then stops; when
+        the window has grown by a quarter, the peer is told.
+        """
+        self._unread = count
+        if self._window() - self._advertised >= MAX_WINDOW_BYTES // 4:
+            self._advertised = self._window()
+            self._ack_due = True
+            self._host.wake(self)
 
     def set_keep_alive(self, interval_s: float | None, now: float) -> None:
         """Send a HEARTBEAT when nothing is outstanding for so long; None stops it."""
@@ -321,7 +334,7 @@ class Stream:
         sender, reassembly = self._sender, self._reassembly
         first = unwrap(run.first_seq, reassembly.expected)
         ack = unwrap(run.ack, sender.acked_seq)
-        if ack > sender.next_seq or reassembly.ready_bytes >= MAX_WINDOW_BYTES:
+        if ack > sender.next_seq or not self._window():
             return False
         if not reassembly.receive_run(first, run.payloads):
             return False
@@ -426,15 +439,11 @@ class Stream:
     def next_event(self) -> Event | None:
         """The next thing to report, None when there is nothing."""
         reassembly = self._reassembly
-        if self._reading and reassembly.ready:
-            data = reassembly.take_ready()
-            if self._window() - self._advertised >= MAX_WINDOW_BYTES // 4:
-                self._ack_due = True
-                self._host.wake(self)
-            return DataReceived(self, data)
+        if reassembly.ready:
+            return DataReceived(self, reassembly.take_ready())
         if self._messages:
             return MessageReceived(self, self._messages.popleft())
-        if reassembly.ended and not reassembly.ready and not self._end_reported:
+        if reassembly.ended and not self._end_reported:
             self._end_reported = True
             return EndReceived(self)
         if self._drain_wanted and self._sender.writable and not self.closed:
@@ -444,8 +453,6 @@ class Stream:
             self._change_done = False
             return RemoteChanged(self)
         if self.close_reason is not None and not self._close_reported:
-            if reassembly.ready:
-                return None
             self._close_reported = True
             return Closed(self, self.close_reason)
         return None
@@ -454,7 +461,7 @@ class Stream:
 
     def _receive_data(self, packet: Packet, seq: int) -> None:
         reassembly = self._reassembly
-        if reassembly.ready_bytes >= MAX_WINDOW_BYTES:
+        if not self._window():
             self._host.dropped["window exceeded"] += 1
             self._ack_due = True
             return
@@ -529,7 +536,8 @@ class Stream:
             self._host.notify(self)
 
     def _window(self) -> int:
-        return max(MAX_WINDOW_BYTES - self._reassembly.ready_bytes, 0)
+        unread = self._unread + self._reassembly.ready_bytes
+        return MAX_WINDOW_BYTES - unread if unread < MAX_WINDOW_BYTES else 0
 
     def _control(self, flags: int, payload: bytes = b"") -> bytes:
         assert self.route is not None

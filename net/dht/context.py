@@ -35,13 +35,13 @@ class DhtContext:
         entropy: Source of random bytes.
         rpc: The node below.
         router: The forward table.
+        events: What the rim shall be told.
         allocate_stream_id: Reserves a UDX id at the rim.
         release_stream_id: Gives back an id that came to no stream.
 
     Attributes:
         local_hosts: Addresses of the own interfaces, as the rim found them.
         claimants: By UDX id, who takes the first packet of a stream not yet connected.
-        events: What the rim shall be told.
         counters: What happened how often; hostile input among it.
         suspended: True while the node sleeps.
         closed: True once the node is closed.
@@ -54,6 +54,7 @@ class DhtContext:
         entropy: Callable[[int], bytes],
         rpc: RpcNode,
         router: Router,
+        events: deque[DhtEvent | RpcEvent],
         allocate_stream_id: Callable[[], int],
         release_stream_id: Callable[[int], None],
     ) -> None:
@@ -63,7 +64,7 @@ class DhtContext:
         self.router = router
         self.allocate_stream_id = allocate_stream_id
         self.release_stream_id = release_stream_id
-        self.events: deque[DhtEvent | RpcEvent] = deque()
+        self.events = events
         self.pool = SocketPool(self.emit)
         self.claimants: dict[int, Callable[[int, Address], bool]] = {}
         self._stream_sockets: dict[int, int] = {}

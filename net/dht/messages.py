@@ -316,7 +316,7 @@ class PeerRecord:
 
 @dataclass(frozen=True, slots=True)
 class LookupReply:
-    """Value of a LOOKUP reply: ``array(PeerRecord) | uint bump``, the bump 0 if missing."""
+    """Value of a LOOKUP reply: ``array(PeerRecord) | [uint bump]``, no bump being 0."""
 
     peers: tuple[PeerRecord, ...]
     bump: int = 0

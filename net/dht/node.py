@@ -24,7 +24,7 @@ Upstream: hyperdht 6.34.0 ``index.js``.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ from net.dht.caches import GenerationCache
 from net.dht.connector import Connecting, ConnectOptions
 from net.dht.constants import (
     MAX_CONNECTING,
+    MAX_EVENTS,
     MAX_RELAY_CACHE,
     PUBLIC_BOOTSTRAP,
     RECORD_AGE_S,
@@ -129,6 +130,7 @@ class HyperDhtNode:
         self._relay_cache: GenerationCache[bytes, tuple[Address, ...]] = (
             GenerationCache(max_entries=MAX_RELAY_CACHE, max_age_s=0)
         )
+        self._events: deque[DhtEvent | RpcEvent] = deque(maxlen=MAX_EVENTS)
         self._closing: FlowTask[None] | None = None
         self._suspending: FlowTask[None] | None = None
         self.rpc = RpcNode(
@@ -149,6 +151,7 @@ class HyperDhtNode:
             entropy=entropy,
             rpc=self.rpc,
             router=self.router,
+            events=self._events,
             allocate_stream_id=allocate_stream_id,
             release_stream_id=release_stream_id,
         )
@@ -295,8 +298,7 @@ class HyperDhtNode:
 
     def next_event(self) -> DhtEvent | RpcEvent | None:
         """Give and forget the oldest event, or None."""
-        events = self._context.events
-        return events.popleft() if events else None
+        return self._events.popleft() if self._events else None
 
     def socket_opened(self, socket: int, local_port: int, now: float) -> None:
         """The rim bound a socket that was wanted."""
@@ -502,7 +504,7 @@ class HyperDhtNode:
         elif isinstance(event, NetworkChanged | WokeUp):
             for server in self.servers:
                 server.refresh()
-        self._context.emit(event)
+        self._events.append(event)
 
     def _forget(self, target: bytes, public_key: bytes) -> None:
         if self.persistent is not None:

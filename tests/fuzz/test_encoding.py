@@ -1,0 +1,83 @@
+"""Compact encoding, damaged: a value or RemoteProtocolError, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from net import encoding
+from net.encoding import Reader
+from net.errors import RemoteProtocolError
+from tests.fuzz.mutations import mutated
+from tests.helpers.vectors import load_vectors
+
+VALID = [
+    bytes.fromhex(case["encoded"])
+    for case in load_vectors("compact-encoding")["cases"]
+    if len(case["encoded"]) < 600
+]
+
+READERS: dict[str, Callable[[Reader], Any]] = {
+    "uint": Reader.uint,
+    "uint8": Reader.uint8,
+    "uint16": Reader.uint16,
+    "uint24": Reader.uint24,
+    "uint32": Reader.uint32,
+    "uint64": Reader.uint64,
+    "uint64be": lambda reader: reader.uint_of_be(8),
+    "int": Reader.int,
+    "int32": lambda reader: reader.int_of(4),
+    "bool": Reader.bool,
+    "fixed": lambda reader: reader.fixed(32),
+    "buffer": Reader.buffer,
+    "bounded buffer": lambda reader: reader.buffer(max_bytes=4),
+    "optional_buffer": Reader.optional_buffer,
+    "string": Reader.string,
+    "ipv4_address": Reader.ipv4_address,
+    "ipv6_address": Reader.ipv6_address,
+    "array": lambda reader: reader.array(Reader.string),
+    "bounded array": lambda reader: reader.array(Reader.uint, max_count=2),
+    "raw": Reader.raw,
+    "lexint": encoding.read_lexint,
+    "big_uint": encoding.read_big_uint,
+    "big_int": encoding.read_big_int,
+    "big_int64": encoding.read_big_int64,
+    "float32": encoding.read_float32,
+    "float64": encoding.read_float64,
+    "date": encoding.read_date,
+    "json": encoding.read_json,
+    "frame": lambda r: encoding.read_frame(r, lambda inner: inner.array(Reader.uint)),
+    "record": lambda r: encoding.read_record(r, Reader.string, Reader.string),
+    "typed array": lambda reader: encoding.read_typed_array(reader, 4),
+    "bit_array": encoding.read_bit_array,
+    "bitfield": lambda reader: encoding.read_bitfield(reader, 11),
+    "ip_address": encoding.read_ip_address,
+    "any": encoding.read_any,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@given(data=mutated(VALID))
+def test_a_reader_gives_a_value_or_the_peers_fault(name: str, data: bytes) -> None:
+    reader = Reader(data)
+    with suppress(RemoteProtocolError):
+        READERS[name](reader)
+    assert 0 <= reader.remaining <= len(data)
+
+
+@given(mutated(VALID), st.lists(st.sampled_from(sorted(READERS)), max_size=6))
+def test_readers_one_after_the_other(data: bytes, names: list[str]) -> None:
+    reader = Reader(memoryview(data))
+    left = reader.remaining
+    for name in names:
+        try:
+            READERS[name](reader)
+        except RemoteProtocolError:
+            return
+        assert 0 <= reader.remaining <= left
+        left = reader.remaining

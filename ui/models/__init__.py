@@ -1,1 +1,1 @@
-"""List models and view models between events and QML."""
+"""List models and view models: what QML sees of the core's snapshots and events."""

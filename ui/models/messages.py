@@ -1,0 +1,379 @@
+"""The messages of the open room, newest first, grouped by author and minute.
+
+Row 0 is the newest: the view grows from the bottom up. The model holds a window of at
+most :data:`MAX_LOADED` messages of a history of any length; what lies beyond either
+end is fetched in pages by :class:`ui.models.conversation.Conversation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QObject
+
+from app.snapshots import MessageSnapshot
+from ui import format as texts
+from ui.models.rows import RowModel
+
+MAX_LOADED = 1000
+"""Messages held at once; beyond it the far end is let go."""
+
+MAX_SHOWN_CHARS = 4000
+"""Characters of one message shown before the reader asks for the rest."""
+
+LINK_COLOUR = "LINK"
+"""Stands in rich text for the colour that the theme puts in."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """What one row of the conversation shows."""
+
+    messageId: str
+    author: str
+    authorName: str
+    initials: str
+    colour: int
+    mine: bool
+    body: str
+    """The text to show: plain, or rich when ``rich``."""
+    plain: str
+    """The text as it was written, for copying."""
+    rich: bool
+    emoji: bool
+    """A few emoji alone, shown large."""
+    cut: bool
+    """Whether the text is longer than what is shown."""
+    time: str
+    day: str
+    """Name of the day when this is its first message, else empty."""
+    first: bool
+    """First of its group of bubbles."""
+    last: bool
+    """Last of its group, the one that shows time and state."""
+    fresh: bool
+    """The ``new`` line stands above this message."""
+    sendState: str
+    """``none`` (not ours), ``sending``, ``here``, ``delivered`` or ``failed``."""
+    stateText: str
+    deleted: bool
+    quoteAuthor: str
+    quoteText: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message of the window with what is only known here."""
+
+    message: MessageSnapshot
+    pending: bool = False
+    """Given to the core, which has not yet said that it is stored."""
+    failure: str = ""
+    """Why the core did not store it, as a sentence."""
+    expanded: bool = False
+
+
+class MessageListModel(RowModel[MessageRow]):
+    """A window of one room's history; newest first."""
+
+    def __init__(
+        self, *, now_ms: Callable[[], int], parent: QObject | None = None
+    ) -> None:
+        super().__init__(MessageRow, parent)
+        self._now_ms = now_ms
+        self._today = texts.local_day(now_ms())
+        self._entries: list[Entry] = []
+        self._ids: set[str] = set()
+        self._fresh_id = ""
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The messages as they are now, newest first."""
+        return self._entries
+
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._ids
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._entries, self._fresh_id = [], ""
+        self._ids.clear()
+        self.replace_all([])
+
+    def load(self, messages: Sequence[MessageSnapshot], *, unread: int = 0) -> None:
+        """Show these messages, oldest first as the core gives them.
+
+        Args:
+            messages: The newest page of the history.
+            unread: How many of the last are unread; the ``new`` line goes above them.
+        """
+        self._entries = [Entry(message) for message in reversed(messages)]
+        self._ids = {message.id for message in messages}
+        self._fresh_id = self._first_unread(unread)
+        self.replace_all([self._row(at) for at in range(len(self._entries))])
+
+    def _first_unread(self, unread: int) -> str:
+        found = ""
+        for entry in self._entries:
+            if unread <= 0:
+                break
+            if not entry.message.mine:
+                found = entry.message.id
+                unread -= 1
+        return found
+
+    @property
+    def fresh_id(self) -> str:
+        """The message above which the ``new`` line stands, or empty."""
+        return self._fresh_id
+
+    def mark_fresh(self, message_id: str) -> None:
+        """Move the ``new`` line; empty takes it away."""
+        before, self._fresh_id = self._fresh_id, message_id
+        for changed in {before, message_id} - {""}:
+            at = self.find(changed)
+            if at >= 0:
+                self._refresh(at, at)
+
+    def find(self, message_id: str) -> int:
+        """Number of a message's row, or -1."""
+        if message_id not in self._ids:
+            return -1
+        for at, entry in enumerate(self._entries):
+            if entry.message.id == message_id:
+                return at
+        return -1
+
+    def add_older(self, messages: Sequence[MessageSnapshot]) -> int:
+        """Put an older page, oldest first, behind what is there; returns how many."""
+        fresh = [m for m in reversed(messages) if m.id not in self._ids]
+        self._insert(len(self._entries), [Entry(message) for message in fresh])
+        return len(fresh)
+
+    def add_newer(self, messages: Sequence[MessageSnapshot]) -> int:
+        """Put a newer page, oldest first, before what is there; returns how many."""
+        fresh = [m for m in reversed(messages) if m.id not in self._ids]
+        self._insert(0, [Entry(message) for message in fresh])
+        return len(fresh)
+
+    def receive(self, messages: Iterable[MessageSnapshot]) -> list[MessageSnapshot]:
+        """Take in messages just stored, each at its place by time.
+
+        Returns:
+            Those that were not there before, in the order given.
+        """
+        added: list[MessageSnapshot] = []
+        run: list[Entry] = []
+        for message in messages:
+            if message.id in self._ids:
+                self._replace(self.find(message.id), message)
+                continue
+            if message.mine and self._settle_pending(message):
+                continue
+            added.append(message)
+            self._ids.add(message.id)
+            if not run or message.sent_at >= run[0].message.sent_at:
+                run.insert(0, Entry(message))
+                continue
+            self._merge(run)
+            run = [Entry(message)]
+        self._merge(run)
+        return added
+
+    def _merge(self, run: list[Entry]) -> None:
+        """Insert a run of entries, newest first, at once where it fits as a whole."""
+        if not run:
+            return
+        at = self._place(run[-1].message.sent_at)
+        if at == self._place(run[0].message.sent_at):
+            self._insert(at, run)
+            return
+        for entry in reversed(run):
+            self._insert(self._place(entry.message.sent_at), [entry])
+
+    def _place(self, sent_at: int) -> int:
+        for at, entry in enumerate(self._entries):
+            if not entry.pending and entry.message.sent_at <= sent_at:
+                return at
+        return len(self._entries)
+
+    def _settle_pending(self, message: MessageSnapshot) -> bool:
+        """An own message came back as an event before the answer to its sending."""
+        for at in range(len(self._entries) - 1, -1, -1):
+            entry = self._entries[at]
+            if entry.pending and entry.message.text == message.text:
+                self._replace(at, message)
+                return True
+        return False
+
+    def add_pending(self, message: MessageSnapshot) -> None:
+        """Show an own message that the core has not stored yet."""
+        self._insert(0, [Entry(message, pending=True)])
+
+    def settle(self, pending_id: str, message: MessageSnapshot) -> None:
+        """The core stored the pending message under its real id."""
+        at = self.find(pending_id)
+        if at < 0:
+            return
+        if message.id in self._ids:
+            self._drop(at)
+        else:
+            self._replace(at, message)
+
+    def fail(self, pending_id: str, sentence: str) -> None:
+        """The core could not store the pending message."""
+        at = self.find(pending_id)
+        if at >= 0:
+            self._entries[at].pending = False
+            self._entries[at].failure = sentence
+            self._refresh(at, at)
+
+    def discard(self, message_id: str) -> str:
+        """Take a failed message out and return its text."""
+        at = self.find(message_id)
+        if at < 0 or not self._entries[at].failure:
+            return ""
+        text = self._entries[at].message.text
+        self._drop(at)
+        return text
+
+    def deliver(self, message_id: str, delivered_to: int) -> None:
+        """More devices hold an own message."""
+        at = self.find(message_id)
+        if at >= 0:
+            self._replace(at, _delivered(self._entries[at].message, delivered_to))
+
+    def expand(self, message_id: str) -> None:
+        """Show all of a long message."""
+        at = self.find(message_id)
+        if at >= 0:
+            self._entries[at].expanded = True
+            self._refresh(at, at)
+
+    def trim_newest(self, count: int) -> str:
+        """Let some of the newest go; returns the id of the oldest of them."""
+        oldest = self._entries[count - 1].message.id
+        self._forget(0, count)
+        return oldest
+
+    def trim_oldest(self) -> bool:
+        """Let the oldest go while there are too many; returns whether any went."""
+        count = len(self._entries) - MAX_LOADED
+        self._forget(len(self._entries) - count, count)
+        return count > 0
+
+    def notice_time(self) -> None:
+        """Say ``Yesterday`` where it has become true."""
+        today = texts.local_day(self._now_ms())
+        if today != self._today:
+            self._today = today
+            self._refresh(0, len(self._entries) - 1)
+
+    def _forget(self, at: int, count: int) -> None:
+        if count > 0:
+            self._ids -= {e.message.id for e in self._entries[at : at + count]}
+            del self._entries[at : at + count]
+            self.remove(at, count)
+            self._refresh(at - 1, at)
+
+    def _drop(self, at: int) -> None:
+        self._forget(at, 1)
+
+    def _replace(self, at: int, message: MessageSnapshot) -> None:
+        before = self._entries[at]
+        self._ids.discard(before.message.id)
+        self._ids.add(message.id)
+        self._entries[at] = Entry(message, expanded=before.expanded)
+        self._refresh(at - 1, at + 1)
+
+    def _insert(self, at: int, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        self._ids.update(entry.message.id for entry in entries)
+        self._entries[at:at] = entries
+        end = at + len(entries)
+        self.insert(at, [self._row(number) for number in range(at, end)])
+        self._refresh(at - 1, at - 1)
+        self._refresh(end, end)
+
+    def _refresh(self, first: int, last: int) -> None:
+        for at in range(max(0, first), min(last, len(self._entries) - 1) + 1):
+            self.put(at, self._row(at))
+
+    def _row(self, at: int) -> MessageRow:
+        entry = self._entries[at]
+        message = entry.message
+        older = self._entries[at + 1].message if at + 1 < len(self._entries) else None
+        newer = self._entries[at - 1].message if at > 0 else None
+        day = texts.local_day(message.sent_at)
+        new_day = older is None or texts.local_day(older.sent_at) != day
+        fresh = message.id == self._fresh_id
+        newer_fresh = newer is not None and newer.id == self._fresh_id
+        name = texts.clean_name(message.author_name) or self.tr("Somebody")
+        text = self.tr("Message deleted") if message.deleted else message.text
+        cut = len(text) > MAX_SHOWN_CHARS and not entry.expanded
+        shown = text[:MAX_SHOWN_CHARS].rstrip() + "\u2026" if cut else text
+        rich = not message.deleted and texts.has_link(shown)
+        state, state_text = self._state(entry)
+        quote_author, quote_text = self._quote(message)
+        return MessageRow(
+            messageId=message.id,
+            author=message.author,
+            authorName=name,
+            initials=texts.initials(name),
+            colour=texts.colour_index(message.author),
+            mine=message.mine,
+            body=texts.rich_text(shown, LINK_COLOUR) if rich else shown,
+            plain="" if message.deleted else message.text,
+            rich=rich,
+            emoji=not message.deleted and texts.only_emoji(text),
+            cut=cut,
+            time=texts.clock_time(message.sent_at),
+            day=texts.day_name(day, self._today) if new_day else "",
+            first=new_day or fresh or not _same_group(older, message),
+            last=newer_fresh or not _same_group(message, newer),
+            fresh=fresh,
+            sendState=state,
+            stateText=state_text,
+            deleted=message.deleted,
+            quoteAuthor=quote_author,
+            quoteText=quote_text,
+        )
+
+    def _state(self, entry: Entry) -> tuple[str, str]:
+        if not entry.message.mine:
+            return "none", ""
+        if entry.pending:
+            return "sending", self.tr("Being stored")
+        if entry.failure:
+            return "failed", entry.failure
+        delivered_to = entry.message.delivered_to
+        return (
+            "delivered" if delivered_to > 0 else "here",
+            texts.delivery(delivered_to),
+        )
+
+    def _quote(self, message: MessageSnapshot) -> tuple[str, str]:
+        if message.reply_to is None:
+            return "", ""
+        at = self.find(message.reply_to)
+        if at < 0:
+            return self.tr("Reply"), self.tr("to an earlier message")
+        quoted = self._entries[at].message
+        name = self.tr("You") if quoted.mine else texts.clean_name(quoted.author_name)
+        return name, texts.preview(quoted.text)
+
+
+def _same_group(older: MessageSnapshot | None, newer: MessageSnapshot | None) -> bool:
+    """Whether two neighbours belong to one group: one author, one minute."""
+    if older is None or newer is None:
+        return False
+    return (
+        older.author == newer.author
+        and older.sent_at // 60000 == newer.sent_at // 60000
+    )
+
+
+def _delivered(message: MessageSnapshot, delivered_to: int) -> MessageSnapshot:
+    return replace(message, delivered_to=max(delivered_to, message.delivered_to))

@@ -1,0 +1,112 @@
+// Rooms on the left, the open one on the right; one of both where there is no room.
+import QtQuick
+import QtQuick.Controls.Basic
+import "theme"
+import "controls"
+import "rooms"
+import "conversation"
+
+Item {
+    id: page
+
+    readonly property bool narrow: width < 720
+    readonly property bool roomOpen: covey.conversation.room
+    readonly property alias dialogName: dialog.name
+
+    function show(name, properties) {
+        if (dialog.item && dialog.item.opened)
+            return
+        dialog.name = ""
+        dialog.setSource("dialogs/" + name + "Dialog.qml", properties || {})
+        dialog.name = name
+        dialog.item.open()
+    }
+    function follow(link) {
+        if (link.startsWith("covey://"))
+            show("Join", { offered: link })
+        else
+            Qt.openUrlExternally(link)
+    }
+
+    Banner {
+        id: banner
+        objectName: "banner"
+        width: parent.width
+        height: covey.banner ? implicitHeight : 0
+        visible: height > 0
+        clip: true
+        text: covey.banner
+        action: covey.bannerAction === "restart" ? qsTr("Start again") : ""
+        busy: covey.busy
+        onActed: covey.retry()
+        onDismissed: covey.dismissBanner()
+        Behavior on height { NumberAnimation { duration: Theme.calmly } }
+    }
+    Item {
+        anchors.top: banner.bottom
+        anchors.bottom: parent.bottom
+        width: parent.width
+
+        RoomPane {
+            id: rooms
+            visible: !page.narrow || !page.roomOpen
+            width: page.narrow ? parent.width
+                 : Math.round(Math.max(288, Math.min(352, parent.width * 0.31)))
+            height: parent.height
+            onWanted: name => page.show(name)
+        }
+        Rectangle {
+            id: divider
+            visible: !page.narrow
+            anchors.left: rooms.right
+            width: 1
+            height: parent.height
+            color: Theme.line
+        }
+        ConversationPane {
+            id: conversation
+            visible: !page.narrow || page.roomOpen
+            anchors.left: page.narrow ? parent.left : divider.right
+            anchors.right: parent.right
+            height: parent.height
+            narrow: page.narrow
+            onBack: covey.openRoom("")
+            onWanted: name => page.show(name)
+            onLinkActivated: link => page.follow(link)
+        }
+    }
+    Loader {
+        id: dialog
+
+        property string name
+    }
+    Connections {
+        target: dialog.item
+        function onClosed() {
+            dialog.name = ""
+            conversation.focusText()
+        }
+    }
+    Connections {
+        target: covey
+        function onRoomOpened() { Qt.callLater(conversation.focusText) }
+    }
+
+    Shortcut { sequence: "Ctrl+N"; onActivated: page.show("NewRoom") }
+    Shortcut { sequence: "Ctrl+J"; onActivated: page.show("Join") }
+    Shortcut { sequence: "Ctrl+I"; enabled: page.roomOpen; onActivated: page.show("Invite") }
+    Shortcut { sequence: "Alt+Up"; onActivated: covey.openNeighbour(-1) }
+    Shortcut { sequence: "Alt+Down"; onActivated: covey.openNeighbour(1) }
+    Shortcut {
+        sequence: "Escape"
+        enabled: !dialog.name && (conversation.membersShown || page.roomOpen)
+        onActivated: {
+            if (conversation.membersShown)
+                conversation.membersShown = false
+            else if (page.narrow)
+                covey.openRoom("")
+            else
+                conversation.focusText()
+        }
+    }
+}

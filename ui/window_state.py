@@ -1,0 +1,66 @@
+"""What the window remembers between two runs: its size, and the words being seen.
+
+Kept in a small file in the profile's folder, beside the encrypted database, and
+therefore never about people or messages.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QRect, QSettings
+
+FILE_NAME = "window.ini"
+DEFAULT_SIZE = (1080, 720)
+SMALLEST_SIZE = (360, 480)
+
+
+class WindowState:
+    """Reads and writes the file; without a folder everything is forgotten.
+
+    Attributes:
+        remembers: Whether there is a folder to write to.
+    """
+
+    def __init__(self, profile: Path | None) -> None:
+        self._profile = profile
+        self._settings: QSettings | None = None
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the profile's folder exists, so that something can be kept."""
+        return self._profile is not None and self._profile.is_dir()
+
+    def _file(self) -> QSettings | None:
+        if self._settings is None and self.remembers:
+            assert self._profile is not None
+            self._settings = QSettings(
+                str(self._profile / FILE_NAME), QSettings.Format.IniFormat
+            )
+        return self._settings
+
+    def geometry(self) -> QRect:
+        """Where the window was; a position of -1 leaves the choice to the system."""
+        file = self._file()
+        kept = file.value("geometry") if file is not None else None
+        if isinstance(kept, QRect) and kept.width() >= SMALLEST_SIZE[0]:
+            return kept
+        return QRect(-1, -1, *DEFAULT_SIZE)
+
+    def keep_geometry(self, geometry: QRect) -> None:
+        """Remember where the window is."""
+        file = self._file()
+        if file is not None:
+            file.setValue("geometry", geometry)
+
+    def phrase_seen(self) -> bool:
+        """Whether somebody said that the 24 words are written down."""
+        file = self._file()
+        return file is not None and str(file.value("phraseSeen", "no")) == "yes"
+
+    def keep_phrase_seen(self) -> None:
+        """Remember that the 24 words are written down."""
+        file = self._file()
+        if file is not None:
+            file.setValue("phraseSeen", "yes")
+            file.sync()

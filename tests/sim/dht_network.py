@@ -8,8 +8,9 @@ carries packets both ways.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from net.crypto import KeyPair
@@ -100,6 +101,12 @@ class Participant:
         self.world.wait(self.host.call(lambda: server.listen(key_pair)), 60)
         return server
 
+    def close_stream(self, local_id: int) -> None:
+        """End a stream of this side."""
+        del self.ready[local_id]
+        self.echoed.discard(local_id)
+        self.host.call(lambda: self.node.stream_closed(local_id, self.world.now))
+
     def by_key(self, public_key: bytes) -> list[StreamReady]:
         """Streams with one peer."""
         return [r for r in self.ready.values() if r.remote_public_key == public_key]
@@ -124,7 +131,7 @@ class Participant:
                 self.failed.append(event)
 
     def _send_until_echoed(self, ready: StreamReady) -> None:
-        if ready.local_id in self.echoed:
+        if ready.local_id in self.echoed or ready.local_id not in self.ready:
             return
         packet = STREAM_MARK + ready.remote_id.to_bytes(4, "little") + b"?"
         self._extra.append(Outgoing(ready.socket, packet, ready.address, None))
@@ -169,14 +176,15 @@ class Network:
         nat: NatBox | None = None,
         label: str = "",
         local: Sequence[str] = (),
+        port: int = 49737,
         **options: Any,
     ) -> Participant:
         """Put a node on a new host; it starts at once."""
         host = self.world.add_host(ip, nat=nat)
         options.setdefault("bootstrap", [BOOTSTRAP])
-        node = HyperDhtNode(**self._seams(label or ip), **options)
+        node = HyperDhtNode(**self._seams(label or f"{ip}:{port}"), **options)
         node.local_addresses = local or [ip]
-        return self._run(host, node, port=49737)
+        return self._run(host, node, port=port)
 
     def add_ready(self, ip: str, **options: Any) -> Participant:
         """The same, and wait until the node knows its place."""
@@ -187,6 +195,8 @@ class Network:
     def _seams(self, label: str) -> dict[str, Any]:
         entropy = self.world.entropy(f"node/{label}")
 
+        released: list[int] = []
+
         def allocate() -> int:
             return int.from_bytes(entropy(4), "little")
 
@@ -194,6 +204,7 @@ class Network:
             "scheduler": Scheduler(now=self.world.now),
             "entropy": entropy,
             "allocate_stream_id": allocate,
+            "release_stream_id": released.append,
             "wall_clock_ms": lambda: 1_700_000_000_000 + int(self.world.now * 1000),
         }
 
@@ -248,9 +259,12 @@ def _command_and_value(data: bytes) -> tuple[int | None, bytes | None]:
     return -1, None
 
 
+def seeds(*defaults: int) -> list[int]:
+    """The seeds a simulation runs with; ``COVEY_SEED`` replaces them for a replay."""
+    given = os.environ.get("COVEY_SEED")
+    return [int(given)] if given else list(defaults)
+
+
 def home(world: World, public_ip: str, kind: NatKind = NatKind.CONSISTENT) -> NatBox:
     """A router of a home."""
     return world.add_nat(public_ip, kind)
-
-
-Wait = Callable[[], bool]

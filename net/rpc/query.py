@@ -49,8 +49,22 @@ Candidate = tuple[bytes, bytes | None]
 
 
 class _Outcome(enum.Enum):
+    UNKNOWN = enum.auto()
     ANSWERED = enum.auto()
     DOWN = enum.auto()
+
+
+class _Sighting:
+    """A node this query knows of: how far it is, what became of it, who named it."""
+
+    __slots__ = ("distance", "id", "named_by", "outcome", "packed")
+
+    def __init__(self, packed: bytes, id_: bytes, distance: int) -> None:
+        self.packed = packed
+        self.id = id_
+        self.distance = distance
+        self.outcome = _Outcome.UNKNOWN
+        self.named_by: list[Candidate] = []
 
 
 class Query:
@@ -99,8 +113,8 @@ class Query:
         self._commit = self._standard_commit if commit is True else commit or None
         self._only_given = only_closest_nodes
         self._distances: list[int] = []
-        self._seen: dict[bytes, _Outcome | list[Candidate]] = {}
-        self._pending: list[tuple[int, bytes, bytes]] = []
+        self._seen: dict[bytes, _Sighting] = {}
+        self._pending: list[_Sighting] = []
         self._in_flight: dict[PendingRequest, None] = {}
         self._hints: dict[PendingRequest, None] = {}
         self._slow: dict[PendingRequest, None] = {}
@@ -125,12 +139,12 @@ class Query:
         stats.total += 1
         stats.active += 1
         for packed, id_ in reversed(given):
-            self._offer(packed, id_ or packed_node_id(packed), None, given=True)
+            self._offer(packed, id_ or packed_node_id(packed))
         if len(self._pending) < K:
             self._add_from_table()
-        if len(self._pending) < K:
+        if len(self._pending) < K and not self._only_given:
             for packed in self._node.bootstrap_nodes:
-                self._offer(packed, packed_node_id(packed), None)
+                self._offer(packed, packed_node_id(packed))
         self._ask_more()
 
     def cancel(self) -> None:
@@ -139,38 +153,25 @@ class Query:
 
     def _add_from_table(self) -> None:
         self._from_table = True
+        if self._only_given:
+            return
         for node in self._node.table.closest(self.target, K - len(self._pending)):
-            self._offer(node.packed, node.id, None)
+            self._offer(node.packed, node.id)
 
     def _is_closer(self, distance: int) -> bool:
         return len(self._distances) < K or distance < self._distances[-1]
 
-    def _offer(
-        self,
-        packed: bytes,
-        id_: bytes,
-        named_by: Candidate | None,
-        *,
-        given: bool = False,
-    ) -> bool:
-        """Note a node as one to ask; False when it is not closer than what we have."""
-        if self._only_given and not given:
-            return False
+    def _offer(self, packed: bytes, id_: bytes) -> _Sighting | None:
+        """Note a node as one to ask, unless it is known or not closer."""
         distance = int.from_bytes(id_, "big") ^ self._number
-        closer = self._is_closer(distance)
-        seen = self._seen.get(packed)
-        if seen is None:
-            if closer and len(self._seen) < MAX_SEEN_NODES:
-                self._seen[packed] = [] if named_by is None else [named_by]
-                self._pending.append((distance, packed, id_))
-        elif named_by is None or seen is _Outcome.ANSWERED:
-            pass
-        elif isinstance(seen, list):
-            if len(seen) < MAX_NAMED_BY:
-                seen.append(named_by)
-        else:
-            self._hint(named_by, packed)
-        return closer
+        if packed in self._seen or not self._is_closer(distance):
+            return None
+        if len(self._seen) >= MAX_SEEN_NODES:
+            return None
+        sighting = _Sighting(packed, id_, distance)
+        self._seen[packed] = sighting
+        self._pending.append(sighting)
+        return sighting
 
     def _ask_more(self) -> None:
         if self._committing or self._asking or self.finished.settled:
@@ -178,9 +179,9 @@ class Query:
         # Requests that fail at once come back here: the loop below goes on for them.
         self._asking = True
         while self._pending and len(self._in_flight) < self._limit():
-            distance, packed, id_ = self._pending.pop()
-            if self._is_closer(distance):
-                self._visit(packed, id_)
+            sighting = self._pending.pop()
+            if self._is_closer(sighting.distance):
+                self._visit(sighting)
         self._asking = False
         if self.finished.settled:
             return
@@ -204,18 +205,18 @@ class Query:
         all_slow = len(self._slow) == len(self._in_flight)
         return all_slow and len(self.closest_replies) >= K
 
-    def _visit(self, packed: bytes, id_: bytes) -> None:
+    def _visit(self, sighting: _Sighting) -> None:
         self._visits += 1
         if self._visits >= MAX_VISITS:
             self._pending.clear()
         request = self._node.exchange.make_request(
-            packed,
+            sighting.packed,
             command=self.command,
             internal=self._internal,
             target=self.target,
             value=self.value,
             retries=self._retries,
-            node_id=id_,
+            node_id=sighting.id,
             force=self._force,
         )
         request.on_slow = self._became_slow
@@ -235,7 +236,7 @@ class Query:
             return
         error = deferred.error
         if error is None:
-            self._seen[deferred.packed_to] = _Outcome.ANSWERED
+            self._seen[deferred.packed_to].outcome = _Outcome.ANSWERED
             if not self._committing:
                 self._take_reply(deferred.result())
             return
@@ -251,7 +252,7 @@ class Query:
                 self._keep(reply, reply.source_id)
         else:
             self.errors += 1
-        if reply.closer:
+        if reply.closer and not self._only_given:
             self._take_closer(reply)
         if not self._from_table and self.successes + self.errors >= self.concurrency:
             self._slowdown = False
@@ -275,23 +276,33 @@ class Query:
 
     def _take_closer(self, reply: Reply) -> None:
         node = self._node
-        named_by = (pack_address(reply.source), reply.source_id)
         own_id = node.table.id
+        named_by = (pack_address(reply.source), reply.source_id)
+        full = len(self._distances) >= K
+        worst = self._distances[-1] if full else 0
         closer = reply.closer
         for at in range(0, len(closer), PACKED_BYTES):
             packed = closer[at : at + PACKED_BYTES]
-            id_ = packed_node_id(packed)
-            if id_ == own_id or not node.exchange.accepts(packed):
-                continue
-            if not self._offer(packed, id_, named_by):
+            sighting = self._seen.get(packed)
+            if sighting is None:
+                id_ = packed_node_id(packed)
+                if id_ == own_id or not node.exchange.accepts(packed):
+                    continue
+                sighting = self._offer(packed, id_)
+                if sighting is None:
+                    break
+            if sighting.outcome is _Outcome.DOWN:
+                self._hint(named_by, packed)
+            elif len(sighting.named_by) < MAX_NAMED_BY:
+                sighting.named_by.append(named_by)
+            if full and sighting.distance >= worst:
                 break
 
     def _mark_down(self, packed: bytes) -> None:
-        named_by = self._seen.get(packed)
-        self._seen[packed] = _Outcome.DOWN
-        if isinstance(named_by, list):
-            for candidate in named_by:
-                self._hint(candidate, packed)
+        sighting = self._seen[packed]
+        sighting.outcome = _Outcome.DOWN
+        for candidate in sighting.named_by:
+            self._hint(candidate, packed)
 
     def _hint(self, to: Candidate, down: bytes) -> None:
         request = self._node.exchange.send_down_hint(to, down)

@@ -2,7 +2,8 @@
 
     NetError                        (net.errors)
     ├── ConnectionClosedError       the connection ended before its time, or is closed
-    └── ConnectTimeoutError         no path to the peer opened in the time given
+    ├── ConnectTimeoutError         no path to the peer opened in the time given
+    └── OperationCancelledError     the node or the swarm went down meanwhile
 
 ``ConnectionClosedError`` is a ``ConnectionError`` too, and ``ConnectTimeoutError`` a
 ``TimeoutError``, so that code written for sockets catches them.
@@ -28,3 +29,9 @@ class ConnectTimeoutError(NetError, TimeoutError):
     """The peer could not be reached in the time the caller gave."""
 
     default_code = "timeout"
+
+
+class OperationCancelledError(NetError):
+    """What was waited for was stopped, because its owner closed or slept."""
+
+    default_code = "cancelled"

@@ -26,6 +26,7 @@ from net.noise.secret_stream import DATAGRAM_OVERHEAD_BYTES, SecretStream
 if TYPE_CHECKING:
     from typing import Self
 
+    from net.aio.raw_stream import RawStats
     from net.dht.events import Path, Trace
     from net.mux import Mux
     from net.noise.handshake import HandshakeResult
@@ -41,11 +42,8 @@ CLOSE_LIMIT_S = 3.0
 FLUSH_BYTES = 64 * 1024
 """Sealed frames above this leave at once, not at the end of the loop's turn."""
 
-UNREAD_HIGH_BYTES = 256 * 1024
-"""Received messages that nobody took, above which the other side is slowed down."""
-
-UNREAD_LOW_BYTES = 64 * 1024
-"""Below this it may go on."""
+UNREAD_STEP_BYTES = 64 * 1024
+"""The stream below is told of unread messages in steps of this size."""
 
 MAX_QUEUED_BYTES = 64 * 1024 * 1024
 """Bytes waiting to be sent, beyond which a connection that nobody paces is ended."""
@@ -84,15 +82,6 @@ class ConnectionStats:
     """Received ones that could not be opened, or that nobody took in time."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawStats:
-    """What the stream below knows."""
-
-    rtt_s: float | None
-    packets_retransmitted: int
-    mtu: int
-
-
 class RawStream(Protocol):
     """The ordered byte stream below, with its unordered messages."""
 
@@ -114,11 +103,8 @@ class RawStream(Protocol):
     def send_message(self, data: bytes) -> None:
         """Send one unordered message, or lose it."""
 
-    def pause_reading(self) -> None:
-        """Deliver no more, so that the window fills and the other side stops."""
-
-    def resume_reading(self) -> None:
-        """Deliver again."""
+    def set_unread(self, count: int) -> None:
+        """Say how many bytes lie unread here, so that the other side slows down."""
 
     def end(self) -> None:
         """Write nothing more."""
@@ -194,7 +180,7 @@ class Connection:
         self._mux: ConnectionMux | None = None
         self._received: deque[bytes] = deque()
         self._unread_bytes = 0
-        self._reading_paused = False
+        self._unread_reported = 0
         self._reader: asyncio.Future[None] | None = None
         self._discarding = False
         self._unflushed_bytes = 0
@@ -310,8 +296,8 @@ class Connection:
             await self._wait_for_message()
         chunk = received.popleft()
         self._unread_bytes -= len(chunk)
-        if self._reading_paused and self._unread_bytes <= UNREAD_LOW_BYTES:
-            self._resume_reading()
+        if self._unread_bytes <= self._unread_reported - UNREAD_STEP_BYTES:
+            self._report_unread()
         return chunk
 
     def datagrams(self) -> DatagramInbox:
@@ -363,7 +349,7 @@ class Connection:
             self._discarding = True
             self._received.clear()
             self._unread_bytes = 0
-            self._resume_reading()
+            self._report_unread()
             if self._mux is not None:
                 for frame in self._mux.take_frames():
                     self._secret.write(frame, time.monotonic())
@@ -567,14 +553,13 @@ class Connection:
     def _keep_unread(self, messages: list[bytes]) -> None:
         self._received += messages
         self._unread_bytes += sum(map(len, messages))
-        if self._unread_bytes > UNREAD_HIGH_BYTES and not self._reading_paused:
-            self._reading_paused = True
-            self._raw.pause_reading()
+        if self._unread_bytes >= self._unread_reported + UNREAD_STEP_BYTES:
+            self._report_unread()
 
-    def _resume_reading(self) -> None:
-        if self._reading_paused and not self.closed:
-            self._reading_paused = False
-            self._raw.resume_reading()
+    def _report_unread(self) -> None:
+        self._unread_reported = self._unread_bytes
+        if not self.closed:
+            self._raw.set_unread(self._unread_bytes)
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():
@@ -604,8 +589,7 @@ class Connection:
         except RemoteProtocolError as error:
             self._break_off(error)
             return
-        if self._unread_bytes <= UNREAD_LOW_BYTES:
-            self._resume_reading()
+        self._report_unread()
         if self._remote_ended and not self._received:
             mux.close()
             self.end()

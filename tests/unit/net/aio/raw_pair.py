@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
-from net.aio.stream import Connection, ConnectionFacts, RawStats
+from net.aio.raw_stream import RawStats
+from net.aio.stream import Connection, ConnectionFacts
 from net.crypto import KeyPair
 from net.noise.handshake import Handshake, HandshakeResult
 
@@ -53,13 +54,9 @@ class FakeRaw:
     def send_message(self, data: bytes) -> None:
         self.messages.append(data)
 
-    def pause_reading(self) -> None:
+    def set_unread(self, count: int) -> None:
         assert self.other is not None
-        self.other.far_paused = True
-
-    def resume_reading(self) -> None:
-        assert self.other is not None
-        self.other.far_paused = False
+        self.other.far_paused = count >= WINDOW_BYTES
         self.other.flush()
 
     def end(self) -> None:

@@ -354,6 +354,9 @@ class Query:
             request.cancel()
         self._pending.clear()
         self._seen.clear()
+        # Both usually refer back to this query; without them it is freed at once.
+        self._on_reply = None
+        self._commit = None
 
 
 class _CommitRound:

@@ -58,6 +58,7 @@ from net.dht.strategy import read_firewall
 from net.errors import NetError
 from net.flow import Deferred, FlowTask, Timer, first_settled
 from net.rpc import SERVER
+from net.rpc.requests import DEFAULT_TIMEOUT_S
 
 if TYPE_CHECKING:
     from net.dht.server import HolepunchHook
@@ -125,6 +126,7 @@ class Connecting:
         self._waiting: deque[Address] = deque()
         self._tried: list[Address] = []
         self._attempt_count = 0
+        self._searched_s = 0.0
         self._active = 0
         self._parallel = _PARALLEL
         self._idle: Deferred[None] = Deferred()
@@ -178,17 +180,12 @@ class Connecting:
             self._active += 1
             self._context.scheduler.spawn(self._try_in_turn(candidates))
         for nodes in starts:
-            self._query = self._queries.find_peer(
-                self._target,
-                nodes=nodes,
-                retries=_FIND_RETRIES,
-                on_found=self._found,
-            )
-            await first_settled([self._agreed, self._query.finished])
-            if not self._agreed.settled and self._attempt_count:
-                await self._drained()
+            await self._search(nodes)
             if self._agreed.settled:
                 return self._agreed.result()
+        if not self._attempt_count and self._searched_s >= DEFAULT_TIMEOUT_S:
+            # Under loss a query may end without the very nodes that know the peer.
+            await self._search(None)
         await self._drained()
         if self._agreed.settled:
             return self._agreed.result()
@@ -196,6 +193,17 @@ class Connecting:
         if error is not None:
             raise error
         raise PeerConnectionFailedError if self._attempt_count else PeerNotFoundError
+
+    async def _search(self, nodes: tuple[Address, ...] | None) -> None:
+        """Ask the network once and shake hands through those that know the peer."""
+        began_at = self._context.now
+        self._query = self._queries.find_peer(
+            self._target, nodes=nodes, retries=_FIND_RETRIES, on_found=self._found
+        )
+        await first_settled([self._agreed, self._query.finished])
+        self._searched_s = self._context.now - began_at
+        if not self._agreed.settled and self._attempt_count:
+            await self._drained()
 
     def _candidates(self) -> tuple[Address, ...]:
         context = self._context

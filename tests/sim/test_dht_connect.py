@@ -208,7 +208,7 @@ def test_unknown_gone_and_refusing_peers_have_codes(seed: int) -> None:
         assert code_of(world, nobody.finished) == "PEER_NOT_FOUND"
 
         server = make(network, "consistent", 1)
-        server.listen(SERVER_KEYS, firewall=lambda key, payload, address: True)
+        server.listen(SERVER_KEYS, firewall=lambda *_: True)
         refused = client.connect(SERVER_KEYS.public_key)
         assert code_of(world, refused.finished) == "PEER_CONNECTION_FAILED"
         assert server.node.counters["handshake-refused"] >= 1
@@ -233,9 +233,9 @@ def test_vetoes_of_both_owners_end_the_punch(seed: int) -> None:
         network = Network(world, nodes=NODES)
         server = make(network, "consistent", 1)
         client = make(network, "consistent", 2)
-        server.listen(SERVER_KEYS, holepunch=lambda *args: False)
+        server.listen(SERVER_KEYS, holepunch=lambda *_: False)
         vetoed = client.connect(
-            SERVER_KEYS.public_key, fast_open=False, holepunch=lambda *args: False
+            SERVER_KEYS.public_key, fast_open=False, holepunch=lambda *_: False
         )
         assert code_of(world, vetoed.finished) == "HOLEPUNCH_ABORTED"
         aborted = client.connect(SERVER_KEYS.public_key, fast_open=False)

@@ -41,6 +41,9 @@ MAX_QUANTUM_PACKETS = 44
 QUANTUM_S = 0.001
 """Pacing works in steps of this length, the resolution of event loops' timers."""
 
+LATENESS_S = 0.002
+"""Sending time that is made up for when a timer fires late."""
+
 
 @dataclass(slots=True)
 class RateSample:
@@ -419,7 +422,8 @@ class Bbr:
     def _grow_cwnd(self, acked: int, delivered: int) -> None:
         target = self._in_flight_target(self._cwnd_gain)
         if self._full:
-            most = self._bandwidth.value * MAX_AGGREGATION_S
+            most = self._bandwidth.value * min(MAX_AGGREGATION_S, self._min_rtt or 0.0)
+            most = max(most, 3 * self.quantum())
             target += int(min(max(self._extra_acked), most))
             self.cwnd = min(self.cwnd + acked, target)
         elif self.cwnd < target or delivered < INITIAL_CWND:
@@ -446,7 +450,7 @@ class Pacer:
 
     def on_send(self, count: int, rate: float, now: float) -> None:
         """Account for packets sent at a rate in packets a second."""
-        self._next_at = max(self._next_at, now) + count / rate
+        self._next_at = max(self._next_at, now - LATENESS_S) + count / rate
 
     def allows(self, now: float) -> bool:
         """True when another quantum may go out."""

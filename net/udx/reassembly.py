@@ -71,18 +71,26 @@ class Reassembly:
         return self.end_seq is not None and self.expected > self.end_seq
 
     def receive_run(self, first_seq: int, payloads: Sequence[bytes]) -> bool:
-        """Take consecutive payloads at once if they are exactly what comes next.
+        """Take consecutive payloads at once if all of them are new.
 
         Returns:
-            False when they are not, or when early packets wait; nothing happened then
-            and each packet must go through :meth:`receive`.
+            False when some are not, or the end is known; nothing happened then and
+            each packet must go through :meth:`receive`.
         """
-        if first_seq != self.expected or self._ranges or self.end_seq is not None:
+        ranges = self._ranges
+        end_seq = first_seq + len(payloads)
+        if self.end_seq is not None or first_seq < self.expected:
             return False
-        self.expected = first_seq + len(payloads)
+        if first_seq > self.expected:
+            return self._keep_run(first_seq, end_seq, payloads)
+        if ranges and ranges[0] < end_seq:
+            return False
+        self.expected = end_seq
         data = b"".join(payloads)
         self.ready.append(data)
         self.ready_bytes += len(data)
+        if ranges:
+            self._release()
         return True
 
     def receive(self, seq: int, payload: bytes, *, end: bool) -> bool:
@@ -163,17 +171,39 @@ class Reassembly:
         self._early[seq] = payload
         self.early_bytes += len(payload)
         self._fresh.append(seq)
-        joins_left = position > 0 and ranges[position - 1] == seq
-        joins_right = position < len(ranges) and ranges[position] == seq + 1
+        self._add_range(position, seq, seq + 1)
+        return True
+
+    def _keep_run(self, start: int, end: int, payloads: Sequence[bytes]) -> bool:
+        ranges = self._ranges
+        position = bisect_right(ranges, start)
+        size = sum(map(len, payloads))
+        if (
+            position & 1
+            or (position < len(ranges) and ranges[position] < end)
+            or end - self.expected > MAX_REORDER_PACKETS
+            or self.early_bytes + size > MAX_REORDER_BYTES
+        ):
+            return False
+        self._early.update(zip(range(start, end), payloads, strict=True))
+        self.early_bytes += size
+        self._fresh.append(start)
+        self._add_range(position, start, end)
+        return True
+
+    def _add_range(self, position: int, start: int, end: int) -> None:
+        """Enter a range that lies in the gap at ``position``, joining neighbours."""
+        ranges = self._ranges
+        joins_left = position > 0 and ranges[position - 1] == start
+        joins_right = position < len(ranges) and ranges[position] == end
         if joins_left and joins_right:
             del ranges[position - 1 : position + 1]
         elif joins_left:
-            ranges[position - 1] = seq + 1
+            ranges[position - 1] = end
         elif joins_right:
-            ranges[position] = seq
+            ranges[position] = start
         else:
-            ranges[position:position] = [seq, seq + 1]
-        return True
+            ranges[position:position] = [start, end]
 
     def _release(self) -> None:
         ranges = self._ranges

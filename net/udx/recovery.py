@@ -35,6 +35,10 @@ SINGLE_PACKET_DELAY_S = 0.002
 MIN_REORDER_WINDOW_S = 0.001
 """Once reordering was seen, wait at least this long for a late packet."""
 
+MAX_WINDOW_QUARTERS = 16
+"""Quarters of the least round trip that a late packet may be waited for; one is added
+when a packet sent again turns out to have been late only."""
+
 REORDER_SACKED_PACKETS = 3
 """So many packets reported beyond a gap make it loss if nothing was ever reordered."""
 
@@ -46,21 +50,18 @@ class RoundTrip:
         smoothed_s: smoothed round-trip time, None before the first sample.
         variation_s: its mean deviation.
         minimum_s: least sample within five minutes, None before the first.
-        sampled: a sample came since the last tail loss probe.
     """
 
-    __slots__ = ("_minimum_at", "minimum_s", "sampled", "smoothed_s", "variation_s")
+    __slots__ = ("_minimum_at", "minimum_s", "smoothed_s", "variation_s")
 
     def __init__(self) -> None:
         self.smoothed_s: float | None = None
         self.variation_s = 0.0
         self.minimum_s: float | None = None
-        self.sampled = False
         self._minimum_at = 0.0
 
     def sample(self, rtt: float, now: float) -> None:
         """Take the round-trip time of a packet that was sent once."""
-        self.sampled = True
         smoothed = self.smoothed_s
         if smoothed is None:
             self.smoothed_s = rtt
@@ -112,6 +113,7 @@ class LossDetection:
         "_newest_rtt",
         "_newest_sent_at",
         "_round_trip",
+        "_window_quarters",
         "deadline",
         "reordering_seen",
     )
@@ -122,6 +124,7 @@ class LossDetection:
         self._newest_rtt = 0.0
         self._newest_end = -1
         self._highest_delivered = -1
+        self._window_quarters = 1
         self.reordering_seen = False
         self.deadline: float | None = None
 
@@ -135,6 +138,10 @@ class LossDetection:
             if flight.sent_count > 1:
                 # Too fast for the copy: the original arrived, late.
                 if minimum is not None and now - sent_at < minimum:
+                    self.reordering_seen = True
+                    self._window_quarters = min(
+                        self._window_quarters + 1, MAX_WINDOW_QUARTERS
+                    )
                     continue
             elif end <= highest:
                 self.reordering_seen = True
@@ -185,5 +192,5 @@ class LossDetection:
         ):
             return 0.0
         smoothed = self._round_trip.smoothed_s or 0.0
-        quarter = (self._round_trip.minimum_s or 0.0) / 4
-        return max(min(quarter, smoothed), MIN_REORDER_WINDOW_S)
+        window = (self._round_trip.minimum_s or 0.0) / 4 * self._window_quarters
+        return max(min(window, smoothed), MIN_REORDER_WINDOW_S)

@@ -109,6 +109,7 @@ class Sender:
         self._timeout_at: float | None = None
         self._tail_probe_at: float | None = None
         self._tail_probe_due = False
+        self._tail_probe_allowed = False
         self._paced_at: float | None = None
         self._window_probe_at: float | None = None
 
@@ -167,10 +168,10 @@ class Sender:
             self._timeouts = 0
             delivered = flights.acknowledge_until(ack)
         for start, end in sacks:
-            if self.acked_seq <= start < end <= self.next_seq:
-                delivered += flights.acknowledge_range(start, end)
-            else:
+            if not start < end <= self.next_seq:
                 self.bad_sack_count += 1
+            elif end > self.acked_seq:
+                delivered += flights.acknowledge_range(start, end)
         if self._recover_seq is not None and self.acked_seq >= self._recover_seq:
             self._recover_seq = None
             self.congestion.exit_recovery()
@@ -224,7 +225,7 @@ class Sender:
         if self._tail_probe_at is not None and self._tail_probe_at <= now:
             self._tail_probe_at = None
             self._tail_probe_due = True
-            self.round_trip.sampled = False
+            self._tail_probe_allowed = False
         return True
 
     def on_probe_too_large(self, now: float) -> None:
@@ -266,6 +267,7 @@ class Sender:
             in_flight=self.flights.in_flight_count,
             now=now,
         )
+        self._tail_probe_allowed = True
         if self.flights:
             self._timeout_at = now + self.round_trip.rto
             self._set_tail_probe(now)
@@ -326,12 +328,7 @@ class Sender:
     def _set_tail_probe(self, now: float) -> None:
         flights = self.flights
         in_flight = flights.in_flight_count
-        if (
-            in_flight
-            and self._recover_seq is None
-            and self.round_trip.sampled
-            and self.next_seq - self.acked_seq == in_flight
-        ):
+        if in_flight and self._tail_probe_allowed:
             self._tail_probe_at = now + self.round_trip.probe_delay(in_flight)
         else:
             self._tail_probe_at = None

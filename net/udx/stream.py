@@ -340,7 +340,7 @@ class Stream:
             return False
         count = len(run.payloads)
         self._received_packets += count
-        self._received_bytes += len(reassembly.ready[-1])
+        self._received_bytes += sum(map(len, run.payloads))
         self._on_header(run.window, first + count - 1, ack)
         if ack > sender.acked_seq:
             sender.on_ack(ack, (), now)

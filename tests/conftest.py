@@ -190,7 +190,9 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"In CI this test must run, but: {skip_reason(report)}"
     if report.failed and "seed" in getattr(item, "fixturenames", ()):
-        report.sections.append(("seed", f"COVEY_SEED={current_seed()}"))
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        used = parameters.get("seed", current_seed())
+        report.sections.append(("seed", f"COVEY_SEED={used}"))
     return report
 
 

@@ -392,12 +392,18 @@ class Connecting:
         if not self._agreed.settled or self._agreed.error is not None:
             self._first_seen = (socket, address)
             return True
-        inside = is_private(address[0]) and socket not in self._context.pool
         agreement = self._agreed.result()
-        shared = agreement.client_address[0] == agreement.server_address[0]
-        path: Path = "lan" if inside and shared and agreement.relayed else "direct"
-        self._claim(socket, address, path)
+        self._claim(socket, address, self._path_of(socket, address, agreement))
         return True
+
+    def _path_of(self, socket: int, address: Address, agreement: Agreement) -> Path:
+        """What a packet that came by itself says about the path."""
+        if socket in self._context.pool or not is_private(address[0]):
+            return "direct"
+        if self._is_open or agreement.payload.firewall == Firewall.OPEN:
+            return "direct"
+        shared = agreement.client_address[0] == agreement.server_address[0]
+        return "lan" if shared and agreement.relayed else "direct"
 
     # -- the end -------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.bench.contenders import OWN, PEER, alternate
 from tests.bench.registry import Row, Settings, compare
 
-NODE_COUNT = 2
+NODE_COUNT = 4
 MESSAGE_BYTES = 100
 
 

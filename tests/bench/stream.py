@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.bench.contenders import OWN, PEER, alternate
 from tests.bench.registry import Row, Settings, compare
 
-NODE_COUNT = 2
+NODE_COUNT = 4
 CHUNK_BYTES = 64 * 1024
 MIB = 1024 * 1024
 

@@ -196,6 +196,17 @@ def venv_needs() -> Iterator[Need]:
         yield Need("Python's venv", package)
 
 
+def package_needs() -> Iterator[Need]:
+    """Yields what the packager lacks: it reads binaries, and takes Python along."""
+    if shutil.which("objdump") is None:
+        yield Need("objdump", "binutils")
+    version = f"python3.{sys.version_info[1]}"
+    library = f"lib{version}.so.1.0"
+    is_systems = os.path.realpath(sys.executable) == f"/usr/bin/{version}"
+    if is_systems and library not in loader_cache():
+        yield Need(library, f"lib{version}")
+
+
 def missing(purpose: str) -> list[Need]:
     """Returns what this Linux lacks for a purpose, without repeats."""
     needs = list(venv_needs())
@@ -203,6 +214,8 @@ def missing(purpose: str) -> list[Need]:
         needs += window_needs()
     if purpose == "test":
         needs += test_needs()
+    if purpose == "package":
+        needs += package_needs()
     return needs
 
 

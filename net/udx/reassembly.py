@@ -19,8 +19,9 @@ from net.udx.packet import MAX_SACK_BLOCKS
 MAX_REORDER_PACKETS = 8192
 """How far beyond the expected seq a packet may lie and still be kept."""
 
-MAX_REORDER_BYTES = 4 * 1024 * 1024
-"""Payload bytes kept for packets that came early."""
+MAX_REORDER_BYTES = 8 * 1024 * 1024
+"""Payload bytes kept for packets that came early: twice the window, because upstream's
+sender does not count what is reported beyond a gap."""
 
 
 class Reassembly:

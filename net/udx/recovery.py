@@ -89,10 +89,10 @@ class RoundTrip:
         rto = self.smoothed_s + 4 * self.variation_s
         return min(max(rto, MIN_RTO_S), MAX_RTO_S)
 
-    def probe_delay(self, in_flight_count: int) -> float:
-        """How long silence lasts before a tail loss probe, in seconds."""
+    def probe_delay(self, in_flight_count: int) -> float | None:
+        """Seconds of silence before a tail loss probe; None before the first sample."""
         if self.smoothed_s is None:
-            return INITIAL_RTO_S
+            return None
         delay = 2 * self.smoothed_s
         if in_flight_count == 1:
             delay += SINGLE_PACKET_DELAY_S

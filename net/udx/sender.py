@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 HIGH_WATER_BYTES = 262144
 """Queued bytes, beyond what the path takes at once, at which writers should pause."""
 
-MAX_SPAN_PACKETS = 8192
-"""Distance of the newest packet from the oldest unacknowledged one."""
+DEFER_DIVISOR = 4
+"""Runs smaller than this part of the congestion window wait for more room."""
+
+MAX_TAIL_PROBES = 3
+"""Probes in a row without an answer, each after twice the silence, before it is left to
+the retransmission timer."""
 
 BLACK_HOLE_TIMEOUTS = 3
 """Time-outs in a row after which packets above the base MTU are suspected."""
@@ -109,7 +113,7 @@ class Sender:
         self._timeout_at: float | None = None
         self._tail_probe_at: float | None = None
         self._tail_probe_due = False
-        self._tail_probe_allowed = False
+        self._tail_probes = 0
         self._paced_at: float | None = None
         self._window_probe_at: float | None = None
 
@@ -225,7 +229,7 @@ class Sender:
         if self._tail_probe_at is not None and self._tail_probe_at <= now:
             self._tail_probe_at = None
             self._tail_probe_due = True
-            self._tail_probe_allowed = False
+            self._tail_probes += 1
         return True
 
     def on_probe_too_large(self, now: float) -> None:
@@ -267,7 +271,7 @@ class Sender:
             in_flight=self.flights.in_flight_count,
             now=now,
         )
-        self._tail_probe_allowed = True
+        self._tail_probes = 0
         if self.flights:
             self._timeout_at = now + self.round_trip.rto
             self._set_tail_probe(now)
@@ -313,6 +317,7 @@ class Sender:
             return False
         self._timeout_at = now + 2 * self.round_trip.rto
         self._tail_probe_at = None
+        self._tail_probes = MAX_TAIL_PROBES
         if self._timeouts >= BLACK_HOLE_TIMEOUTS:
             self.mtu.on_black_hole()
         sample = RateSample()
@@ -328,8 +333,9 @@ class Sender:
     def _set_tail_probe(self, now: float) -> None:
         flights = self.flights
         in_flight = flights.in_flight_count
-        if in_flight and self._tail_probe_allowed:
-            self._tail_probe_at = now + self.round_trip.probe_delay(in_flight)
+        delay = self.round_trip.probe_delay(in_flight)
+        if in_flight and delay is not None and self._tail_probes < MAX_TAIL_PROBES:
+            self._tail_probe_at = now + delay * 2**self._tail_probes
         else:
             self._tail_probe_at = None
 
@@ -356,9 +362,17 @@ class Sender:
                 return
             congestion.on_idle_restart(turn.now)
         room = self._room()
-        quantum = congestion.quantum()
         payload_bytes = self.mtu.max_payload
-        most = min(quantum, MAX_RUN_BYTES // (payload_bytes + HEADER_BYTES))
+        most = min(
+            congestion.quantum(), MAX_RUN_BYTES // (payload_bytes + HEADER_BYTES)
+        )
+        if (
+            in_flight
+            and room < min(most, congestion.cwnd // DEFER_DIVISOR)
+            and self.queue.size_bytes > room * payload_bytes
+        ):
+            # The next acknowledgements make room for a larger run.
+            return
         while room > 0:
             if not self.pacer.allows(turn.now):
                 self._paced_at = self.pacer.next_at
@@ -378,14 +392,18 @@ class Sender:
             room -= len(payloads)
 
     def _room(self) -> int:
-        """New packets that may be in flight besides those that are."""
+        """New packets that may be in flight besides those that are.
+
+        The window bounds the whole span from the oldest unacknowledged packet, because
+        the peer must hold everything behind a gap.
+        """
         in_flight = self.flights.in_flight_count
         window_packets = self.remote_window // self.mtu.max_payload
         if not window_packets and self.remote_window:
             window_packets = 1
         return min(
-            min(self.congestion.cwnd, window_packets) - in_flight,
-            MAX_SPAN_PACKETS - (self.next_seq - self.acked_seq),
+            self.congestion.cwnd - in_flight,
+            window_packets - (self.next_seq - self.acked_seq),
         )
 
     def _probe_padding(self, payload_bytes: int) -> int:

@@ -126,6 +126,8 @@ class Stream:
         self._drain_wanted = False
         self._changed_at_seq: int | None = None
         self._change_done = False
+        self._pending_ack = 0
+        self._pending_sacks: dict[tuple[int, int], None] = {}
         self._window_seq = 0
         self._window_ack = 0
         self._advertised = MAX_WINDOW_BYTES
@@ -334,7 +336,7 @@ class Stream:
         sender, reassembly = self._sender, self._reassembly
         first = unwrap(run.first_seq, reassembly.expected)
         ack = unwrap(run.ack, sender.acked_seq)
-        if ack > sender.next_seq or not self._window():
+        if ack > sender.next_seq or self._is_overfull():
             return False
         if not reassembly.receive_run(first, run.payloads):
             return False
@@ -342,8 +344,6 @@ class Stream:
         self._received_packets += count
         self._received_bytes += sum(map(len, run.payloads))
         self._on_header(run.window, first + count - 1, ack)
-        if ack > sender.acked_seq:
-            sender.on_ack(ack, (), now)
         self._ack_due = True
         self._after_packet(now)
         return True
@@ -373,20 +373,36 @@ class Stream:
         if flags & FLAG_MESSAGE:
             self._receive_message(packet.payload)
         self._on_header(packet.window, seq, ack)
-        if ack > sender.acked_seq or packet.sacks:
+        if packet.sacks:
             near = sender.acked_seq
-            sacks = [
-                (unwrap(start, near), unwrap(end, near)) for start, end in packet.sacks
-            ]
-            sender.on_ack(ack, sacks, now)
+            for start, end in packet.sacks:
+                self._pending_sacks[unwrap(start, near), unwrap(end, near)] = None
         self._after_packet(now)
 
     # Driving
 
+    def settle(self, now: float) -> None:
+        """Act on all acknowledgements that came in since the last time, at once."""
+        sender = self._sender
+        if self._pending_ack > sender.acked_seq or self._pending_sacks:
+            sender.on_ack(self._pending_ack, self._pending_sacks, now)
+            self._pending_sacks.clear()
+            if self._changed_at_seq is not None:
+                self._check_changed()
+        if sender.ended and not self.closed:
+            if self._reassembly.ended:
+                self._finish()
+            elif not self._end_acknowledged:
+                self._end_acknowledged = True
+                self._ack_due = True
+
     def collect(self, now: float, out: list[Batch]) -> None:
         """Append everything that may be sent now."""
         route = self.route
-        if route is None or self.closed or self._relay is not None:
+        if route is None or self._relay is not None:
+            return
+        self.settle(now)
+        if self.closed:
             return
         window = self._window()
         reassembly, sender = self._reassembly, self._sender
@@ -421,6 +437,7 @@ class Stream:
 
     def handle_timer(self, now: float) -> None:
         """Act on what is due; :meth:`collect` should follow."""
+        self.settle(now)
         if self.closed:
             return
         if not self._sender.handle_timer(now):
@@ -461,7 +478,7 @@ class Stream:
 
     def _receive_data(self, packet: Packet, seq: int) -> None:
         reassembly = self._reassembly
-        if not self._window():
+        if self._is_overfull():
             self._host.dropped["window exceeded"] += 1
             self._ack_due = True
             return
@@ -479,6 +496,8 @@ class Stream:
 
     def _on_header(self, window: int, seq: int, ack: int) -> None:
         """Take the window unless a later packet already told a newer one."""
+        if ack > self._pending_ack:
+            self._pending_ack = ack
         if ack < self._sender.acked_seq:
             return
         if seq > self._window_seq or (
@@ -492,16 +511,8 @@ class Stream:
         host = self._host
         host.wake(self)
         reassembly = self._reassembly
-        if reassembly.ready or self._messages or self._drain_wanted or reassembly.ended:
+        if reassembly.ready or self._messages or reassembly.ended:
             host.notify(self)
-        if self._changed_at_seq is not None:
-            self._check_changed()
-        if self._sender.ended:
-            if reassembly.ended:
-                self._finish()
-            elif not self._end_acknowledged:
-                self._end_acknowledged = True
-                self._ack_due = True
         if self._keep_alive_s is not None:
             self._keep_alive_at = now + self._keep_alive_s
 
@@ -534,6 +545,10 @@ class Stream:
             self._changed_at_seq = None
             self._change_done = True
             self._host.notify(self)
+
+    def _is_overfull(self) -> bool:
+        """The peer ignores the window, by more than a filled gap could explain."""
+        return self._unread + self._reassembly.ready_bytes >= 2 * MAX_WINDOW_BYTES
 
     def _window(self) -> int:
         unread = self._unread + self._reassembly.ready_bytes

@@ -21,7 +21,8 @@ def program() -> Path:
 
 def folder_bytes() -> int:
     """Returns the size of everything in the folder."""
-    return sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
+    files = (path for path in FOLDER.rglob("*") if not path.is_symlink())
+    return sum(path.stat().st_size for path in files if path.is_file())
 
 
 def main() -> int:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from net.rpc import Query
+from tests.helpers.rpc_network import Member, Network
 from tests.helpers.world import Link, World
-from tests.sim.rpc_network import Member, Network
 
 NODES = 1000
 OWNERS = 40

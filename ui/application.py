@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import qasync
+import qasync  # type: ignore[import-untyped]
 import shiboken6
 from PySide6.QtCore import (
     QLocale,
@@ -34,6 +34,7 @@ import assets
 from ui.bridge import Bridge
 from ui.gateway import Gateway
 from ui.images import IconProvider, QrProvider
+from ui.interpreter import guard_constants
 from ui.session import Session
 from ui.window_state import WindowState
 
@@ -71,6 +72,7 @@ def prefer_light_rendering() -> None:
 
 def make_application(arguments: list[str]) -> QGuiApplication:
     """Make the one application object with its fonts, icon and language."""
+    guard_constants()
     prefer_light_rendering()
     QQuickWindow.setTextRenderType(QQuickWindow.TextRenderType.NativeTextRendering)
     QGuiApplication.setApplicationName("covey")
@@ -94,13 +96,14 @@ def make_application(arguments: list[str]) -> QGuiApplication:
 
 def install_language(application: QGuiApplication) -> None:
     """Load the texts of the system's language; English always, for its plurals."""
-    for name in ("en", QLocale().name().split("_")[0]):
+    wanted = dict.fromkeys(("en", QLocale().name().split("_")[0]))
+    for name in wanted:
         translator = QTranslator(application)
         try:
-            content = assets.read(f"translations/covey_{name}.qm")
+            source = assets.path(f"translations/covey_{name}.qm")
         except FileNotFoundError:
             continue
-        if translator.load(content):
+        if translator.load(str(source)):
             application.installTranslator(translator)
 
 
@@ -181,8 +184,8 @@ class Face:
 
 def main(
     profile: Path,
-    *,
     bootstrap: str | None = None,
+    *,
     passphrase_file: Path | None = None,
     gateway: Gateway | None = None,
 ) -> int:

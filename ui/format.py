@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+import zlib
 from datetime import date, datetime
 
 from PySide6.QtCore import QCoreApplication, QDate, QLocale, QTime
@@ -114,7 +115,7 @@ def initials(name: str) -> str:
 
 def colour_index(key: str) -> int:
     """Which avatar colour belongs to a key or id, the same on every device."""
-    return sum(key.encode()) * 7 % AVATAR_COLOURS if key else 0
+    return zlib.crc32(key.encode()) % AVATAR_COLOURS if key else 0
 
 
 def preview(text: str) -> str:

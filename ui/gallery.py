@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import qasync
+import qasync  # type: ignore[import-untyped]
 from PySide6.QtCore import QLocale, QMetaObject, QObject, qInstallMessageHandler
 from PySide6.QtQml import QQmlExpression
 from PySide6.QtQuick import QQuickItem

@@ -5,9 +5,16 @@
     <name>Conversation</name>
     <message numerus="yes">
         <source>%n device(s) connected</source>
-        <translation>
+        <translation type="vanished">
             <numerusform>%n device connected</numerusform>
             <numerusform>%n devices connected</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n connected</source>
+        <translation>
+            <numerusform>%n connected</numerusform>
+            <numerusform>%n connected</numerusform>
         </translation>
     </message>
 </context>

@@ -106,8 +106,8 @@ class Conversation(QObject):
         if self._room.members <= 1:
             return self.tr("Only you so far")
         if self._room.peers == 0:
-            return self.tr("{0} \u00b7 nobody else is connected").format(members)
-        connected = self.tr("%n device(s) connected", "", self._room.peers)
+            return self.tr("{0} \u00b7 not connected").format(members)
+        connected = self.tr("%n connected", "", self._room.peers)
         return f"{members} \u00b7 {connected}"
 
     def _get_draft(self) -> str:

@@ -90,7 +90,13 @@ class RoomMaker(Door):
 
 
 class Inviter(Door):
-    """Makes an invite link for a room."""
+    """Makes an invite link for a room.
+
+    Signals:
+        made: ``link`` and ``qr`` changed.
+    """
+
+    made = Signal()
 
     def __init__(self, *, bridge: Bridge, parent: QObject | None = None) -> None:
         super().__init__(bridge=bridge, parent=parent)
@@ -101,14 +107,16 @@ class Inviter(Door):
         """Make a link; ``link`` holds it once it is there."""
         self.reset()
         self._link = ""
+        self.made.emit()
         if self._core is not None:
             self._job = self._bridge.run(
-                self._core.invite(room), done=self._made, failed=self._fail
+                self._core.invite(room), done=self._take, failed=self._fail
             )
         self.changed.emit()
 
-    def _made(self, link: str) -> None:
+    def _take(self, link: str) -> None:
         self._job, self._link = None, link
+        self.made.emit()
         self.changed.emit()
 
     def _get_link(self) -> str:
@@ -117,8 +125,8 @@ class Inviter(Door):
     def _get_qr(self) -> str:
         return qr_source(self._link) if self._link else ""
 
-    link = Property(str, _get_link, notify=Door.changed)
-    qr = Property(str, _get_qr, notify=Door.changed)
+    link = Property(str, _get_link, notify=made)
+    qr = Property(str, _get_qr, notify=made)
 
 
 class Joiner(Door):

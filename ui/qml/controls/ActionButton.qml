@@ -10,7 +10,8 @@ AbstractButton {
     property string symbol
     property bool busy: false
     readonly property bool filled: kind === "primary" || kind === "danger"
-    readonly property color ink: kind === "primary" ? Theme.accentInk
+    readonly property bool dull: !enabled && !busy
+    readonly property color ink: dull ? Theme.faint : kind === "primary" ? Theme.accentInk
         : kind === "danger" ? Theme.badInk
         : kind === "quiet" ? Theme.accentText : Theme.text
 
@@ -20,7 +21,6 @@ AbstractButton {
     rightPadding: leftPadding
     hoverEnabled: true
     focusPolicy: Qt.StrongFocus
-    opacity: enabled || busy ? 1 : 0.45
     Accessible.role: Accessible.Button
     Accessible.name: text
     Accessible.onPressAction: clicked()
@@ -61,6 +61,8 @@ AbstractButton {
         border.width: button.kind === "secondary" ? 1 : 0
         border.color: Theme.fieldLine
         color: {
+            if (button.dull)
+                return button.filled ? Theme.pressed : "transparent"
             if (button.kind === "primary")
                 return button.down ? Theme.accentPressed
                      : button.hovered ? Theme.accentHover : Theme.accent

@@ -51,7 +51,7 @@ FocusScope {
             onAccepted: field.accepted()
             background: Rectangle {
                 radius: Theme.radius
-                color: Theme.sunken
+                color: Theme.field
                 border.width: input.activeFocus ? 2 : 1
                 border.color: field.failure ? Theme.bad
                             : input.activeFocus ? Theme.accent : Theme.fieldLine

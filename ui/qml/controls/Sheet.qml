@@ -16,8 +16,9 @@ Popup {
     parent: Overlay.overlay
     modal: true
     focus: true
-    width: parent ? Math.min(widest, parent.width - 2 * Theme.l) : widest
-    height: Math.min(implicitHeight, parent ? parent.height - 2 * Theme.l : implicitHeight)
+    width: parent ? Math.min(widest, parent.width - (narrow ? Theme.l : 2 * Theme.l)) : widest
+    height: Math.min(implicitHeight, parent ? parent.height - (narrow ? Theme.l : 2 * Theme.l)
+                                             : implicitHeight)
     x: parent ? Math.round((parent.width - width) / 2) : 0
     y: parent ? Math.round((parent.height - height) / 2) : 0
     padding: 0
@@ -46,14 +47,14 @@ Popup {
 
     contentItem: FocusScope {
         focus: true
-        implicitHeight: column.implicitHeight + 2 * Theme.xl
+        implicitHeight: column.implicitHeight + 2 * flick.anchors.margins
         Accessible.role: Accessible.Dialog
         Accessible.name: sheet.title
 
         Flickable {
             id: flick
             anchors.fill: parent
-            anchors.margins: Theme.xl
+            anchors.margins: sheet.narrow ? 20 : Theme.xl
             contentHeight: column.implicitHeight
             clip: contentHeight > height
             interactive: contentHeight > height
@@ -66,13 +67,13 @@ Popup {
 
                 Item {
                     width: parent.width
-                    height: Math.max(heading.height, closer.height - 8)
+                    height: heading.height
                     Column {
                         id: heading
-                        width: parent.width - closer.width
+                        width: parent.width
                         spacing: 6
                         Words {
-                            width: parent.width
+                            width: parent.width - closer.width
                             text: sheet.title
                             font.pixelSize: Theme.heading
                             font.weight: Font.DemiBold

@@ -43,9 +43,9 @@ Rectangle {
         anchors.right: sendButton.left
         anchors.rightMargin: Theme.s
         y: Theme.m
-        height: Math.max(44, Math.min(composer.tallest, text.implicitHeight))
+        height: Math.max(44, Math.min(composer.tallest, text.implicitHeight + 4))
         radius: 22
-        color: Theme.sunken
+        color: Theme.field
         border.width: text.activeFocus ? 2 : 1
         border.color: text.activeFocus ? Theme.accent : Theme.fieldLine
 

@@ -89,6 +89,7 @@ Rectangle {
         anchors.verticalCenter: parent.verticalCenter
         IconButton {
             objectName: "inviteButton"
+            visible: !header.narrow
             symbol: "user-plus"
             label: qsTr("Invite")
             keys: "Ctrl+I"
@@ -110,6 +111,12 @@ Rectangle {
                 id: menu
                 y: parent.height + Theme.xs
                 x: parent.width - width
+                ThemedMenuItem {
+                    objectName: "inviteItem"
+                    symbol: "user-plus"
+                    text: qsTr("Invite")
+                    onTriggered: header.wanted("Invite")
+                }
                 ThemedMenuItem {
                     objectName: "leaveItem"
                     symbol: "log-out"

@@ -14,7 +14,12 @@ Item {
     // How far the view is from the newest row that is loaded, in pixels.
     readonly property real fromBottom: -list.height - list.contentY + list.bottomSpace
 
+    // The height for which the view was last put right: while the composer grows, a
+    // reader at the newest message stays there.
+    property real settledHeight: 0
+
     function toNewest() {
+        settledHeight = list.height
         list.positionViewAtBeginning()
         list.contentY = -list.height + list.bottomSpace
     }
@@ -74,12 +79,21 @@ Item {
         }
         onContentYChanged: area.look()
         onContentHeightChanged: lookSoon.restart()
-        onHeightChanged: if (area.room.atNewest) settle.restart()
+        onHeightChanged: {
+            if (area.room.atNewest)
+                settle.restart()
+            else
+                area.settledHeight = height
+        }
     }
 
     function look() {
         if (!area.room.loaded || list.count === 0)
             return
+        if (list.height !== settledHeight && area.room.atNewest) {
+            settle.restart()
+            return
+        }
         area.room.setFollowing(area.fromBottom < 48)
         if (list.contentY - list.originY < list.height * 1.5)
             area.room.loadOlder()

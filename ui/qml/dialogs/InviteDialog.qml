@@ -18,12 +18,12 @@ Sheet {
 
         Item {
             width: parent.width
-            height: 248
+            height: 264
             visible: !dialog.inviter.failure
             Rectangle {
                 anchors.centerIn: parent
-                width: 248
-                height: 248
+                width: 264
+                height: 264
                 radius: Theme.l
                 color: "#ffffff"
                 border.width: 1
@@ -41,10 +41,10 @@ Sheet {
                     anchors.centerIn: parent
                     visible: dialog.inviter.qr
                     source: dialog.inviter.qr
-                    cache: false
+                    cache: true
                     smooth: false
                     // Whole pixels a module keep the code sharp.
-                    width: implicitWidth * Math.max(1, Math.floor(240 / implicitWidth))
+                    width: implicitWidth > 0 ? implicitWidth * Math.max(1, Math.floor(264 / implicitWidth)) : 0
                     height: width
                     Accessible.role: Accessible.Graphic
                     Accessible.name: qsTr("QR code of the invite link")

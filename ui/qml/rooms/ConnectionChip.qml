@@ -96,6 +96,6 @@ AbstractButton {
         id: popover
         y: -height - Theme.xs
         x: Theme.s
-        width: Math.min(360, chip.Window.width - 2 * Theme.s)
+        width: Math.min(360, chip.width - 2 * Theme.s)
     }
 }

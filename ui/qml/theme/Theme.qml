@@ -16,6 +16,7 @@ QtObject {
     readonly property color surface: dark ? "#161e1c" : "#ffffff"
     readonly property color raised: dark ? "#1d2725" : "#ffffff"
     readonly property color sunken: dark ? "#111817" : "#f1f5f4"
+    readonly property color field: dark ? "#131b19" : "#ffffff"
     readonly property color hover: dark ? "#202b29" : "#eff4f2"
     readonly property color pressed: dark ? "#273432" : "#e2eae7"
     readonly property color selected: dark ? "#183e38" : "#dcf0eb"

@@ -58,7 +58,7 @@ Item {
                     Component.onCompleted: forceActiveFocus()
                     background: Rectangle {
                         radius: Theme.radius
-                        color: Theme.sunken
+                        color: Theme.field
                         border.width: phrase.activeFocus ? 2 : 1
                         border.color: covey.failure ? Theme.bad
                                     : phrase.activeFocus ? Theme.accent : Theme.fieldLine

@@ -12,7 +12,7 @@ Grid {
     flow: Grid.TopToBottom
     columns: across
     rows: Math.ceil(words.length / across)
-    spacing: Theme.s
+    spacing: across < 4 ? 6 : Theme.s
     Accessible.role: Accessible.List
     Accessible.name: qsTr("Your 24 words")
 
@@ -24,9 +24,9 @@ Grid {
             required property string modelData
             objectName: "word" + index
             width: (grid.width - (grid.across - 1) * grid.spacing) / grid.across
-            height: 38
+            height: grid.across < 4 ? 34 : 38
             radius: Theme.s
-            color: Theme.sunken
+            color: Theme.field
             border.width: 1
             border.color: Theme.line
             Accessible.role: Accessible.ListItem

@@ -12,8 +12,7 @@ const readline = require('readline')
 const commands = {
   ...require('./peer_codecs'),
   ...require('./peer_streams'),
-  ...require('./peer_dht'),
-  ...require('./peer_udx')
+  ...require('./peer_dht')
 }
 
 function tell (message) {

@@ -160,6 +160,9 @@ module.exports = {
     await held.join(bytes(topic), { server, client }).flushed()
     if (client) await held.flush()
   },
+  'swarm.state' ({ swarm }) {
+    return { connections: [...swarms.get(swarm).connections].map((stream) => hex(stream.remotePublicKey)) }
+  },
   async 'swarm.leave' ({ swarm, topic }) {
     await swarms.get(swarm).leave(bytes(topic))
   },

@@ -1,0 +1,100 @@
+"""Both ends firewalled: handshakes are relayed, paths are punched, both roles.
+
+On loopback everybody would be open. Here both ends are told to believe that they are
+not, and told not to try local addresses, so that the whole exchange takes place; the
+nodes in between note which modes of it reached them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from net.dht.constants import Command
+from net.dht.messages import Mode
+from tests.interop.networks import Seen
+from tests.interop.node_peer import LIMIT_S, NodePeer
+from tests.interop.test_connect_npm import (
+    both_networks,
+    both_roles,
+    link,
+    send_and_check_echo,
+)
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+
+OURS_FIREWALLED = {"quick_firewall": False, "ephemeral": True}
+NPM_FIREWALLED = {"quickFirewall": False, "ephemeral": True}
+
+# What the end that listens sees of them.
+RECEIVED = {
+    (Command.PEER_HANDSHAKE, Mode.FROM_RELAY),
+    (Command.PEER_HOLEPUNCH, Mode.FROM_RELAY),
+}
+
+# What the nodes between the two ends see of a relayed handshake and a punch.
+RELAYED = {
+    (Command.PEER_HANDSHAKE, Mode.FROM_CLIENT),
+    (Command.PEER_HANDSHAKE, Mode.FROM_SERVER),
+    (Command.PEER_HOLEPUNCH, Mode.FROM_CLIENT),
+    (Command.PEER_HOLEPUNCH, Mode.FROM_SERVER),
+}
+
+
+@both_networks
+@both_roles
+async def test_two_firewalled_ends(
+    npm: NodePeer,
+    kind: str,
+    we_connect: bool,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with link(
+        npm,
+        kind,
+        we_connect=we_connect,
+        on_data="echo",
+        ours=OURS_FIREWALLED,
+        theirs=NPM_FIREWALLED,
+        local_connection=False,
+    ) as made:
+        assert made.connection.path == "direct"
+        await send_and_check_echo(made.connection, 1 << 20)
+        # A path may be open before the relayed answer to the punch has come through.
+        async with asyncio.timeout(LIMIT_S):
+            while not (seen := await made.network.seen()) >= RELAYED:
+                await asyncio.sleep(0.02)
+        # The punched path is one between the two ends, not one through a node.
+        assert made.connection.remote_address[1] != made.network.bootstrap[1]
+    with capsys.disabled():
+        print(f"\nrelayed by {kind} nodes: {words(seen)}")
+        print(f"received by the server: {words(made.server_seen)}")
+    # Only a server is told FROM_RELAY, and none of the network's nodes is one.
+    assert not seen & RECEIVED
+    assert made.server_seen >= RECEIVED
+
+
+def words(seen: set[Seen]) -> str:
+    return ", ".join(sorted(f"{command.name} {mode.name}" for command, mode in seen))
+
+
+@both_networks
+@both_roles
+async def test_two_firewalled_ends_of_one_local_network(
+    npm: NodePeer, kind: str, we_connect: bool
+) -> None:
+    """With local addresses allowed, they race with the punch; either will do."""
+    async with link(
+        npm,
+        kind,
+        we_connect=we_connect,
+        on_data="echo",
+        ours=OURS_FIREWALLED,
+        theirs=NPM_FIREWALLED,
+    ) as made:
+        await send_and_check_echo(made.connection, 1 << 16)
+        seen = await made.network.seen()
+        assert (Command.PEER_HANDSHAKE, Mode.FROM_CLIENT) in seen
+        assert made.connection.path in ("lan", "direct")
+        assert (Command.PEER_HANDSHAKE, Mode.FROM_RELAY) in made.server_seen

@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -47,8 +47,11 @@ DEFAULT_PORT = 49737
 """Tried first where no port is asked for; any other one will do."""
 
 DEFAULT_HOST = "0.0.0.0"
-CLOSE_LIMIT_S = 3.0
-"""How long ``close`` lets connections end and servers unannounce themselves."""
+CONNECTIONS_LIMIT_S = 0.5
+"""How long ``close`` lets connections end in good order before it cuts them."""
+
+SERVERS_LIMIT_S = 3.0
+"""How long it lets servers unannounce themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,14 +330,13 @@ class DHT:
             local_connection=local_connection,
         )
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s) as limit:
                 return await outcome
-        except TimeoutError as error:
-            if not isinstance(error, ConnectTimeoutError) and not outcome.done():
-                raise ConnectTimeoutError(
-                    f"No connection after {timeout_s:g} s."
-                ) from None
-            raise
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            words = f"The peer could not be reached within {timeout_s:g} s."
+            raise ConnectTimeoutError(words) from None
         finally:
             if not connecting.done:
                 outcome.cancel()
@@ -502,7 +504,7 @@ class DHT:
 
     def doctor_facts(self) -> dict[str, Any]:
         """What the doctor reports of the network, as plain data."""
-        if self._node is None or self._driver is None:
+        if self._closed or self._node is None or self._driver is None:
             return {"state": "closed" if self._closed else "not started"}
         rpc = self._node.rpc
         public = rpc.remote_address()
@@ -752,10 +754,12 @@ class DHT:
         driver.begin()
         closing = node.close()
         driver.pump()
-        try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONNECTIONS_LIMIT_S):
                 for awaitable in ending:
                     await awaitable
+        try:
+            async with asyncio.timeout(SERVERS_LIMIT_S):
                 await settled(closing)
         except TimeoutError:
             driver.counters["close-timeout"] += 1

@@ -467,7 +467,6 @@ class Connection:
     def raw_end(self) -> None:
         """The peer writes nothing more."""
         self._remote_ended = True
-        self._inbox.close()
         if self._mux is not None and not self._received:
             self._mux.close()
             self.end()

@@ -1,0 +1,352 @@
+"""Nodes, servers and connections over real sockets on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from net import DHT, Connection, KeyPair
+from net.aio.errors import ConnectionClosedError, ConnectTimeoutError
+from net.dht.errors import DhtError
+from net.errors import EnvironmentFault, LocalProtocolError
+from tests.unit.net.aio.testnet import HOST, local_testnet
+
+MIB = 1024 * 1024
+
+
+async def read_all(connection: Connection) -> bytes:
+    return b"".join([chunk async for chunk in connection])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_mebibyte_there_and_back_with_half_closes() -> None:
+    data = os.urandom(MIB)
+    async with local_testnet() as net:
+        near, far = await net.pair()
+
+        async def echo() -> None:
+            async for chunk in far:
+                await far.write(chunk)
+            far.end()
+
+        echoing = asyncio.ensure_future(echo())
+        for at in range(0, MIB, 65_536):
+            await near.write(data[at : at + 65_536])
+        await near.end()
+        assert await read_all(near) == data
+        await echoing
+        await near.wait_closed()
+        await far.wait_closed()
+        assert near.error is None
+        assert far.error is None
+        assert near.handshake_hash == far.handshake_hash
+        assert near.is_initiator
+        assert not far.is_initiator
+        assert near.path == "direct"
+        assert near.stats.rtt_s is not None
+        assert near.opened_trace, "the doctor can follow it"
+
+
+async def test_both_keys_are_proven() -> None:
+    async with local_testnet(1) as net:
+        server_keys, client_keys = KeyPair.generate(), KeyPair.generate()
+        server = (await net.node()).create_server()
+        await server.listen(server_keys)
+        client = await net.node(key_pair=client_keys)
+        near = await client.connect(server_keys.public_key)
+        far = await anext(server)
+        assert near.remote_public_key == server_keys.public_key
+        assert far.remote_public_key == client_keys.public_key
+        assert server.address().public_key == server_keys.public_key
+        assert server.address().port > 0
+
+
+async def test_unordered_messages_arrive() -> None:
+    async with local_testnet(1) as net:
+        near, far = await net.pair()
+        for number in range(20):
+            near.send(b"%d" % number)
+        got = {await asyncio.wait_for(anext(far.datagrams()), 5) for _ in range(20)}
+        assert got == {b"%d" % number for number in range(20)}
+        far.send(b"back")
+        assert await anext(near.datagrams()) == b"back"
+        assert near.max_datagram_bytes > 1000
+
+
+async def test_channels_work_over_the_network() -> None:
+    async with local_testnet(1) as net:
+        near, far = await net.pair()
+        heard: asyncio.Queue[bytes] = asyncio.Queue()
+        far.mux.pair(
+            "echo",
+            None,
+            lambda channel_id: answer.append(
+                far.mux.create_channel(
+                    "echo", channel_id, messages=[lambda m: answer[0].send(0, m)]
+                )
+            ),
+        )
+        answer: list[object] = []
+        channel = near.mux.create_channel("echo", b"1", messages=[heard.put_nowait])
+        for number in range(100):
+            channel.send(0, b"%d" % number)
+        for number in range(100):
+            assert await asyncio.wait_for(heard.get(), 5) == b"%d" % number
+        await near.close()
+        assert channel.closed
+
+
+async def test_an_unread_connection_stops_the_sender_and_then_goes_on() -> None:
+    async with local_testnet(1) as net:
+        near, far = await net.pair()
+        chunk, sent = bytes(65_536), 0
+
+        async def flood() -> None:
+            nonlocal sent
+            for _ in range(320):
+                await near.write(chunk)
+                sent += len(chunk)
+            near.end()
+
+        flooding = asyncio.ensure_future(flood())
+        level = -1
+        while level != sent:
+            level = sent
+            await asyncio.sleep(0.2)
+        assert sent < 12 * MIB, "the window, the queues, and no more"
+        assert far.stats.unread_bytes <= 6 * MIB
+        assert len(await read_all(far)) == 320 * 65_536
+        await flooding
+
+
+async def test_both_ends_firewalled_meet_through_a_relayed_handshake() -> None:
+    async with local_testnet() as net:
+        server = await net.server(firewalled=True, quick_firewall=False)
+        client = await net.node(firewalled=True, quick_firewall=False)
+        near = await client.connect(server.public_key)
+        far = await asyncio.wait_for(anext(server), 15)
+        await near.write(b"through")
+        assert await anext(far) == b"through"
+        await far.write(b"and back")
+        assert await anext(near) == b"and back"
+        assert client.machine.rpc.firewalled
+        steps = " ".join(step for _, step in near.opened_trace)
+        assert "handshake complete through" in steps
+
+
+async def test_a_punched_connection_gives_its_socket_back() -> None:
+    async with local_testnet() as net:
+        server_node = await net.node(firewalled=True, quick_firewall=False)
+        server = server_node.create_server(share_local_address=False)
+        await server.listen(KeyPair.generate())
+        client = await net.node(firewalled=True, quick_firewall=False)
+        near = await client.connect(server.public_key, local_connection=False)
+        far = await asyncio.wait_for(anext(server), 15)
+        await near.write(b"punched")
+        assert await anext(far) == b"punched"
+        assert near.path == "direct"
+        assert client.stats.punch_sockets > 0
+        await asyncio.gather(near.close(), far.close())
+        await until(lambda: client.stats.punch_sockets == 0)
+        await until(lambda: server_node.stats.punch_sockets == 0)
+
+
+async def test_a_server_can_refuse_a_key() -> None:
+    async with local_testnet(1) as net:
+        unwanted = KeyPair.generate()
+        server = (await net.node()).create_server(
+            firewall=lambda key, _payload, _address: key == unwanted.public_key
+        )
+        await server.listen(KeyPair.generate())
+        client = await net.node()
+        with pytest.raises((DhtError, ConnectTimeoutError)):
+            await client.connect(server.public_key, key_pair=unwanted, timeout_s=1)
+        near = await client.connect(server.public_key)
+        assert not near.closed
+
+
+async def test_who_is_not_there_is_not_found() -> None:
+    async with local_testnet(1) as net:
+        client = await net.node()
+        with pytest.raises(DhtError) as caught:
+            await client.connect(KeyPair.generate().public_key)
+        assert caught.value.code == "PEER_NOT_FOUND"
+        assert await client.find_peer(KeyPair.generate().public_key) == []
+
+
+async def test_a_closed_server_is_gone_but_its_connections_stay() -> None:
+    async with local_testnet(1) as net:
+        server = await net.server()
+        client = await net.node()
+        near = await client.connect(server.public_key)
+        far = await anext(server)
+        await server.close()
+        assert [it async for it in server] == []
+        await near.write(b"still here")
+        assert await anext(far) == b"still here"
+        with pytest.raises(DhtError):
+            await client.connect(server.public_key)
+        with pytest.raises(LocalProtocolError, match="listens once"):
+            await server.listen()
+
+
+async def test_topics_and_records() -> None:
+    async with local_testnet() as net:
+        first, second = await net.node(), await net.node()
+        topic, key_pair = os.urandom(32), KeyPair.generate()
+        assert await second.lookup(topic) == []
+        await first.announce(topic, key_pair)
+        [peer] = await second.lookup(topic)
+        assert peer.public_key == key_pair.public_key
+        await first.unannounce(topic, key_pair)
+        assert await second.lookup(topic) == []
+
+        target = await first.immutable_put(b"never changes")
+        assert await second.immutable_get(target) == b"never changes"
+        assert await second.immutable_get(os.urandom(32)) is None
+
+        await first.mutable_put(key_pair, b"one", seq=1)
+        await first.mutable_put(key_pair, b"two", seq=2)
+        found = await second.mutable_get(key_pair.public_key)
+        assert found is not None
+        assert (found.value, found.seq) == (b"two", 2)
+        assert await second.mutable_get(KeyPair.generate().public_key) is None
+
+
+async def test_suspend_and_resume() -> None:
+    async with local_testnet() as net:
+        server = await net.server()
+        client = await net.node()
+        near = await client.connect(server.public_key)
+        far = await anext(server)
+        await client.suspend()
+        assert near.closed
+        await until(lambda: far.closed)
+        with pytest.raises(DhtError) as caught:
+            await client.connect(server.public_key)
+        assert caught.value.code == "SUSPENDED"
+        assert client.doctor_facts()["state"] == "suspended"
+        port = client.port
+        await client.resume()
+        assert client.port == port
+        near = await client.connect(server.public_key)
+        far = await anext(server)
+        await near.write(b"awake")
+        assert await anext(far) == b"awake"
+
+
+async def test_closing_while_connecting() -> None:
+    async with local_testnet(1) as net:
+        server = await net.server()
+        client = await net.node()
+        connecting = asyncio.ensure_future(client.connect(server.public_key))
+        await asyncio.sleep(0)
+        await client.close()
+        with pytest.raises((DhtError, LocalProtocolError)):
+            await connecting
+        with pytest.raises(LocalProtocolError, match="closed"):
+            await client.connect(server.public_key)
+
+
+async def test_giving_up_while_connecting() -> None:
+    async with local_testnet(1) as net:
+        server = await net.server()
+        client = await net.node()
+        connecting = asyncio.ensure_future(client.connect(server.public_key))
+        await asyncio.sleep(0.001)
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        await until(lambda: client.stats.streams == 0)
+        near = await client.connect(server.public_key)
+        assert not near.closed
+
+
+async def test_a_node_that_closes_ends_its_connections() -> None:
+    async with local_testnet(1) as net:
+        near, far = await net.pair()
+        await near.write(b"goodbye")
+        reading = asyncio.ensure_future(read_all(far))
+        [client] = [
+            it for it in gc.get_objects() if type(it) is DHT and near in it.connections
+        ]
+        await client.close()
+        assert near.closed
+        assert await reading == b"goodbye"
+        with pytest.raises((ConnectionClosedError, LocalProtocolError)):
+            await near.write(b"more")
+
+
+async def test_a_taken_port_is_said_plainly() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind((HOST, 0))
+        port = taken.getsockname()[1]
+        dht = DHT([], host=HOST, port=port)
+        with pytest.raises(EnvironmentFault, match=f"port {port}"):
+            await dht.ready()
+        await dht.close()
+
+
+async def test_the_usual_port_may_be_taken() -> None:
+    async with DHT([], host=HOST) as first, DHT([], host=HOST) as second:
+        assert first.port != second.port
+
+
+async def test_a_wrong_bootstrap_is_said_plainly() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((HOST, 0))
+        address = f"{HOST}:{silent.getsockname()[1]}"
+        dht = DHT([address], host=HOST, port=0)
+        with pytest.raises(EnvironmentFault, match=f"answered .{address}"):
+            await dht.ready()
+        await dht.close()
+
+
+async def test_a_connect_can_be_limited_in_time() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind((HOST, 0))
+        dht = DHT([(HOST, silent.getsockname()[1])], host=HOST, port=0)
+        with pytest.raises(ConnectTimeoutError, match=r"0\.05 s"):
+            await dht.connect(KeyPair.generate().public_key, timeout_s=0.05)
+        await dht.close()
+        await dht.close()
+
+
+async def test_a_relay_is_refused_plainly() -> None:
+    dht = DHT([], host=HOST, port=0)
+    with pytest.raises(LocalProtocolError, match="relay"):
+        await dht.connect(bytes(32), relay_through=bytes(32))
+    await dht.close()
+
+
+async def test_what_the_doctor_hears() -> None:
+    async with local_testnet(1) as net:
+        near, _ = await net.pair()
+        [client] = [
+            it for it in gc.get_objects() if type(it) is DHT and near in it.connections
+        ]
+        facts = client.doctor_facts()
+        assert facts["state"] == "running"
+        assert facts["nodes"] >= 1
+        assert facts["online"] is True
+        assert facts["backend"]
+        [connection] = facts["connections"]
+        assert connection["remotePublicKey"] == near.remote_public_key.hex()
+        assert client.known_nodes()
+    assert client.doctor_facts()["state"] == "closed"
+
+
+async def test_nothing_survives_a_closed_network() -> None:
+    async with local_testnet(2) as net:
+        await net.pair()
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -143,9 +143,10 @@ def find_node() -> str | None:
 
 
 def has_fonts() -> bool:
-    """Tells whether this system has any font file."""
+    """Tells whether Covey brings fonts, or this system has any."""
     home = Path.home()
     folders = (
+        Path(__file__).resolve().parent.parent / "assets" / "fonts",
         Path("/usr/share/fonts"),
         Path("/usr/local/share/fonts"),
         home / ".local/share/fonts",

@@ -142,10 +142,14 @@ class PayloadBox:
     """Seals and opens hole punch payloads, and proves hosts by tokens.
 
     ``nonce 24 | secretbox(payload)``, one key for both directions.
+
+    Args:
+        secret: What ``holepunch_secret`` gives.
+        entropy: Source of random bytes.
     """
 
-    def __init__(self, handshake_hash: bytes, *, entropy: Callable[[int], bytes]):
-        self._key = holepunch_secret(handshake_hash)
+    def __init__(self, secret: bytes, *, entropy: Callable[[int], bytes]) -> None:
+        self._key = secret
         self._entropy = entropy
         self._token_key = entropy(32)
 

@@ -26,7 +26,7 @@ from net.dht.errors import (
     RemoteNotHolepunchableError,
     RemoteNotHolepunchingError,
 )
-from net.dht.handshake import PayloadBox
+from net.dht.handshake import PayloadBox, holepunch_secret
 from net.dht.holepuncher import Holepuncher
 from net.dht.messages import (
     HolepunchMessage,
@@ -114,7 +114,8 @@ class ClientPunch:
         self._hook = hook
         self._fast_open = fast_open
         self._step = step
-        self._box = PayloadBox(agreement.result.handshake_hash, entropy=context.entropy)
+        secret = holepunch_secret(agreement.result.handshake_hash)
+        self._box = PayloadBox(secret, entropy=context.entropy)
         self._rounds = 0
         self._client_relay = agreement.relay_address
         self._server_relay = next(

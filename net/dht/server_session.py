@@ -24,7 +24,7 @@ from net.dht.constants import (
 )
 from net.dht.context import DhtContext
 from net.dht.events import Path, StreamReady
-from net.dht.handshake import PayloadBox, ServerHandshake
+from net.dht.handshake import PayloadBox, ServerHandshake, holepunch_secret
 from net.dht.holepuncher import Holepuncher
 from net.dht.messages import (
     PAYLOAD_VERSION,
@@ -183,7 +183,8 @@ class ServerSession:
             self._forget_stream()
             return False
         assert self._result is not None
-        self._box = PayloadBox(self._result.handshake_hash, entropy=context.entropy)
+        secret = holepunch_secret(self._result.handshake_hash)
+        self._box = PayloadBox(secret, entropy=context.entropy)
         self._wait(self._abort)
         if self._lan:
             # The answer leaves from the normal socket, so that the client is told the

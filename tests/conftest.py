@@ -6,6 +6,7 @@
   must run.
 * What asyncio or our own packages log at warning level or above fails the test that
   caused it, unless the test is marked `expects_log("part of the text")`.
+* Tests run from the quick and narrow to the slow and broad.
 * `seed` is the number every random choice of a test starts from. It is fixed, unless
   COVEY_SEED gives another; a failing test prints it.
 * Hypothesis takes the same examples in every run, unless COVEY_SOAK is set.
@@ -29,6 +30,9 @@ ROOT = Path(__file__).resolve().parent
 OFFLINE_FOLDERS = ("unit", "sim")
 LOOPBACK_FOLDERS = ("unit/net/aio", "unit/app", "unit/tests")
 MUST_RUN_IN_CI = ("interop", "natlab")
+ORDER = ("house", "unit", "fuzz", "sim", "interop", "natlab", "ui")
+"""What fails fastest and tells most comes first."""
+
 DEFAULT_SEED = 20_260
 
 WATCHED_LOGGERS = ("asyncio", "net", "store", "media", "app", "ui")
@@ -62,6 +66,17 @@ def folder_of(path: Path) -> str:
 def lies_in(folder: str, places: tuple[str, ...]) -> bool:
     """Tells whether a folder is one of the places or below one."""
     return any(folder == place or folder.startswith(f"{place}/") for place in places)
+
+
+# ----------------------------------------------------------------------- order
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the folders in ORDER; inside a folder nothing changes."""
+    ranks = {name: rank for rank, name in enumerate(ORDER)}
+    items.sort(
+        key=lambda item: ranks.get(folder_of(item.path).split("/")[0], len(ranks))
+    )
 
 
 # ----------------------------------------------------------------- network ban

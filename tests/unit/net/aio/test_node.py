@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import socket
-from collections.abc import Callable
 
 import pytest
 
@@ -14,19 +13,13 @@ from net import DHT, Connection, KeyPair
 from net.aio.errors import ConnectionClosedError, ConnectTimeoutError
 from net.dht.errors import DhtError
 from net.errors import EnvironmentFault, LocalProtocolError
-from tests.unit.net.aio.testnet import HOST, local_testnet
+from tests.unit.net.aio.testnet import HOST, local_testnet, turns, until
 
 MIB = 1024 * 1024
 
 
 async def read_all(connection: Connection) -> bytes:
     return b"".join([chunk async for chunk in connection])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_mebibyte_there_and_back_with_half_closes() -> None:
@@ -119,10 +112,8 @@ async def test_an_unread_connection_stops_the_sender_and_then_goes_on() -> None:
             near.end()
 
         flooding = asyncio.ensure_future(flood())
-        level = -1
-        while level != sent:
-            level = sent
-            await asyncio.sleep(0.2)
+        await until(lambda: not near.has_room and far.stats.unread_bytes > 3 * MIB)
+        await turns(2000)
         assert sent < 12 * MIB, "the window, the queues, and no more"
         assert far.stats.unread_bytes <= 6 * MIB
         assert len(await read_all(far)) == 320 * 65_536
@@ -263,7 +254,7 @@ async def test_giving_up_while_connecting() -> None:
         server = await net.server()
         client = await net.node()
         connecting = asyncio.ensure_future(client.connect(server.public_key))
-        await asyncio.sleep(0.001)
+        await turns(3)
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await connecting

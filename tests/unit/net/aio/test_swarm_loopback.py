@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 
 import pytest
 
 from net import DHT, Connection, KeyPair, Swarm
 from net.errors import EnvironmentFault, LocalProtocolError
 from net.swarm import SwarmOptions
-from tests.unit.net.aio.testnet import HOST, local_testnet
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
+from tests.unit.net.aio.testnet import HOST, local_testnet, until
 
 
 def connected(*swarms: Swarm) -> bool:

@@ -76,8 +76,8 @@ class Lifecycle:
 
     def resume(self) -> None:
         """Go on as after a sleep."""
-        if self._node.exchange.running or self.destroyed:
-            return
+        assert not self._node.exchange.running, "the node runs already"
+        assert not self.destroyed, "the node has ended"
         self._wake_up()
         self._run()
         self.refresh()

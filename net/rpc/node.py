@@ -272,9 +272,10 @@ class RpcNode:
 
     def resume(self, *, server_port: int, client_port: int) -> None:
         """Go on with sockets the rim has bound anew, to the same ports if possible."""
-        self.server_port = server_port
-        self.client_port = client_port
-        self.lifecycle.resume()
+        if self.suspended and not self.destroyed:
+            self.server_port = server_port
+            self.client_port = client_port
+            self.lifecycle.resume()
 
     def destroy(self) -> None:
         """End for good, failing all requests."""

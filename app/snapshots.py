@@ -18,6 +18,8 @@ class ProfileSnapshot:
     device_key: str
     path: str
     """The profile's folder."""
+    warning: str = ""
+    """What to tell the person about how the profile's key is kept, else empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,9 @@ from store.schema import APPLICATION_ID, migrate
 
 T = TypeVar("T")
 
+Connection = apsw.Connection
+"""What a piece of work gets; the tables' modules know how to use it."""
+
 KEY_BYTES = 32
 MAX_GROUP = 1024
 """Writes that share one commit."""
@@ -65,17 +68,21 @@ class Synchronous(Enum):
 class _Write:
     """One piece of work for the writer thread and where its result goes."""
 
-    __slots__ = ("error", "future", "result", "work")
+    __slots__ = ("error", "future", "result", "undo", "work")
 
     def __init__(
-        self, work: Callable[[apsw.Connection], Any], future: Future[Any]
+        self,
+        work: Callable[[Connection], Any],
+        future: Future[Any],
+        undo: Callable[[], None] | None,
     ) -> None:
         self.work = work
         self.future = future
+        self.undo = undo
         self.result: Any = None
         self.error: BaseException | None = None
 
-    def run(self, connection: apsw.Connection) -> None:
+    def run(self, connection: Connection) -> None:
         """Do the work in a savepoint of its own, and keep what came of it."""
         connection.execute("SAVEPOINT job")
         try:
@@ -84,15 +91,22 @@ class _Write:
         # other jobs of the group must not suffer.
         except BaseException as error:  # noqa: BLE001
             self.error = error
+            self._call_undo()
             connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
 
     def settle(self) -> None:
         """Tell the asker, after the commit."""
         if self.error is not None:
+            self._call_undo()
             self.future.set_exception(_verdict(self.error))
         else:
             self.future.set_result(self.result)
+
+    def _call_undo(self) -> None:
+        undo, self.undo = self.undo, None
+        if undo is not None:
+            undo()
 
 
 class Database:
@@ -106,7 +120,7 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, key: bytes, synchronous: Synchronous, writer: apsw.Connection
+        self, path: Path, key: bytes, synchronous: Synchronous, writer: Connection
     ) -> None:
         """Use ``open``."""
         self.path = path
@@ -116,7 +130,7 @@ class Database:
         self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closed = False
         self._readers = threading.local()
-        self._reader_connections: list[apsw.Connection] = []
+        self._reader_connections: list[Connection] = []
         self._reader_pool = ThreadPoolExecutor(READER_COUNT, "covey-reader")
         self._thread = threading.Thread(
             target=self._run_writer, name="covey-writer", daemon=True
@@ -167,11 +181,21 @@ class Database:
                 raise
         return cls(path, key, synchronous, writer)
 
-    def write(self, work: Callable[[apsw.Connection], T]) -> Future[T]:
+    def write(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        undo: Callable[[], None] | None = None,
+    ) -> Future[T]:
         """Run ``work`` in the writer thread; the future settles after the commit.
 
         Pieces of work run one after the other in the order given. One that raises is
         rolled back alone.
+
+        Args:
+            work: Gets the writer's connection inside a transaction.
+            undo: Called in the writer thread, before any further work, when what
+                ``work`` did was rolled back, its own fault or not.
 
         Raises:
             LocalProtocolError: The database is closed.
@@ -182,10 +206,10 @@ class Database:
             raise LocalProtocolError("the database is closed", code="closed")
         if self._waiting.qsize() >= MAX_WAITING_WRITES:
             raise EnvironmentFault("the disk does not keep up with the writes")
-        self._waiting.put(_Write(work, future))
+        self._waiting.put(_Write(work, future, undo))
         return future
 
-    def read(self, work: Callable[[apsw.Connection], T]) -> Future[T]:
+    def read(self, work: Callable[[Connection], T]) -> Future[T]:
         """Run ``work`` in a reader thread on what is committed.
 
         Raises:
@@ -194,6 +218,13 @@ class Database:
         if self._closed:
             raise LocalProtocolError("the database is closed", code="closed")
         return self._reader_pool.submit(self._run_read, work)
+
+    def check(self) -> Future[None]:
+        """Read the whole file and verify every page; settles when it is sound.
+
+        The future fails with ``DatabaseCorruptError`` otherwise.
+        """
+        return self.read(lambda connection: _check_whole(connection, self.path))
 
     def close(self) -> None:
         """Finish what was handed over, then close every connection. Blocks."""
@@ -244,7 +275,7 @@ class Database:
         for job in running:
             job.settle()
 
-    def _run_read(self, work: Callable[[apsw.Connection], T]) -> T:
+    def _run_read(self, work: Callable[[Connection], T]) -> T:
         try:
             connection = self._reader()
             with connection:
@@ -253,9 +284,9 @@ class Database:
             raise _verdict(error) from error
         return result
 
-    def _reader(self) -> apsw.Connection:
+    def _reader(self) -> Connection:
         """The read-only connection of the thread that calls."""
-        connection: apsw.Connection | None = getattr(self._readers, "connection", None)
+        connection: Connection | None = getattr(self._readers, "connection", None)
         if connection is None:
             flags = apsw.SQLITE_OPEN_READONLY
             connection = apsw.Connection(str(self.path), flags=flags)
@@ -265,7 +296,7 @@ class Database:
         return connection
 
 
-def _prepare(connection: apsw.Connection, key: bytes, *, cache_kib: int) -> None:
+def _prepare(connection: Connection, key: bytes, *, cache_kib: int) -> None:
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
     # A temporary file would hold plain text.
     connection.pragma("key", f"raw:{key.hex()}")
@@ -274,8 +305,8 @@ def _prepare(connection: apsw.Connection, key: bytes, *, cache_kib: int) -> None
     connection.pragma("foreign_keys", "ON")
 
 
-def _check_whole(connection: apsw.Connection, path: Path) -> None:
-    verdict = connection.pragma("quick_check(1)")
+def _check_whole(connection: Connection, path: Path) -> None:
+    verdict = connection.execute("PRAGMA quick_check(1)").get
     if verdict != "ok":
         raise DatabaseCorruptError(f"{path.name} is damaged: {verdict}")
 

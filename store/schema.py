@@ -87,6 +87,7 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (room, id)
     );
     CREATE INDEX message_order ON message (room, clock, device, sequence);
+    CREATE INDEX message_arrival ON message (room, arrival);
     CREATE INDEX message_writer ON message (writer, sequence);
     """,
 )

@@ -1,1 +1,1 @@
-"""The command line: a client of the core."""
+"""The command line: a client of the core, and the commands that need none."""

@@ -1,0 +1,178 @@
+"""The command line's grammar; what the commands do stands in their own modules."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+
+from app.log import LEVELS
+from app.rooms.roles import KIND_WORDS, ROLE_WORDS
+
+_Add = Callable[[str, str], argparse.ArgumentParser]
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of everything ``covey`` understands."""
+    common = _common()
+    parser = argparse.ArgumentParser(
+        prog="covey",
+        description="A messenger without servers. Alone it opens its window.",
+        parents=[common],
+    )
+    parser.add_argument("--version", action="version", version=f"covey {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def add(name: str, help: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=help, description=help, parents=[common])
+
+    _add_profile_commands(add)
+    _add_message_commands(add)
+    _add_room_commands(add, common)
+    _add_network_commands(add, common)
+    demo = add("demo", "two windows, two fresh profiles and a network of their own")
+    demo.add_argument("--headless", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _common() -> argparse.ArgumentParser:
+    """Options that may stand before and after the command."""
+    parser = argparse.ArgumentParser(
+        add_help=False, argument_default=argparse.SUPPRESS, allow_abbrev=False
+    )
+    parser.add_argument("--profile", metavar="DIR", help="the profile's folder")
+    parser.add_argument(
+        "--bootstrap",
+        metavar="HOST:PORT[,...]",
+        help="nodes to join the network at; also COVEY_BOOTSTRAP",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object a line"
+    )
+    parser.add_argument(
+        "--passphrase-file",
+        metavar="FILE",
+        help="its first line unlocks the profile; also COVEY_PASSPHRASE_FILE",
+    )
+    parser.add_argument("--log-level", choices=LEVELS)
+    return parser
+
+
+def _add_profile_commands(add: _Add) -> None:
+    init = add("init", "make a profile")
+    init.add_argument("--name", required=True, help="what others see")
+    init.add_argument(
+        "--restore-phrase-file", metavar="F", help="the 24 words of an identity"
+    )
+    add("whoami", "who this profile is")
+    serve = add("serve", "a headless messenger, until SIGTERM")
+    serve.add_argument("--launched", action="store_true", help=argparse.SUPPRESS)
+    serve.add_argument("--until-idle", action="store_true", help=argparse.SUPPRESS)
+    serve.add_argument(
+        "--passphrase-stdin", action="store_true", help=argparse.SUPPRESS
+    )
+    add("doctor", "what stands in the way, in one sentence").add_argument(
+        "--report", metavar="FILE", help="write the facts there"
+    )
+
+
+def _add_message_commands(add: _Add) -> None:
+    add("rooms", "the rooms of this profile")
+    send = add("send", "write a message")
+    send.add_argument("room", metavar="ROOM")
+    send.add_argument("text", metavar="TEXT")
+    send.add_argument("--reply", metavar="ID")
+    send.add_argument("--wait", choices=["delivered"])
+    send.add_argument("--timeout", type=_seconds, metavar="S")
+    history = add("history", "read messages, oldest first")
+    history.add_argument("room", metavar="ROOM")
+    history.add_argument("--limit", type=_count, default=50, metavar="N")
+    history.add_argument("--before", metavar="ID")
+    add("follow", "print messages as they come").add_argument("room", metavar="ROOM")
+
+
+def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
+    room = add("room", "make rooms, let people in, leave")
+    actions = room.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def act(name: str, help: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=help, description=help, parents=[common])
+
+    new = act("new", "make a room")
+    new.add_argument("name", metavar="NAME")
+    new.add_argument("--kind", choices=list(KIND_WORDS), default="group")
+    invite = act("invite", "make an invite link")
+    invite.add_argument("room", metavar="ROOM")
+    roles = [word for word in ROLE_WORDS if word != "owner"]
+    invite.add_argument("--role", choices=roles, default="member")
+    invite.add_argument("--expires", type=_duration_ms, metavar="1d")
+    invite.add_argument("--uses", type=_count, metavar="N")
+    join = act("join", "join a room by its invite link")
+    join.add_argument("link", metavar="LINK")
+    join.add_argument("--timeout", type=_seconds, metavar="S")
+    for name, help in (("members", "who is in a room"), ("leave", "leave a room")):
+        act(name, help).add_argument("room", metavar="ROOM")
+    role = act("role", "change a member's role")
+    role.add_argument("room", metavar="ROOM")
+    role.add_argument("member", metavar="MEMBER")
+    role.add_argument("role", choices=list(ROLE_WORDS))
+    kick = act("kick", "remove a member")
+    kick.add_argument("room", metavar="ROOM")
+    kick.add_argument("member", metavar="MEMBER")
+
+
+def _add_network_commands(add: _Add, common: argparse.ArgumentParser) -> None:
+    dht = add("dht", "a node of the network, until SIGTERM")
+    dht.add_argument("--host", default="0.0.0.0", metavar="H")
+    dht.add_argument("--port", type=_port, default=49737, metavar="P")
+    dht.add_argument(
+        "--isolated", action="store_true", help="the first node of a network of its own"
+    )
+    net = add("net", "encrypted streams between keys")
+    actions = net.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listen = actions.add_parser("listen", parents=[common], help="wait for a stream")
+    listen.add_argument("--seed", metavar="HEX", help="32 bytes that give the key")
+    listen.add_argument("--echo", action="store_true", help="send back what comes")
+    listen.add_argument("--relay-through", metavar="KEY", help=argparse.SUPPRESS)
+    connect = actions.add_parser("connect", parents=[common], help="open a stream")
+    connect.add_argument("public_key", metavar="PUBLIC_KEY")
+    connect.add_argument("--relay-through", metavar="KEY", help=argparse.SUPPRESS)
+
+
+def _version() -> str:
+    try:
+        return version("covey")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _duration_ms(text: str) -> int:
+    match = re.fullmatch(r"(\d{1,9})([smhdw])", text)
+    if match is None or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError("a duration like 30m, 12h or 1d is wanted")
+    return int(match[1]) * _UNITS_S[match[2]] * 1000
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError("a number of seconds is wanted")
+    return value
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9:
+        raise argparse.ArgumentTypeError("a whole number is wanted")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    value = _count(text)
+    if value > 65535:
+        raise argparse.ArgumentTypeError("a port is at most 65535")
+    return value

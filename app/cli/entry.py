@@ -1,0 +1,127 @@
+"""Runs one command: parses, does, and turns every failure into sentence and status.
+
+Status 0 is done, 1 is a failure told in one sentence on stderr, 2 is wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app import paths
+from app.cli.arguments import build_parser
+from app.cli.output import Output, warn
+from app.errors import UserFacingError
+from app.faults import Explained, explain
+
+OpenWindow = Callable[[Path, str | None], int]
+
+MAX_PASSPHRASE_BYTES = 1024
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every command gets."""
+
+    arguments: argparse.Namespace
+    output: Output
+    profile: Path
+    bootstrap: str | None
+    log_level: str | None
+
+    def passphrase(self) -> str | None:
+        """From the file named by option or environment, else None.
+
+        Raises:
+            UserFacingError: ``passphrase-file``: it cannot be read.
+        """
+        name = getattr(self.arguments, "passphrase_file", None) or os.environ.get(
+            "COVEY_PASSPHRASE_FILE"
+        )
+        return read_passphrase(Path(name)) if name else None
+
+
+def run(argv: Sequence[str], *, open_window: OpenWindow) -> int:
+    """Run one command line and return its exit status."""
+    try:
+        arguments = build_parser().parse_args(argv)
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 2
+    context = Context(
+        arguments=arguments,
+        output=Output(json=getattr(arguments, "json", False)),
+        profile=paths.profile_path(getattr(arguments, "profile", None)),
+        bootstrap=getattr(arguments, "bootstrap", None)
+        or os.environ.get("COVEY_BOOTSTRAP"),
+        log_level=getattr(arguments, "log_level", None),
+    )
+    try:
+        return _dispatch(context, open_window)
+    except UserFacingError as error:
+        warn(error.sentence)
+    except Explained as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of our output has gone; nothing is left to say to it.
+            sys.stdout = None
+            return 1
+        warn(explain(error).sentence)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 1
+
+
+def read_passphrase(path: Path) -> str:
+    """The first line of a file.
+
+    Raises:
+        UserFacingError: ``passphrase-file``.
+    """
+    try:
+        with path.open("rb") as file:
+            return (
+                file.read(MAX_PASSPHRASE_BYTES).split(b"\n")[0].rstrip(b"\r").decode()
+            )
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserFacingError(
+            "passphrase-file", f"The passphrase file {path} cannot be read."
+        ) from error
+
+
+def run_loop(work: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine on the quickest event loop this system has."""
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _dispatch(context: Context, open_window: OpenWindow) -> int:
+    command = context.arguments.command
+    if command is None:
+        return open_window(context.profile, context.bootstrap)
+    if command == "serve":
+        from app.cli import serve
+
+        return serve.run(context)
+    if command in ("dht", "net"):
+        from app.cli import streams
+
+        return run_loop(streams.run(context))
+    if command == "demo":
+        from app.cli import demo
+
+        return demo.run(context)
+    from app.cli import messages
+
+    # A client waits more than it works: the plain loop starts sooner.
+    return asyncio.run(messages.run(context))

@@ -1,0 +1,249 @@
+"""The commands that talk to a core: profile, rooms, messages, doctor."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+from app.cli.entry import Context
+from app.cli.output import (
+    member_object,
+    message_line,
+    message_object,
+    room_object,
+    warn,
+)
+from app.client import Client
+from app.errors import UserFacingError
+from app.events import CoreStopped, MessageStored
+
+MAX_PHRASE_BYTES = 4096
+
+
+async def run(context: Context) -> int:
+    """Run one of the commands of this module."""
+    command = context.arguments.command
+    if command == "init":
+        return await _init(context)
+    if command == "room":
+        command = f"room {context.arguments.action}"
+    work = _COMMANDS[command]
+    async with await _connect(context) as me:
+        await work(context, me)
+    return 0
+
+
+async def _connect(context: Context) -> Client:
+    """A client; asks for the passphrase when somebody is there to be asked."""
+    passphrase = context.passphrase()
+    try:
+        return await Client.connect(
+            context.profile,
+            bootstrap=context.bootstrap,
+            passphrase=passphrase,
+            log_level=context.log_level,
+        )
+    except UserFacingError as error:
+        if error.code != "passphrase-needed" or not sys.stdin.isatty():
+            raise
+    return await Client.connect(
+        context.profile,
+        bootstrap=context.bootstrap,
+        passphrase=getpass.getpass("Passphrase: "),
+        log_level=context.log_level,
+    )
+
+
+async def _init(context: Context) -> int:
+    arguments = context.arguments
+    phrase: str | None = None
+    if arguments.restore_phrase_file:
+        try:
+            with open(arguments.restore_phrase_file, "rb") as file:
+                phrase = file.read(MAX_PHRASE_BYTES).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserFacingError(
+                "phrase-file", f"{arguments.restore_phrase_file} cannot be read."
+            ) from error
+    passphrase = context.passphrase()
+    await Client.create(
+        context.profile, name=arguments.name, phrase=phrase, passphrase=passphrase
+    )
+    async with Client.connect(
+        context.profile, bootstrap=context.bootstrap, passphrase=passphrase
+    ) as me:
+        profile = await me.profile()
+        if profile.warning:
+            warn(profile.warning)
+        context.output.put(
+            {
+                "name": profile.name,
+                "identityKey": profile.identity_key,
+                "deviceKey": profile.device_key,
+            },
+            f"{profile.name}, {profile.identity_key}",
+        )
+        if phrase is None:
+            context.output.tell(
+                "Write these words down; they are the only way back to this identity:\n"
+                + await me.recovery_phrase()
+            )
+    return 0
+
+
+async def _whoami(context: Context, me: Client) -> None:
+    profile = await me.profile()
+    context.output.put(
+        {
+            "name": profile.name,
+            "identityKey": profile.identity_key,
+            "deviceKey": profile.device_key,
+        },
+        f"{profile.name}, {profile.identity_key}",
+    )
+
+
+async def _rooms(context: Context, me: Client) -> None:
+    for room in await me.rooms():
+        context.output.put(
+            room_object(room),
+            f"{room.room[:8]}  {room.name}  ({room.kind}, {room.members} members,"
+            f" {room.peers} connected, {room.unread} unread)",
+        )
+
+
+async def _new(context: Context, me: Client) -> None:
+    arguments = context.arguments
+    room = await me.create_room(arguments.name, kind=arguments.kind)
+    context.output.put({"room": room.room}, room.room)
+
+
+async def _invite(context: Context, me: Client) -> None:
+    arguments = context.arguments
+    link = await me.invite(
+        arguments.room,
+        role=arguments.role,
+        expires_ms=arguments.expires,
+        uses=arguments.uses,
+    )
+    context.output.put({"invite": link}, link)
+
+
+async def _join(context: Context, me: Client) -> None:
+    arguments = context.arguments
+    room = await me.join(arguments.link, timeout_s=arguments.timeout)
+    context.output.put({"room": room.room}, f"{room.room}  {room.name}")
+
+
+async def _members(context: Context, me: Client) -> None:
+    for member in await me.members(context.arguments.room):
+        online = "online" if member.online else "offline"
+        context.output.put(
+            member_object(member),
+            f"{member.identity_key[:8]}  {member.name}  ({member.role}, {online})",
+        )
+
+
+async def _leave(context: Context, me: Client) -> None:
+    await me.leave(context.arguments.room)
+
+
+async def _role(context: Context, me: Client) -> None:
+    arguments = context.arguments
+    await me.set_role(arguments.room, arguments.member, arguments.role)
+
+
+async def _kick(context: Context, me: Client) -> None:
+    await me.kick(context.arguments.room, context.arguments.member)
+
+
+async def _send(context: Context, me: Client) -> None:
+    arguments = context.arguments
+    message = await me.send(arguments.room, arguments.text, reply_to=arguments.reply)
+    state = "stored"
+    failure: UserFacingError | None = None
+    if arguments.wait == "delivered":
+        try:
+            await me.wait_delivered(
+                message.room, message.id, timeout_s=arguments.timeout
+            )
+            state = "delivered"
+        except UserFacingError as error:
+            failure = error
+    context.output.put(
+        {"id": message.id, "room": message.room, "state": state},
+        f"{message.id[:8]}  {state}",
+    )
+    if failure is not None:
+        raise failure
+
+
+async def _history(context: Context, me: Client) -> None:
+    arguments = context.arguments
+    for message in await me.history(
+        arguments.room, limit=arguments.limit, before=arguments.before
+    ):
+        context.output.put(message_object(message), message_line(message))
+
+
+async def _follow(context: Context, me: Client) -> None:
+    rooms = await me.rooms()
+    wanted = context.arguments.room
+    events = me.events()
+    # The core finds the room, so that names mean the same everywhere.
+    await me.members(wanted)
+    ids = [r.room for r in rooms if r.room == wanted.lower()]
+    ids = ids or [r.room for r in rooms if r.name == wanted]
+    ids = ids or [r.room for r in rooms if r.room.startswith(wanted.lower())]
+    with suppress(NotImplementedError):
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        async for event in events:
+            if isinstance(event, CoreStopped):
+                raise UserFacingError("core-stopped", event.sentence)
+            if isinstance(event, MessageStored) and event.message.room in ids:
+                context.output.put(
+                    message_object(event.message), message_line(event.message)
+                )
+    except asyncio.CancelledError:
+        return
+
+
+async def _doctor(context: Context, me: Client) -> None:
+    facts = await me.doctor()
+    report = context.arguments.report
+    if report:
+        try:
+            Path(report).write_text(json.dumps(facts, indent=2) + "\n")
+        except OSError as error:
+            raise UserFacingError(
+                "report", f"{report} cannot be written: {error.strerror}."
+            ) from error
+    lines = [f"{key}: {value}" for key, value in facts.items() if key != "verdict"]
+    context.output.put(facts, "\n".join([*lines, str(facts["verdict"])]))
+
+
+_COMMANDS: dict[str, Callable[[Context, Client], Awaitable[None]]] = {
+    "whoami": _whoami,
+    "rooms": _rooms,
+    "room new": _new,
+    "room invite": _invite,
+    "room join": _join,
+    "room members": _members,
+    "room leave": _leave,
+    "room role": _role,
+    "room kick": _kick,
+    "send": _send,
+    "history": _history,
+    "follow": _follow,
+    "doctor": _doctor,
+}

@@ -1,0 +1,82 @@
+"""The core process: one messenger, its control socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import paths, profile
+from app.control import ControlServer
+from app.errors import UserFacingError
+from app.log import start_log
+from app.messenger import Messenger
+
+
+@dataclass(frozen=True, slots=True)
+class CoreOptions:
+    """How a core shall run."""
+
+    folder: Path
+    bootstrap: str | None = None
+    passphrase: str | None = None
+    until_idle: bool = False
+    """End when the last client has gone."""
+    log_level: str = "info"
+
+
+async def run_core(options: CoreOptions, ready: Callable[[str], None]) -> None:
+    """Run a core until SIGTERM, a client's ``stop``, or the last client has gone.
+
+    Args:
+        options: How.
+        ready: Called with the profile's warning once clients may come.
+
+    Raises:
+        UserFacingError: The profile cannot be opened, or the network not be used.
+    """
+    opened = profile.open_profile(options.folder, passphrase=options.passphrase)
+    try:
+        start_log(options.folder / paths.LOG_FOLDER, level=options.log_level)
+        messenger = Messenger(opened)
+    except BaseException:
+        opened.close()
+        raise
+    control = ControlServer(messenger, paths.socket_address(options.folder))
+    try:
+        await messenger.start()
+        await control.start()
+        ready(opened.warning)
+        await _until_over(messenger, control, options)
+    finally:
+        await control.stop()
+        await messenger.close()
+
+
+async def _until_over(
+    messenger: Messenger, control: ControlServer, options: CoreOptions
+) -> None:
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Windows' loops cannot; there the process is ended by its clients.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, over.set)
+    waits = [over.wait(), messenger.stop_asked.wait()]
+    if options.until_idle:
+        waits.append(control.idle.wait())
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def failure(error: UserFacingError) -> dict[str, str]:
+    """What a launched core says instead of being ready."""
+    return {"event": "failed", "code": error.code, "sentence": error.sentence}

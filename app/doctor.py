@@ -1,0 +1,78 @@
+"""What is wrong, in one sentence, and the facts it rests on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from app.faults import Explained, explain
+from app.snapshots import NetworkSnapshot
+from store.database import Database
+
+MIN_PLAUSIBLE_MS = 1_735_689_600_000
+"""2025-01-01: a clock before it is wrong."""
+MAX_PLAUSIBLE_MS = 4_102_444_800_000
+"""2100-01-01: a clock after it is wrong."""
+
+
+async def examine(
+    *,
+    network: NetworkSnapshot,
+    reachability: dict[str, Any],
+    database: Database,
+    now_ms: int,
+) -> dict[str, Any]:
+    """Facts and verdict.
+
+    Args:
+        network: As clients see it.
+        reachability: What the network's side knows besides.
+        database: The profile's.
+        now_ms: The wall clock, milliseconds since 1970.
+    """
+    health = await _health(database)
+    clock_plausible = MIN_PLAUSIBLE_MS <= now_ms <= MAX_PLAUSIBLE_MS
+    facts: dict[str, Any] = {
+        "state": network.state,
+        "nodes": network.nodes,
+        "firewall": network.firewall,
+        "publicAddress": network.public_address,
+        "connections": len(network.peers),
+        "clockPlausible": clock_plausible,
+        "clockMs": now_ms,
+        "profile": health,
+        "durability": database.synchronous.value,
+        **reachability,
+    }
+    facts["verdict"] = _verdict(network, facts)
+    return facts
+
+
+async def _health(database: Database) -> str:
+    try:
+        await asyncio.wrap_future(database.check())
+    except Explained as error:
+        return explain(error).sentence
+    return "sound"
+
+
+def _verdict(network: NetworkSnapshot, facts: dict[str, Any]) -> str:
+    """The first thing that stands in the way, or that nothing does."""
+    if facts["profile"] != "sound":
+        return str(facts["profile"])
+    if not facts["clockPlausible"]:
+        return "This computer's clock is wrong: set it, or others will not find you."
+    if network.state == "offline":
+        return network.sentence or (
+            "No node of the network answers: check the connection to the internet."
+        )
+    if network.state != "online":
+        return "Covey is still looking for the network."
+    if network.firewall == "random":
+        return (
+            "Your router gives every connection another port: people behind a similar"
+            " one cannot reach you directly."
+        )
+    if not network.peers:
+        return "The network is reached; nobody of your rooms is connected now."
+    return f"All is well: connected to {len(network.peers)} devices."

@@ -1,0 +1,58 @@
+"""The lock that lets one core only use a profile.
+
+Held by the operating system for as long as the process lives, so that a killed core
+leaves nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from app.errors import UserFacingError
+from app.paths import LOCK_NAME
+
+
+class ProfileLock:
+    """An exclusive lock on a profile's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock at once.
+
+        Raises:
+            UserFacingError: ``profile-in-use``: another process has it; ``disk``: the
+                folder cannot be written.
+        """
+        path = folder / LOCK_NAME
+        try:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise UserFacingError(
+                "disk", f"The folder {folder} cannot be written: {error.strerror}."
+            ) from error
+        try:
+            _lock(self._handle)
+        except OSError as error:
+            os.close(self._handle)
+            raise UserFacingError(
+                "profile-in-use",
+                "Another Covey already uses this profile: only one may run at a time.",
+            ) from error
+
+    def release(self) -> None:
+        """Give the lock back; harmless when done twice."""
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,357 @@
+"""The messenger itself: the root object of the core process.
+
+Owns the profile, the rooms and the network, and offers what every client offers:
+``app/client.py`` has the same methods outside. All times in the interface are
+milliseconds since 1970, keys and ids lower-case hex; a room is named by its id, an
+unambiguous prefix of it, or its exact name. Every failure is a ``UserFacingError``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app import profile as profiles
+from app.client import Client, Connecting
+from app.errors import UserFacingError
+from app.events import CoreStopped, Event, NetworkChanged, RoomLeft
+from app.faults import explained
+from app.hub import Hub
+from app.rooms import keys
+from app.rooms.exchange import Exchange
+from app.rooms.operations import Found
+from app.rooms.roles import KIND_WORDS
+from app.rooms.room import Room, Surroundings
+from app.rooms.view import RoomView
+from app.snapshots import (
+    MemberSnapshot,
+    MessageSnapshot,
+    NetworkSnapshot,
+    ProfileSnapshot,
+    RoomSnapshot,
+)
+from store import rooms as stored_rooms
+from store.database import Connection
+from store.rooms import RoomRow
+
+if TYPE_CHECKING:
+    from app.network import Network
+
+MAX_ROOMS = 1_000
+MIN_PREFIX = 4
+"""Letters of an id that name a room."""
+
+
+class Messenger:
+    """One profile at work; ``start`` and ``close`` it, or ``connect`` to one elsewhere.
+
+    Attributes:
+        hub: Events of everything that changes.
+        stop_asked: Set once somebody asked the core to end.
+    """
+
+    def __init__(
+        self,
+        profile: profiles.Profile,
+        network: Network | None = None,
+        *,
+        entropy: Callable[[int], bytes] = os.urandom,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """Take over an opened profile; ``close`` closes it.
+
+        Args:
+            profile: Opened, with its lock.
+            network: None to stay alone.
+            entropy: Gives random bytes.
+            now_ms: The wall clock.
+        """
+        self.hub = Hub()
+        self.stop_asked = asyncio.Event()
+        self._closed = False
+        self._profile = profile
+        self._entropy = entropy
+        self._now_ms = now_ms
+        self._around = Surroundings(profile, entropy, now_ms, self.hub.publish)
+        self._rooms: dict[bytes, Room] = {}
+        self._exchange = Exchange(self._around, network, self._rooms, self._forget)
+
+    @staticmethod
+    def connect(
+        profile: str | os.PathLike[str] | None = None, **options: Any
+    ) -> Connecting:
+        """A client of the core that runs for ``profile``, started when none does.
+
+        Use it as ``async with Messenger.connect(profile) as me:``. Options are those of
+        ``Client.connect``.
+        """
+        return Client.connect(profile, **options)
+
+    async def start(self) -> None:
+        """Load the rooms and begin to reach the network.
+
+        Raises:
+            UserFacingError: ``corrupt-profile``, ``disk`` or ``network``.
+        """
+        with explained():
+            rows = await asyncio.wrap_future(
+                self._profile.database.read(stored_rooms.list_rooms)
+            )
+            for row in rows:
+                await self._add_room(row)
+            await self._exchange.start()
+
+    async def stop(self) -> None:
+        """Ask the core to end; whoever runs it then calls ``close``."""
+        self.stop_asked.set()
+
+    async def close(self) -> None:
+        """Say goodbye to peers, finish all writes, close the profile."""
+        if self._closed:
+            return
+        self._closed = True
+        self.stop_asked.set()
+        await self._exchange.stop()
+        for room in self._rooms.values():
+            await room.stop()
+        self.hub.close(CoreStopped("Covey's core has ended."))
+        await asyncio.to_thread(self._profile.close)
+
+    async def profile(self) -> ProfileSnapshot:
+        """Who this profile is."""
+        return ProfileSnapshot(
+            name=self._profile.name,
+            identity_key=self._profile.identity_key.hex(),
+            device_key=self._profile.device.public_key.hex(),
+            path=str(self._profile.folder),
+            warning=self._profile.warning,
+        )
+
+    async def network(self) -> NetworkSnapshot:
+        """The truth about the connection to the network."""
+        return self._exchange.network_snapshot()
+
+    async def rooms(self) -> list[RoomSnapshot]:
+        """Every room, the one with the newest message first."""
+        found = [room.snapshot() for room in self._rooms.values() if not room.left]
+        found.sort(
+            key=lambda room: room.last_message.sent_at if room.last_message else 0,
+            reverse=True,
+        )
+        return found
+
+    async def members(self, room: str) -> list[MemberSnapshot]:
+        """Everybody in a room, owners first."""
+        return self._find(room).members()
+
+    async def create_room(self, name: str, *, kind: str = "group") -> RoomSnapshot:
+        """Make a room with this profile as its owner.
+
+        Raises:
+            UserFacingError: ``bad-name``, ``unknown-kind``, ``too-many``, ``disk``.
+        """
+        name = profiles.clean_name(name)
+        if kind not in KIND_WORDS:
+            raise UserFacingError(
+                "unknown-kind", f"There is no kind {kind}: use {', '.join(KIND_WORDS)}."
+            )
+        self._require_space()
+        room_key = self._entropy(keys.ROOM_KEY_BYTES)
+        founder = self._profile.device.public_key
+        now_ms = self._now_ms()
+        found = Found(KIND_WORDS[kind], name, self._profile.name, self._profile.proof)
+
+        def work(connection: Connection) -> RoomRow:
+            row = stored_rooms.add_room(
+                connection,
+                room=keys.room_id(room_key, founder),
+                key=room_key,
+                founder=founder,
+                name=name,
+                kind=kind,
+                joined_at=now_ms,
+            )
+            view = RoomView(row, self._profile.device)
+            view.append(connection, found, now_ms=now_ms, entropy=self._entropy)
+            return row
+
+        with explained():
+            row = await asyncio.wrap_future(self._profile.database.write(work))
+            room = await self._add_room(row)
+        room.publish_changed()
+        return room.snapshot()
+
+    async def invite(
+        self,
+        room: str,
+        *,
+        role: str = "member",
+        expires_ms: int | None = None,
+        uses: int | None = None,
+    ) -> str:
+        """Make an invite and return its link.
+
+        Args:
+            room: Which room.
+            role: ``reader``, ``member``, ``moderator`` or ``admin``.
+            expires_ms: How long it holds, in milliseconds; a day when None.
+            uses: How many people it lets in; one when None, 0 for any number.
+
+        Raises:
+            UserFacingError: ``unknown-role``, ``not-allowed``, ``bad-invite-options``.
+        """
+        return await self._exchange.invite(
+            self._find(room), role=role, expires_ms=expires_ms, uses=uses
+        )
+
+    async def join(self, link: str, *, timeout_s: float | None = None) -> RoomSnapshot:
+        """Join a room by its invite link; returns once a member let this profile in.
+
+        Raises:
+            UserFacingError: ``bad-invite``, ``expired-invite``, ``used-invite``,
+                ``unknown-invite``, ``closed-invite``, ``room-full``,
+                ``nobody-online`` after the time, ``no-network``.
+        """
+        self._require_space()
+        row = await self._exchange.join(link, timeout_s=timeout_s)
+        room = self._rooms.get(row.room)
+        if room is None or room.left:
+            with explained():
+                room = await self._add_room(row)
+        room.publish_changed()
+        return room.snapshot()
+
+    async def leave(self, room: str) -> None:
+        """Leave a room and forget it, once another member knows."""
+        found = self._find(room)
+        told = await found.say_farewell()
+        row = found.row.row
+        left_at = self._now_ms()
+        with explained():
+            await asyncio.wrap_future(
+                self._profile.database.write(
+                    lambda connection: stored_rooms.set_left(connection, row, left_at)
+                )
+            )
+        self.hub.publish(RoomLeft(found.id))
+        alone = not any(
+            m.present and m.identity != self._profile.identity_key
+            for m in found.facts.members.values()
+        )
+        if alone or not told:
+            await self._forget(found)
+
+    async def set_role(self, room: str, member: str, role: str) -> None:
+        """Change a member's rank; ``member`` is an identity key, a prefix or a name."""
+        await self._find(room).set_role(member, role)
+
+    async def kick(self, room: str, member: str) -> None:
+        """Remove a member; see ``set_role``."""
+        await self._find(room).kick(member)
+
+    async def send(
+        self, room: str, text: str, *, reply_to: str | None = None
+    ) -> MessageSnapshot:
+        """Write a message; returns once it is durable.
+
+        Raises:
+            UserFacingError: ``empty-message``, ``too-large``, ``read-only``,
+                ``not-a-member``, ``unknown-message``, ``disk``.
+        """
+        return await self._find(room).send(text, reply_to=reply_to)
+
+    async def wait_delivered(
+        self, room: str, id: str, *, timeout_s: float | None = None
+    ) -> int:
+        """Wait until another device holds an own message; returns how many do.
+
+        Raises:
+            UserFacingError: ``not-delivered`` after the time, ``unknown-message``.
+        """
+        return await self._find(room).wait_delivered(id, timeout_s=timeout_s)
+
+    async def history(
+        self, room: str, *, limit: int = 50, before: str | None = None
+    ) -> list[MessageSnapshot]:
+        """Messages oldest first: the newest ``limit``, or those before one."""
+        return await self._find(room).history(limit=limit, before=before)
+
+    async def mark_read(self, room: str) -> None:
+        """Count everything in a room as read."""
+        await self._find(room).mark_read()
+
+    def events(self) -> AsyncIterator[Event]:
+        """What changes from this call on; ends with ``CoreStopped``."""
+        return self.hub.subscribe()
+
+    async def recovery_phrase(self) -> str:
+        """The 24 words; whoever has them is this person."""
+        return self._profile.phrase
+
+    async def doctor(self) -> dict[str, Any]:
+        """Facts about network, clock and profile, and one sentence of verdict."""
+        from app.doctor import examine
+
+        return await examine(
+            network=self._exchange.network_snapshot(),
+            reachability=await self._exchange.facts(),
+            database=self._profile.database,
+            now_ms=self._now_ms(),
+        )
+
+    def publish_network(self) -> None:
+        """Tell clients how the network is now."""
+        self.hub.publish(NetworkChanged(self._exchange.network_snapshot()))
+
+    @property
+    def folder(self) -> Path:
+        """The profile's folder."""
+        return self._profile.folder
+
+    def _require_space(self) -> None:
+        if len(self._rooms) >= MAX_ROOMS:
+            raise UserFacingError(
+                "too-many", f"A profile has at most {MAX_ROOMS} rooms: leave one first."
+            )
+
+    async def _add_room(self, row: RoomRow) -> Room:
+        room = Room(row, self._around)
+        await room.load()
+        self._rooms[row.room] = room
+        self._exchange.add_room(room)
+        return room
+
+    async def _forget(self, room: Room) -> None:
+        """Remove a room with everything in it."""
+        if self._rooms.get(room.row.room) is not room:
+            return
+        del self._rooms[room.row.room]
+        self._exchange.remove_room(room)
+        await room.stop()
+        row = room.row.row
+        with explained():
+            await asyncio.wrap_future(
+                self._profile.database.write(
+                    lambda connection: stored_rooms.remove_room(connection, row)
+                )
+            )
+
+    def _find(self, text: str) -> Room:
+        """The room of that id, prefix or name."""
+        known = [room for room in self._rooms.values() if not room.left]
+        lowered = text.lower()
+        exact = [room for room in known if room.id == lowered]
+        found = exact or [room for room in known if room.facts.name == text]
+        if not found and len(lowered) >= MIN_PREFIX:
+            found = [room for room in known if room.id.startswith(lowered)]
+        if not found:
+            raise UserFacingError("unknown-room", f"There is no room {text}.")
+        if len(found) > 1:
+            raise UserFacingError(
+                "ambiguous", f"Several rooms are called {text}: use the room's id."
+            )
+        return found[0]

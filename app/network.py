@@ -1,0 +1,75 @@
+"""What the messenger needs of the network, and the swarm that gives it.
+
+``Network`` and ``Peer`` are the seam: ``net.Swarm`` fits behind ``SwarmNetwork``, a
+test puts a model there. Which topics are joined and what is said on a connection is
+the business of ``app/rooms``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from app.snapshots import NetworkSnapshot
+
+if TYPE_CHECKING:
+    from net.mux import Mux
+
+
+class Peer(Protocol):
+    """One encrypted connection."""
+
+    @property
+    def remote_public_key(self) -> bytes:
+        """The other side's network key."""
+
+    @property
+    def handshake_hash(self) -> bytes:
+        """Shared by the two ends of this connection and known to nobody else."""
+
+    @property
+    def is_initiator(self) -> bool:
+        """True on the side that connected."""
+
+    @property
+    def mux(self) -> Mux:
+        """The channels of this connection."""
+
+    def destroy(self, reason: str) -> None:
+        """End it at once."""
+
+
+class NetworkListener(Protocol):
+    """Hears what comes from the network, on the loop."""
+
+    def peer_connected(self, peer: Peer) -> None:
+        """A connection is open; nothing has been said on it yet."""
+
+    def peer_disconnected(self, peer: Peer) -> None:
+        """It is closed, and with it every channel."""
+
+    def network_changed(self) -> None:
+        """The snapshot differs from before."""
+
+
+class Network(Protocol):
+    """Topics in, connections out."""
+
+    async def start(self, listener: NetworkListener) -> None:
+        """Begin to reach the network; returns at once when it cannot be reached.
+
+        Raises:
+            EnvironmentFault: No socket can be opened.
+        """
+
+    async def stop(self) -> None:
+        """End every connection and give the sockets back."""
+
+    def join(self, topic: bytes, *, server: bool, client: bool) -> None:
+        """Announce at a topic, look up who is there, or both, until ``leave``."""
+
+    def leave(self, topic: bytes) -> None:
+        """Stop both."""
+
+    def snapshot(self, name_of: Callable[[bytes], str]) -> NetworkSnapshot:
+        """The state now; ``name_of`` names a peer by its network key."""

@@ -1,0 +1,244 @@
+"""A profile: one person on one machine, encrypted at rest.
+
+The folder holds the key's header (``store.keys``), the database and the lock. Inside
+the database stand the name, the 24 words, the seeds of two key pairs and the proof that
+the identity attests this device:
+
+* the **device** key signs this device's logs and is shown to members of rooms only;
+* the **network** key is what the DHT and strangers see.
+
+Making a profile ends with one rename, so there is a whole one or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import identity
+from app.errors import UserFacingError
+from app.faults import explained
+from app.identity import Proof
+from app.lock import ProfileLock
+from app.paths import DATABASE_NAME
+from net.crypto import KeyPair
+from store import keys
+from store.database import Connection, Database
+from store.keychain import Keychain, system_keychain
+from store.settings import get_setting, set_setting
+
+MAX_NAME_BYTES = 128
+SEED_BYTES = 32
+
+Entropy = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """An opened profile; its database and lock belong to whoever opened it."""
+
+    folder: Path
+    name: str
+    phrase: str
+    identity_key: bytes
+    device: KeyPair
+    network: KeyPair
+    proof: Proof
+    database: Database
+    lock: ProfileLock
+    warning: str = ""
+    """What to tell the person about how the key is kept, else empty."""
+
+    def close(self) -> None:
+        """Finish all writes and give the profile free. Blocks."""
+        self.database.close()
+        self.lock.release()
+
+
+def exists(folder: Path) -> bool:
+    """True when there is a profile in ``folder``."""
+    return (folder / DATABASE_NAME).exists()
+
+
+def clean_name(name: str) -> str:
+    """A person's or room's name without line breaks and spaces around it.
+
+    Raises:
+        UserFacingError: ``bad-name``: it is empty or too long.
+    """
+    text = " ".join("".join(c for c in name if c.isprintable() or c == " ").split())
+    if not text:
+        raise UserFacingError("bad-name", "The name is empty.")
+    if len(text.encode("utf-8", "replace")) > MAX_NAME_BYTES or not _encodes(text):
+        raise UserFacingError(
+            "bad-name", f"The name is longer than {MAX_NAME_BYTES} bytes."
+        )
+    return text
+
+
+def create(
+    folder: Path,
+    *,
+    name: str,
+    now_s: int,
+    phrase: str | None = None,
+    passphrase: str | None = None,
+    keychain: Keychain | None = None,
+    entropy: Entropy = os.urandom,
+) -> None:
+    """Make a profile. Blocks for about a tenth of a second.
+
+    Args:
+        folder: Made when missing; must not hold a profile.
+        name: What others see.
+        now_s: Seconds since 1970, the beginning of the device's proof.
+        phrase: 12 to 24 words of an existing identity; None for a new one.
+        passphrase: Locks the profile; None for the keychain or a key file.
+        keychain: The system's, or None where there is none.
+        entropy: Gives random bytes.
+
+    Raises:
+        UserFacingError: ``profile-exists``, ``bad-name``, ``bad-phrase``, ``disk``,
+            ``profile-in-use``.
+    """
+    name = clean_name(name)
+    words = (
+        identity.normalised_phrase(phrase) if phrase else identity.new_phrase(entropy)
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+    except OSError as error:
+        raise UserFacingError(
+            "disk", f"The folder {folder} cannot be made: {error.strerror}."
+        ) from error
+    lock = ProfileLock(folder)
+    try:
+        if (folder / DATABASE_NAME).exists():
+            raise UserFacingError(
+                "profile-exists", f"There is already a profile in {folder}."
+            )
+        _set_leftovers_aside(folder)
+        with explained():
+            key = keys.create(
+                folder, entropy=entropy, passphrase=passphrase, keychain=keychain
+            )
+            _write_database(folder, key.key, name, words, now_s, entropy)
+    finally:
+        lock.release()
+
+
+def open_profile(folder: Path, *, passphrase: str | None = None) -> Profile:
+    """Open the profile in ``folder`` and take its lock. Blocks for some milliseconds.
+
+    Raises:
+        UserFacingError: ``no-profile``, ``profile-in-use``, ``passphrase-needed``,
+            ``wrong-passphrase``, ``key-missing``, ``corrupt-profile``,
+            ``newer-profile``, ``older-profile``, ``disk``.
+    """
+    if not exists(folder):
+        raise UserFacingError(
+            "no-profile",
+            f"There is no profile in {folder}: make one with covey init --name NAME.",
+        )
+    lock = ProfileLock(folder)
+    try:
+        with explained():
+            kept = keys.source(folder)
+            keychain = system_keychain() if kept is keys.KeySource.KEYCHAIN else None
+            found = keys.open_key(folder, passphrase=passphrase, keychain=keychain)
+            database = Database.open(folder / DATABASE_NAME, key=found.key)
+            try:
+                return _read(folder, database, lock, found.source)
+            except BaseException:
+                database.close()
+                raise
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _set_leftovers_aside(folder: Path) -> None:
+    """Rename keys without a database: an attempt was killed, or a file was moved."""
+    for name in (keys.HEADER_NAME, keys.KEY_FILE_NAME):
+        if (folder / name).exists():
+            number = sum(1 for _ in folder.glob(f"{name}.old*"))
+            (folder / name).rename(folder / f"{name}.old{number}")
+
+
+def _write_database(
+    folder: Path, key: bytes, name: str, phrase: str, now_s: int, entropy: Entropy
+) -> None:
+    fresh = folder / (DATABASE_NAME + ".new")
+    for leftover in (fresh, Path(f"{fresh}-wal"), Path(f"{fresh}-shm")):
+        with contextlib.suppress(FileNotFoundError):
+            leftover.unlink()
+    device_seed, network_seed = entropy(SEED_BYTES), entropy(SEED_BYTES)
+    root = identity.identity_key_pair(identity.phrase_seed(phrase))
+    proof = identity.bootstrap(
+        root, KeyPair.from_seed(device_seed).public_key, epoch_s=now_s
+    )
+    values = {
+        "name": name.encode(),
+        "phrase": phrase.encode(),
+        "device-seed": device_seed,
+        "network-seed": network_seed,
+        "proof": proof.encode(),
+    }
+
+    def put(connection: Connection) -> None:
+        for setting, value in values.items():
+            set_setting(connection, setting, value)
+
+    database = Database.open(fresh, key=key)
+    try:
+        database.write(put).result()
+    finally:
+        database.close()
+    fresh.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    fresh.rename(folder / DATABASE_NAME)
+
+
+def _read(
+    folder: Path, database: Database, lock: ProfileLock, kept: keys.KeySource
+) -> Profile:
+    names = ("name", "phrase", "device-seed", "network-seed", "proof")
+    values = database.read(
+        lambda connection: [get_setting(connection, name) for name in names]
+    ).result()
+    found = [value for value in values if value is not None]
+    if len(found) != len(names):
+        raise UserFacingError(
+            "corrupt-profile", f"The profile in {folder} is not whole."
+        )
+    name, phrase, device_seed, network_seed, raw_proof = found
+    proof = identity.decode_proof(raw_proof)
+    warning = ""
+    if kept is keys.KeySource.FILE:
+        warning = (
+            f"The key of this profile lies in {folder / keys.KEY_FILE_NAME}, readable"
+            " by you only; whoever copies the folder can read everything."
+        )
+    return Profile(
+        folder=folder,
+        name=name.decode(),
+        phrase=phrase.decode(),
+        identity_key=proof.identity,
+        device=KeyPair.from_seed(device_seed),
+        network=KeyPair.from_seed(network_seed),
+        proof=proof,
+        database=database,
+        lock=lock,
+        warning=warning,
+    )
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,546 @@
+"""One room on the network's loop: what clients ask of it, and what they are told.
+
+A ``Room`` hands its work to the database's writer thread, where its ``RoomView`` lives,
+and keeps what came out of it (facts, heads, acknowledgements) for quick answers.
+Talking to peers is the business of ``app/rooms/exchange.py``, which listens here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from app.errors import UserFacingError
+from app.events import (
+    Event,
+    MembersChanged,
+    MessageDelivered,
+    MessageStored,
+    RoomChanged,
+)
+from app.faults import explain, explained
+from app.profile import Profile
+from app.rooms.operations import (
+    MAX_TEXT_BYTES,
+    Body,
+    Message,
+    Remove,
+    SetRole,
+)
+from app.rooms.roles import ROLE_WORDS, may_remove, may_set_role, may_write
+from app.rooms.view import Applied, MemberFact, RoomFacts, RoomView
+from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
+from store import history, rooms
+from store.database import Connection
+from store.errors import StoreError
+from store.history import MessageRow
+from store.log import Head
+from store.rooms import RoomRow
+
+T = TypeVar("T")
+
+MAX_HISTORY_BYTES = 4 * 1024 * 1024
+"""Text given in one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a room gets from its messenger."""
+
+    profile: Profile
+    entropy: Callable[[int], bytes]
+    now_ms: Callable[[], int]
+    publish: Callable[[Event], None]
+
+
+class RoomListener(Protocol):
+    """Hears what changed in a room; owned by whoever talks to its peers."""
+
+    def entries_stored(self, applied: Applied) -> None:
+        """Entries are durably here, own or received."""
+
+    def facts_changed(self, facts: RoomFacts) -> None:
+        """Members, devices or invites changed."""
+
+
+class Room:
+    """One room of the profile.
+
+    Attributes:
+        row: The room as stored.
+        facts: Who is who.
+        heads: The head of every log here, by writer; only what is durable.
+        online: Devices connected and proven now, by device key.
+        listener: Set by whoever talks to peers.
+    """
+
+    def __init__(self, row: RoomRow, surroundings: Surroundings) -> None:
+        """Make a room that knows nothing yet; ``load`` it first."""
+        self.row = row
+        self.facts: RoomFacts
+        self.heads: dict[bytes, Head] = {}
+        self.online: dict[bytes, int] = {}
+        self.listener: RoomListener | None = None
+        self._around = surroundings
+        self._view: RoomView | None = None
+        self._held: dict[bytes, int] = {}
+        self._held_changed = asyncio.Event()
+        self._unread = 0
+        self._last: MessageRow | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @property
+    def id(self) -> str:
+        """The room's id as clients name it."""
+        return self.row.room.hex()
+
+    @property
+    def device(self) -> bytes:
+        """This device's key: its log is the one written here."""
+        return self._around.profile.device.public_key
+
+    @property
+    def left(self) -> bool:
+        """True when only the farewell is still due."""
+        return self.row.left_at is not None
+
+    async def load(self) -> None:
+        """Read the room from the database."""
+        row = self.row.row
+
+        def look(connection: Connection) -> tuple[Any, ...]:
+            return (
+                rooms.held_lengths(connection, row, self.device),
+                history.counts(connection, row),
+            )
+
+        self.facts, self.heads = await self._transact(
+            lambda connection, view: (view.facts(), view.heads(connection))
+        )
+        self._held, counts = await self._read(look)
+        self._unread, self._last = counts.unread, counts.last
+
+    async def stop(self) -> None:
+        """Let the work in hand end."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    def snapshot(self) -> RoomSnapshot:
+        """The room's line in the list."""
+        me = self.facts.member_of(self.device)
+        can_write = me is not None and me.present
+        return RoomSnapshot(
+            room=self.id,
+            name=self.facts.name or self.row.name,
+            kind=self.facts.kind.word,
+            unread=self._unread,
+            members=sum(m.present for m in self.facts.members.values()),
+            peers=len(self.online),
+            can_write=bool(can_write and me and may_write(self.facts.kind, me.role)),
+            last_message=self.message(self._last) if self._last else None,
+        )
+
+    def members(self) -> list[MemberSnapshot]:
+        """Everybody in the room now, owners first."""
+        present = [m for m in self.facts.members.values() if m.present]
+        present.sort(key=lambda m: (-m.role, m.name.casefold(), m.identity))
+        mine = self._around.profile.identity_key
+        return [
+            MemberSnapshot(
+                identity_key=m.identity.hex(),
+                name=m.name,
+                role=m.role.word,
+                devices=len(m.devices),
+                online=m.identity == mine or any(d in self.online for d in m.devices),
+                me=m.identity == mine,
+            )
+            for m in present
+        ]
+
+    def message(self, row: MessageRow) -> MessageSnapshot:
+        """A stored message as clients show it."""
+        author = self.facts.member_of(row.device)
+        delivered = row.delivered_to
+        if row.mine:
+            held = sum(length > row.sequence for length in self._held.values())
+            delivered = max(delivered, held)
+        return MessageSnapshot(
+            id=row.id.hex(),
+            room=self.id,
+            author=author.identity.hex() if author else row.device.hex(),
+            author_name=author.name if author else "",
+            text=row.text,
+            sent_at=row.sent_at,
+            mine=row.mine,
+            delivered_to=delivered,
+            reply_to=row.reply_to.hex() if row.reply_to else None,
+        )
+
+    async def send(self, text: str, *, reply_to: str | None = None) -> MessageSnapshot:
+        """Write a message; returns once it is durable.
+
+        Raises:
+            UserFacingError: ``empty-message``, ``too-large``, ``read-only``,
+                ``not-a-member``, ``unknown-message``, ``disk``.
+        """
+        body = Message(_clean_text(text), await self._message_id(reply_to))
+
+        def work(connection: Connection, view: RoomView) -> Applied:
+            view.require_writer()
+            return self._append(connection, view, body)
+
+        applied = await self._change(work)
+        return self.message(applied.messages[0])
+
+    async def history(
+        self, *, limit: int = 50, before: str | None = None
+    ) -> list[MessageSnapshot]:
+        """Messages oldest first, the newest ``limit`` of those before ``before``.
+
+        Fewer are given when their text is larger than ``MAX_HISTORY_BYTES``.
+        """
+        bound = await self._message_id(before)
+        found = await self._read(
+            lambda connection: history.page(
+                connection, self.row.row, limit=limit, before=bound
+            )
+        )
+        kept: list[MessageSnapshot] = []
+        size_bytes = 0
+        for row in reversed(found):
+            size_bytes += len(row.text.encode())
+            if kept and size_bytes > MAX_HISTORY_BYTES:
+                break
+            kept.append(self.message(row))
+        return kept[::-1]
+
+    async def mark_read(self) -> None:
+        """Count everything that has arrived as read."""
+        if not self._unread:
+            return
+        row = self.row.row
+        with explained():
+            await asyncio.wrap_future(
+                self._around.profile.database.write(
+                    lambda connection: history.mark_read(connection, row)
+                )
+            )
+        await self._recount()
+        self.publish_changed()
+
+    async def wait_delivered(self, id: str, *, timeout_s: float | None = None) -> int:
+        """Wait until another device holds an own message; returns how many do.
+
+        Raises:
+            UserFacingError: ``unknown-message``, ``not-delivered`` after the time.
+        """
+        key = await self._message_id(id)
+        assert key is not None
+        found = await self._read(
+            lambda connection: history.message(connection, self.row.row, key)
+        )
+        if found is None or not found.mine:
+            raise UserFacingError("unknown-message", "That message is not yours.")
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not (count := self.message(found).delivered_to):
+                    self._held_changed.clear()
+                    await self._held_changed.wait()
+        except TimeoutError:
+            raise UserFacingError(
+                "not-delivered",
+                "The message is stored, but no other device has it yet: it will be"
+                " sent when a member is online.",
+            ) from None
+        return count
+
+    async def set_role(self, member: str, role: str) -> None:
+        """Change a member's rank.
+
+        Raises:
+            UserFacingError: ``unknown-role``, ``unknown-member``, ``not-allowed``.
+        """
+        wanted = ROLE_WORDS.get(role)
+        if wanted is None:
+            raise UserFacingError(
+                "unknown-role", f"There is no role {role}: use {', '.join(ROLE_WORDS)}."
+            )
+        target = self.find_member(member)
+
+        def work(connection: Connection, view: RoomView) -> Applied:
+            actor = view.require_member()
+            now = view.state.members[target.identity].role
+            if not may_set_role(actor.role, now, wanted):
+                raise UserFacingError(
+                    "not-allowed", "Your role in this room does not allow that."
+                )
+            return self._append(connection, view, SetRole(target.identity, wanted))
+
+        await self._change(work)
+
+    async def kick(self, member: str) -> None:
+        """Remove somebody from the room.
+
+        Raises:
+            UserFacingError: ``unknown-member``, ``not-allowed``.
+        """
+        target = self.find_member(member)
+        if target.identity == self._around.profile.identity_key:
+            raise UserFacingError("not-allowed", "To go yourself, leave the room.")
+
+        def work(connection: Connection, view: RoomView) -> Applied:
+            actor = view.require_member()
+            if not may_remove(actor.role, view.state.members[target.identity].role):
+                raise UserFacingError(
+                    "not-allowed", "Your role in this room does not allow that."
+                )
+            heads = view.heads(connection)
+            cuts = tuple((d, heads[d].length) for d in target.devices if d in heads)
+            return self._append(connection, view, Remove(target.identity, cuts))
+
+        await self._change(work)
+
+    async def say_farewell(self) -> bool:
+        """Write that this person leaves; False when it was no member any more."""
+        identity = self._around.profile.identity_key
+
+        def work(connection: Connection, view: RoomView) -> Applied:
+            view.require_member()
+            return self._append(connection, view, Remove(identity, ()))
+
+        try:
+            await self._change(work)
+        except UserFacingError as error:
+            if error.code != "not-a-member":
+                raise
+            return False
+        self.row = replace(self.row, left_at=self._around.now_ms())
+        return True
+
+    async def write(self, body: Callable[[RoomView], Body]) -> Applied:
+        """Write an operation of the rules; ``body`` checks and makes it in place."""
+
+        def work(connection: Connection, view: RoomView) -> Applied:
+            return self._append(connection, view, body(view))
+
+        return await self._change(work)
+
+    async def run(self, work: Callable[[Connection, RoomView], T]) -> T:
+        """Do ``work`` in the writer thread and, if it gives ``Applied``, tell of it."""
+        return await self._transact(work)
+
+    async def put(self, writer: bytes, entries: tuple[bytes, ...]) -> Applied:
+        """Store entries of another device.
+
+        Raises:
+            RemoteProtocolError: (of ``net`` or ``store``) They are malformed.
+        """
+        return await self._transact(
+            lambda connection, view: view.put(connection, writer, entries)
+        )
+
+    async def read_entries(
+        self, writer: bytes, start: int, end: int, *, max_bytes: int
+    ) -> list[bytes]:
+        """Entries of a log as they travel."""
+        from store.log import DatabaseLogs
+
+        row = self.row
+        return await self._read(
+            lambda connection: DatabaseLogs(connection, row.row, row.room).read(
+                writer, start, end, max_bytes=max_bytes
+            )
+        )
+
+    async def record_held(self, device: bytes, length: int) -> None:
+        """Remember that another device holds so much of this device's log."""
+        before = self._held.get(device, 0)
+        if length <= before or device == self.device:
+            return
+        row, writer = self.row.row, self.device
+        with explained():
+            await asyncio.wrap_future(
+                self._around.profile.database.write(
+                    lambda connection: rooms.set_held(
+                        connection, row, writer=writer, device=device, length=length
+                    )
+                )
+            )
+        before = self._held.get(device, 0)
+        if length <= before:
+            return
+        self._held[device] = length
+        self._held_changed.set()
+        await self._tell_delivered(before, length)
+
+    def set_online(self, device: bytes, *, online: bool) -> None:
+        """Count one connection of a proven device more or less."""
+        count = self.online.get(device, 0) + (1 if online else -1)
+        if count > 0:
+            self.online[device] = count
+        else:
+            self.online.pop(device, None)
+        self._around.publish(MembersChanged(self.id))
+        self.publish_changed()
+
+    def publish_changed(self) -> None:
+        """Tell clients how the room's line looks now."""
+        if not self.left:
+            self._around.publish(RoomChanged(self.snapshot()))
+
+    def find_member(self, text: str) -> MemberFact:
+        """A present member by identity key, a prefix of it, or exact name.
+
+        Raises:
+            UserFacingError: ``unknown-member`` or ``ambiguous``.
+        """
+        present = [m for m in self.facts.members.values() if m.present]
+        found = [m for m in present if m.name == text] or [
+            m for m in present if text and m.identity.hex().startswith(text.lower())
+        ]
+        if not found:
+            raise UserFacingError(
+                "unknown-member", f"Nobody in this room is called {text}."
+            )
+        if len(found) > 1:
+            raise UserFacingError(
+                "ambiguous", f"Several members are called {text}: use the identity key."
+            )
+        return found[0]
+
+    async def _tell_delivered(self, start: int, end: int) -> None:
+        """Tell clients of own messages that one more device holds."""
+        row = self.row.row
+        newest = await self._read(
+            lambda connection: history.own_between(
+                connection, row, self.device, start, end
+            )
+        )
+        for found in newest:
+            count = self.message(found).delivered_to
+            event = MessageDelivered(self.id, found.id.hex(), count)
+            if not self.left:
+                self._around.publish(event)
+
+    async def _message_id(self, text: str | None) -> bytes | None:
+        if text is None:
+            return None
+        unknown = UserFacingError(
+            "unknown-message", f"There is no message {text} here."
+        )
+        try:
+            prefix = bytes.fromhex(text[: len(text) // 2 * 2])
+        except ValueError:
+            raise unknown from None
+        if not 2 <= len(prefix) <= 32:
+            raise unknown
+        found = await self._read(
+            lambda connection: history.ids_with_prefix(connection, self.row.row, prefix)
+        )
+        matching = [id for id in found if id.hex().startswith(text.lower())]
+        if len(matching) != 1:
+            raise unknown
+        return matching[0]
+
+    def _append(self, connection: Connection, view: RoomView, body: Body) -> Applied:
+        return view.append(
+            connection, body, now_ms=self._around.now_ms(), entropy=self._around.entropy
+        )
+
+    async def _change(self, work: Callable[[Connection, RoomView], Applied]) -> Applied:
+        try:
+            return await self._transact(work)
+        except StoreError as error:
+            raise explain(error) from error
+
+    async def _transact(self, work: Callable[[Connection, RoomView], T]) -> T:
+        """Run work on the view in the writer thread; its effect outlives the asker."""
+        task = self._spawn(self._do(work))
+        return await asyncio.shield(task)
+
+    async def _do(self, work: Callable[[Connection, RoomView], T]) -> T:
+        def in_thread(connection: Connection) -> T:
+            if self._view is None:
+                self._view = RoomView(self.row, self._around.profile.device)
+                self._view.load(connection)
+            return work(connection, self._view)
+
+        def undo() -> None:
+            self._view = None
+
+        database = self._around.profile.database
+        result = await asyncio.wrap_future(database.write(in_thread, undo=undo))
+        applied = result[1] if isinstance(result, tuple) else result
+        if isinstance(applied, Applied):
+            await self._take(applied)
+        return result
+
+    async def _take(self, applied: Applied) -> None:
+        """Keep what a committed transaction did, and tell everybody."""
+        known = self.heads.get(applied.writer)
+        if known is None or applied.head.length >= known.length:
+            self.heads[applied.writer] = applied.head
+        if applied.facts is not None:
+            self.facts = applied.facts
+        for row in applied.messages:
+            if self._last is None or _order(row) > _order(self._last):
+                self._last = row
+            self._unread += not row.mine
+        if applied.reconsidered:
+            await self._recount()
+        if not self.left:
+            for row in applied.messages:
+                self._around.publish(MessageStored(self.message(row)))
+            if applied.facts is not None:
+                self._around.publish(MembersChanged(self.id))
+            if applied.messages or applied.facts is not None:
+                self.publish_changed()
+        if self.listener is not None:
+            self.listener.entries_stored(applied)
+            if applied.facts is not None:
+                self.listener.facts_changed(applied.facts)
+
+    async def _recount(self) -> None:
+        counts = await self._read(
+            lambda connection: history.counts(connection, self.row.row)
+        )
+        self._unread, self._last = counts.unread, counts.last
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        with explained():
+            return await asyncio.wrap_future(self._around.profile.database.read(work))
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._forget_task)
+        return task
+
+    def _forget_task(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # An asker that gave up leaves nobody else to look at it.
+            task.exception()
+
+
+def _order(row: MessageRow) -> tuple[int, bytes, int]:
+    return row.clock, row.device, row.sequence
+
+
+def _clean_text(text: str) -> str:
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        raise UserFacingError(
+            "bad-text", "The message has characters that cannot be sent."
+        ) from None
+    if not text.strip():
+        raise UserFacingError("empty-message", "The message is empty.")
+    if size_bytes > MAX_TEXT_BYTES:
+        raise UserFacingError(
+            "too-large",
+            f"The message has {size_bytes} bytes; {MAX_TEXT_BYTES} may be sent.",
+        )
+    return text

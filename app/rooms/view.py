@@ -1,0 +1,330 @@
+"""One room as its logs make it: entries in, members and messages out.
+
+A ``RoomView`` lives in the database's writer thread: every method gets the connection
+of the current transaction, stores entries and derives what they mean in the same one.
+What the network's side needs to know comes out as frozen ``RoomFacts``. When a
+transaction fails, throw the view away and load another.
+
+Leaves the signatures of entries to ``store.log``, what operations mean to
+``app.rooms.rules`` and talking to peers to ``app.rooms.replication``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from app.errors import UserFacingError
+from app.rooms import keys
+from app.rooms.operations import (
+    RULE_TYPES,
+    Admit,
+    Body,
+    Message,
+    Operation,
+    Unknown,
+    decode_operation,
+    encode_operation,
+)
+from app.rooms.roles import Kind, Role, may_write
+from app.rooms.rules import MemberState, Placed, RoomState, authentic
+from net.constants import MAX_SAFE_UINT
+from net.crypto import KeyPair
+from net.errors import RemoteProtocolError
+from store import history, rooms
+from store.database import Connection
+from store.history import MessageRow
+from store.log import DatabaseLogs, Entry, Head
+from store.rooms import RoomRow
+
+UNKNOWN_TEXT = "(This message needs a newer version of Covey.)"
+MAX_SERVED_INVITES = 32
+"""Newest invites for which a room waits at a rendezvous."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFact:
+    """One person who is or was in the room."""
+
+    identity: bytes
+    name: str
+    role: Role
+    devices: tuple[bytes, ...]
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFact:
+    """One device that was let in."""
+
+    identity: bytes
+    present: bool
+    wanted_length: int | None
+    """How far its log counts; None for all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFacts:
+    """Who is who, frozen at one moment."""
+
+    kind: Kind
+    name: str
+    members: dict[bytes, MemberFact] = field(default_factory=dict)
+    devices: dict[bytes, DeviceFact] = field(default_factory=dict)
+    invites: tuple[bytes, ...] = ()
+    """Invite keys worth waiting for, newest last; spent ones too, to say so."""
+
+    def member_of(self, device: bytes) -> MemberFact | None:
+        """The person a device belongs to, present or not."""
+        fact = self.devices.get(device)
+        return self.members.get(fact.identity) if fact else None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a transaction did to a room."""
+
+    writer: bytes
+    entries: tuple[Entry, ...] = ()
+    """New in the writer's log."""
+    head: Head = field(default_factory=lambda: Head(0, b""))
+    messages: tuple[MessageRow, ...] = ()
+    """New ones that the rules allow."""
+    facts: RoomFacts | None = None
+    """When they changed."""
+    reconsidered: int = 0
+    """Older messages that appeared or vanished."""
+
+
+class RoomView:
+    """The writer thread's side of one room.
+
+    Attributes:
+        row: The room as stored.
+        refused_count: Entries whose payload meant nothing or was forged.
+    """
+
+    def __init__(self, row: RoomRow, device: KeyPair) -> None:
+        """Make an empty view; ``load`` it first.
+
+        Args:
+            row: The room as stored.
+            device: This device's key pair.
+        """
+        self.row = row
+        self.refused_count = 0
+        self._device = device
+        self._state = RoomState(row.founder)
+        self._clock = 0
+
+    def load(self, connection: Connection) -> RoomFacts:
+        """Fold what is stored."""
+        placed: list[Placed] = []
+        for writer, sequence, data in history.operations(connection, self.row.row):
+            operation = decode_operation(data)
+            placed.append(Placed((operation.clock, writer, sequence), operation))
+        self._state.add(sorted(placed))
+        newest = max((item.place[0] for item in placed), default=0)
+        self._clock = max(newest, history.newest_clock(connection, self.row.row))
+        return self.facts()
+
+    def heads(self, connection: Connection) -> dict[bytes, Head]:
+        """The head of every log."""
+        return self._logs(connection).heads()
+
+    def append(
+        self,
+        connection: Connection,
+        body: Body,
+        *,
+        now_ms: int,
+        entropy: Callable[[int], bytes],
+    ) -> Applied:
+        """Write an operation into this device's log.
+
+        Raises:
+            LocalProtocolError: (of ``store``) The log has forked.
+        """
+        self._clock = min(max(now_ms, self._clock + 1), MAX_SAFE_UINT)
+        plaintext = encode_operation(Operation(self._clock, now_ms, body))
+
+        def seal(sequence: int) -> bytes:
+            return keys.seal_payload(
+                plaintext,
+                room_key=self.row.key,
+                room=self.row.room,
+                writer=self._device.public_key,
+                sequence=sequence,
+                entropy=entropy,
+            )
+
+        entry = self._logs(connection).append(
+            self._device, seal, key_epoch=keys.KEY_EPOCH
+        )
+        head = Head(entry.sequence + 1, entry.hash)
+        return self._apply(connection, self._device.public_key, (entry,), head)
+
+    def put(
+        self, connection: Connection, writer: bytes, entries: Sequence[bytes]
+    ) -> Applied:
+        """Store entries of another device.
+
+        Raises:
+            RemoteProtocolError: (of ``net`` or ``store``) An entry is malformed.
+        """
+        logs = self._logs(connection)
+        result = logs.put(writer, entries)
+        head = logs.heads()[writer]
+        return self._apply(connection, writer, result.stored, head)
+
+    def admit(
+        self,
+        connection: Connection,
+        body: Admit,
+        *,
+        now_ms: int,
+        entropy: Callable[[int], bytes],
+    ) -> tuple[str, Applied | None]:
+        """Let a newcomer in when the invite still holds.
+
+        Returns:
+            The verdict of ``RoomState.invite_verdict``, and what was written.
+        """
+        if not authentic(self.row.room, self._device.public_key, body):
+            return "unknown", None
+        device = body.proof.device
+        clock = max(now_ms, self._clock + 1)
+        verdict = self._state.invite_verdict(body.invite_key, device, clock)
+        if verdict != "open":
+            return verdict, None
+        applied = self.append(connection, body, now_ms=now_ms, entropy=entropy)
+        verdict = self._state.invite_verdict(body.invite_key, device, clock)
+        return ("open" if verdict == "yours" else "closed"), applied
+
+    def require_writer(self) -> MemberState:
+        """This person as a member who may write messages.
+
+        Raises:
+            UserFacingError: ``not-a-member`` or ``read-only``.
+        """
+        member = self.require_member()
+        if not may_write(self._state.kind, member.role):
+            raise UserFacingError("read-only", "You may read this room, but not write.")
+        return member
+
+    def require_member(self) -> MemberState:
+        """This person as a member.
+
+        Raises:
+            UserFacingError: ``not-a-member``.
+        """
+        member = self._state.member_of(self._device.public_key)
+        if member is None or not member.present:
+            raise UserFacingError(
+                "not-a-member", "You are not a member of this room any more."
+            )
+        return member
+
+    @property
+    def state(self) -> RoomState:
+        """The fold itself, for questions asked in the writer thread."""
+        return self._state
+
+    def facts(self) -> RoomFacts:
+        """What the state says, frozen."""
+        state = self._state
+        members = {
+            key: MemberFact(key, m.name, m.role, tuple(m.devices), m.present)
+            for key, m in state.members.items()
+        }
+        devices = {}
+        for key, device in state.devices.items():
+            member = state.members.get(device.identity)
+            ends = device.wanted_length
+            present = member is not None and member.present and ends is None
+            devices[key] = DeviceFact(device.identity, present, ends)
+        served = list(state.invites)[-MAX_SERVED_INVITES:]
+        return RoomFacts(
+            state.kind, state.name or self.row.name, members, devices, tuple(served)
+        )
+
+    def _logs(self, connection: Connection) -> DatabaseLogs:
+        return DatabaseLogs(connection, self.row.row, self.row.room)
+
+    def _apply(
+        self,
+        connection: Connection,
+        writer: bytes,
+        entries: tuple[Entry, ...],
+        head: Head,
+    ) -> Applied:
+        """Derive what new entries mean."""
+        placed: list[Placed] = []
+        written: list[MessageRow] = []
+        for entry in entries:
+            operation = self._open(writer, entry)
+            if operation is None:
+                self.refused_count += 1
+                continue
+            self._clock = max(self._clock, operation.clock)
+            if isinstance(operation.body, RULE_TYPES):
+                history.add_operation(
+                    connection,
+                    self.row.row,
+                    writer=writer,
+                    sequence=entry.sequence,
+                    data=encode_operation(operation),
+                )
+                place = (operation.clock, writer, entry.sequence)
+                placed.append(Placed(place, operation))
+            else:
+                written.append(self._message(writer, entry, operation))
+        again = self._state.add(placed)
+        changed = (
+            history.reconsider(connection, self.row.row, self._state.shows)
+            if again
+            else 0
+        )
+        shown = []
+        for message in written:
+            allowed = self._state.shows(writer, message.clock, message.sequence)
+            history.add_message(connection, self.row.row, message, shown=allowed)
+            if allowed:
+                shown.append(message)
+        facts = self.facts() if placed else None
+        if facts is not None:
+            rooms.set_title(
+                connection, self.row.row, name=facts.name, kind=facts.kind.word
+            )
+        return Applied(writer, entries, head, tuple(shown), facts, changed)
+
+    def _open(self, writer: bytes, entry: Entry) -> Operation | None:
+        """The operation of an entry, or None when it means nothing."""
+        try:
+            plaintext = keys.open_payload(
+                entry.payload,
+                room_key=self.row.key,
+                room=self.row.room,
+                writer=writer,
+                sequence=entry.sequence,
+            )
+            operation = decode_operation(plaintext)
+        except RemoteProtocolError:
+            return None
+        if not authentic(self.row.room, writer, operation.body):
+            return None
+        return operation
+
+    def _message(self, writer: bytes, entry: Entry, operation: Operation) -> MessageRow:
+        body = operation.body
+        assert isinstance(body, Message | Unknown)
+        return MessageRow(
+            id=entry.hash,
+            device=writer,
+            sequence=entry.sequence,
+            clock=operation.clock,
+            text=body.text if isinstance(body, Message) else UNKNOWN_TEXT,
+            sent_at=operation.sent_at,
+            reply_to=body.reply_to if isinstance(body, Message) else None,
+            mine=writer == self._device.public_key,
+        )

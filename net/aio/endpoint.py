@@ -56,7 +56,7 @@ class _SocketPort:
 
     def turn_finished(self) -> None:
         """From the socket: act on everything read."""
-        self._endpoint.run_turn()
+        self._endpoint.finish_reading()
 
     def writable(self) -> None:
         """From the socket: send what waits."""
@@ -87,6 +87,7 @@ class Endpoint:
         self._ports: dict[SocketId, _SocketPort] = {}
         self._streams: dict[Stream, UdxStream] = {}
         self._timer = DeadlineTimer(self._loop, self._on_timer)
+        self._before_flush: list[Callable[[], None]] = []
         self._flush_scheduled = False
         self._in_turn = False
         self._stopped = False
@@ -199,6 +200,7 @@ class Endpoint:
         try:
             for _ in range(MAX_ROUNDS):
                 self._dispatch()
+                self._run_before_flush()
                 self._send_all()
                 if not self.multiplexer.has_work:
                     break
@@ -208,6 +210,26 @@ class Endpoint:
                 self._timer.set(self.multiplexer.get_timer())
                 if self.multiplexer.has_work:
                     self.schedule_flush()
+
+    def finish_reading(self) -> None:
+        """Report what arrived, and send what follows when those it woke have run.
+
+        A reader that answers at once does so in this turn of the loop, and the
+        acknowledgement travels with its answer.
+        """
+        if self._in_turn or self._stopped:
+            return
+        self._in_turn = True
+        try:
+            self._dispatch()
+        finally:
+            self._in_turn = False
+        self.schedule_flush()
+
+    def call_before_flush(self, callback: Callable[[], None]) -> None:
+        """Call once before the next sending, which is at the end of this turn."""
+        self._before_flush.append(callback)
+        self.schedule_flush()
 
     def flush(self) -> None:
         """Send everything that may go out now."""
@@ -241,6 +263,12 @@ class Endpoint:
         if foreign and self.on_datagram is not None:
             for datagram in foreign:
                 self.on_datagram(socket_id, datagram, source)
+
+    def _run_before_flush(self) -> None:
+        while self._before_flush:
+            callbacks, self._before_flush = self._before_flush, []
+            for callback in callbacks:
+                callback()
 
     def _run_scheduled(self) -> None:
         self._flush_scheduled = False

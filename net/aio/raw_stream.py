@@ -186,6 +186,10 @@ class UdxStream:
         self.machine.set_keep_alive(interval_s, time.monotonic())
         self._endpoint.schedule_flush()
 
+    def call_before_flush(self, callback: Callable[[], None]) -> None:
+        """Call once at the end of this turn of the loop, before all is sent."""
+        self._endpoint.call_before_flush(callback)
+
     def flush(self) -> None:
         """Hand everything that may be sent to the operating system now."""
         self._endpoint.flush()

@@ -115,6 +115,9 @@ class RawStream(Protocol):
     def flush(self) -> None:
         """Hand everything that may be sent to the operating system."""
 
+    def call_before_flush(self, callback: Callable[[], None]) -> None:
+        """Call once at the end of this turn of the loop, before all is sent."""
+
     def stats(self) -> RawStats:
         """Figures of now."""
 
@@ -495,7 +498,7 @@ class Connection:
         """Send what is collected when this turn of the loop is over."""
         if not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
+            self._raw.call_before_flush(self._before_flush)
 
     def _write_frame(self, data: RawData) -> None:
         if self.closed:
@@ -509,16 +512,15 @@ class Connection:
             self._raw.flush()
         elif not self._flush_scheduled:
             self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
+            self._raw.call_before_flush(self._before_flush)
 
-    def _flush(self) -> None:
+    def _before_flush(self) -> None:
         self._flush_scheduled = False
         mux = self._mux
         if mux is not None and self._received and not mux.paused:
             self._feed_mux()
         if not self.closed:
             self._push_frames()
-            self._raw.flush()
 
     def _push_frames(self) -> None:
         if self._mux is not None and not self._ended:
@@ -635,7 +637,7 @@ class Connection:
         at = self._secret.get_timer()
         if at is not None and at <= now:
             self._secret.handle_timer(now)
-            self._flush()
+            self.schedule_flush()
         self._arm_keep_alive()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from net.aio.raw_stream import RawStats
 from net.aio.stream import Connection, ConnectionFacts
@@ -72,6 +73,13 @@ class FakeRaw:
         if not self._scheduled and not self.stuck:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._carry)
+
+    def call_before_flush(self, callback: Callable[[], None]) -> None:
+        def run() -> None:
+            callback()
+            self.flush()
+
+        asyncio.get_running_loop().call_soon(run)
 
     def stats(self) -> RawStats:
         return RawStats(rtt_s=0.02, packets_retransmitted=3, mtu=1500)

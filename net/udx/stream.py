@@ -518,7 +518,8 @@ class Stream:
 
     def _finish(self) -> None:
         farewell = self._batch(self._control(0))
-        self._host.send_directly(self, farewell)
+        if self._ack_due:
+            self._host.send_directly(self, farewell)
         self._close(CloseReason.FINISHED, farewell)
 
     def _close(self, reason: CloseReason, farewell: Batch | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Tests of the UDX machine, without sockets and clocks."""

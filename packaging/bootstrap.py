@@ -119,11 +119,14 @@ def lock_path(name: str) -> Path:
     return ROOT / "packaging" / "locks" / f"{name}.txt"
 
 
-def create_venv(*, anew: bool) -> None:
+def create_venv(*, anew: bool) -> bool:
     """Makes .venv unless one with this Python is there.
 
     Args:
         anew: also replace one that works.
+
+    Returns:
+        Whether it was made, so that it is empty.
 
     Raises:
         SystemExit: if Python cannot make one.
@@ -138,7 +141,7 @@ def create_venv(*, anew: bool) -> None:
             check=False,
         )
         if answer.stdout.strip() == expected:
-            return
+            return False
         say("The virtual environment does not work any more; it is made anew.")
     say(f"Making the virtual environment .venv with Python {expected}.")
     made = subprocess.run(
@@ -146,6 +149,7 @@ def create_venv(*, anew: bool) -> None:
     )
     if made.returncode != 0:
         raise SystemExit("Python could not make a virtual environment, see above.")
+    return True
 
 
 def pip(*arguments: str) -> None:
@@ -182,7 +186,8 @@ def ensure_venv(purpose: str) -> None:
     held = {name for name in digests if stamp.get(name) == digests[name]}
     if lock in held and all(stamp.get(key) == project[key] for key in project):
         return
-    create_venv(anew=stamp.get("folder", str(ROOT)) != str(ROOT))
+    if create_venv(anew=stamp.get("folder", str(ROOT)) != str(ROOT)):
+        held = set()
     STAMP.unlink(missing_ok=True)
     if lock not in held:
         path = lock_path(lock)

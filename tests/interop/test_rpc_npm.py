@@ -152,8 +152,13 @@ class OurNode:
 
     async def settled(self, deferred: Deferred[Any]) -> Any:
         self.pump()
-        done = self.loop.create_future()
-        deferred.when_settled(lambda _: done.done() or done.set_result(None))
+        done: asyncio.Future[None] = self.loop.create_future()
+
+        def note(_: Deferred[Any]) -> None:
+            if not done.done():
+                done.set_result(None)
+
+        deferred.when_settled(note)
         await asyncio.wait_for(done, LIMIT_S)
         self.pump()
         return deferred.result()

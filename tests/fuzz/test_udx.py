@@ -1,14 +1,14 @@
 """UDX packets, damaged: the decoders and a whole stream bear them.
 
-Invariant: a decoder gives a value or raises RemoteProtocolError; a stream drops or takes
-a packet, stays within its limits, and its neighbours notice nothing.
+Invariant: a decoder gives a value or raises RemoteProtocolError; a stream drops or
+takes a packet, stays within its limits, and its neighbours notice nothing.
 """
 
 from __future__ import annotations
 
 import random
 
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from net.errors import RemoteProtocolError
@@ -52,8 +52,7 @@ RUNS = [run_of(3), run_of(3, tail=True), run_of(1, tail=True), run_of(5, first=2
 def test_one_packet(data: bytes) -> None:
     try:
         packet = decode_packet(data)
-    except RemoteProtocolError as error:
-        assert error.code in ("short", "magic", "offset")
+    except RemoteProtocolError:
         return
     assert stream_id_of(data) == packet.stream_id
     assert len(packet.payload) + HEADER_BYTES <= len(data)
@@ -62,7 +61,15 @@ def test_one_packet(data: bytes) -> None:
         assert decode_packet(encode_packet(packet)) == packet
 
 
+@settings(max_examples=800)
 @given(data=mutated(RUNS), segment=st.integers(0, 200) | st.just(SEGMENT))
+@example(data=run_of(3), segment=0)
+@example(data=run_of(2), segment=1000)
+@example(data=run_of(2) + run_of(1), segment=SEGMENT)
+@example(data=run_of(2) + run_of(1)[:40], segment=SEGMENT)
+@example(data=run_of(2)[:-25], segment=SEGMENT)
+@example(data=run_of(2)[:-30], segment=SEGMENT)
+@example(data=run_of(1) + b"\xff\x01\x02\x00" + run_of(1)[4:], segment=SEGMENT)
 def test_runs_agree_with_single_packets(data: bytes, segment: int) -> None:
     run = decode_run(data, segment)
     if run is None:

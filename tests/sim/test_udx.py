@@ -18,12 +18,12 @@ RATE = 12_500_000
 
 
 def link(**more: Any) -> Link:
-    """100 Mbit/s and 20 ms each way, with a queue of half a round trip."""
+    """100 Mbit/s and 20 ms each way, with a queue of three round trips."""
     settings: dict[str, Any] = {
         "delay_min_s": 0.02,
         "delay_max_s": 0.02,
         "rate_bytes_s": RATE,
-        "queue_bytes": RATE // 25,
+        "queue_bytes": RATE // 8,
     }
     return Link(**(settings | more))
 
@@ -39,6 +39,7 @@ class Watch(Observer):
         assert len(passage.data) <= 1472
 
     def on_delivered(self, passage: Passage, receiver: Host) -> None:
+        del passage
         machine: Any = receiver.machine
         for stream in machine.multiplexer.streams.values():
             assert stream._reassembly.early_bytes <= 8 << 20
@@ -89,7 +90,12 @@ def test_ten_megabytes_through_duplication() -> None:
 
 def test_a_path_with_a_small_mtu_is_found_out() -> None:
     _, moved = transfer(5, link(mtu_bytes=1300), MB, 4.0)
-    assert moved.stream.statistics.mtu == 1200 + 3 * 32
+    assert moved.stream.statistics.mtu == 1200 + 4 * 32
+
+
+def test_a_shallow_queue_costs_packets_only_at_the_start() -> None:
+    world, moved = transfer(10, link(queue_bytes=RATE // 50), 10 * MB, 2.0)
+    assert moved.stream.statistics.retransmitted_packets <= world.counts["queue"] + 50
 
 
 def test_a_line_of_one_megabit_is_not_flooded() -> None:

@@ -199,7 +199,10 @@ class UdxStream:
     def handle_event(self, event: Event) -> None:
         """Report one event of the machine to the listener."""
         listener = self.listener
-        if isinstance(event, RemoteChanged):
+        if isinstance(event, DataReceived):
+            if listener is not None:
+                listener.raw_data(event.data, time.monotonic())
+        elif isinstance(event, RemoteChanged):
             if self.on_remote_changed is not None:
                 self.on_remote_changed()
         elif isinstance(event, Closed):
@@ -208,8 +211,6 @@ class UdxStream:
                 listener.raw_closed(CLOSE_CODES[event.reason])
         elif listener is None:
             return
-        elif isinstance(event, DataReceived):
-            listener.raw_data(event.data, time.monotonic())
         elif isinstance(event, MessageReceived):
             listener.raw_message(event.data)
         elif isinstance(event, EndReceived):

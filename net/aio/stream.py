@@ -296,7 +296,12 @@ class Connection:
         """
         received = self._received
         while not received:
-            await self._wait_for_message()
+            self._check_readable()
+            reader = self._reader = self._loop.create_future()
+            try:
+                await reader
+            finally:
+                self._reader = None
         chunk = received.popleft()
         self._unread_bytes -= len(chunk)
         if self._unread_bytes <= self._unread_reported - UNREAD_STEP_BYTES:
@@ -534,7 +539,7 @@ class Connection:
         if not self._room and self._raw.queued_bytes > MAX_QUEUED_BYTES:
             self.destroy("more was queued than the peer takes")
 
-    async def _wait_for_message(self) -> None:
+    def _check_readable(self) -> None:
         if self._mux is not None:
             raise LocalProtocolError("the mux reads this connection")
         if self._discarding or self._remote_ended:
@@ -545,11 +550,6 @@ class Connection:
             raise self._error
         if self._reader is not None:
             raise LocalProtocolError("two tasks read one connection")
-        self._reader = self._loop.create_future()
-        try:
-            await self._reader
-        finally:
-            self._reader = None
 
     def _keep_unread(self, messages: list[bytes]) -> None:
         self._received += messages

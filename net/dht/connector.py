@@ -67,6 +67,7 @@ if TYPE_CHECKING:
 _PARALLEL = 2
 _PARALLEL_WITH_CANDIDATES = 3
 _FIND_RETRIES = 3
+_NO_SOCKET = "Too many sockets are open for hole punching already."
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +344,7 @@ class Connecting:
             )
             return
         if context.pool.exhausted:
-            raise CannotHolepunchError("too many sockets are open for hole punching")
+            raise CannotHolepunchError(_NO_SOCKET)
         self._try_lan(agreement)
         self._puncher = Holepuncher(
             context,

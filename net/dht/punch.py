@@ -149,7 +149,9 @@ class ClientPunch:
             tuple(remote.address for remote in self._puncher.remote_addresses),
             self._puncher.nat.addresses,
         ):
-            raise await self._give_up(HolepunchAbortedError("the punch was vetoed"))
+            raise await self._give_up(
+                HolepunchAbortedError("The owner of this node vetoed the hole punch.")
+            )
         await self._punch_round(server_address, probe.payload.token)
 
     async def _probe_round(

@@ -1,28 +1,23 @@
-"""A thousand nodes, lossy links, one in ten replaced per ten minutes: keys are found.
-
-A key has an owner, who stores it anew from time to time on the nodes closest to it, as
-announcers do. Whatever was stored by an owner that is still there must be found by
-anybody who has joined, at any time.
-"""
+"""A thousand HyperDHT nodes, lossy links, one in ten replaced: topics are found."""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
 import pytest
 
-from net.rpc import Query
-from tests.helpers.rpc_network import Member, Network
-from tests.helpers.world import Link, World
+from net.crypto import KeyPair, blake2b_256
+from net.dht import HyperDhtNode
+from net.flow import Deferred, Scheduler
+from net.rpc import CLIENT, SERVER, Address
+from tests.helpers.world import Host, Link, World
+from tests.sim.churn import Lookup, churn
 
 NODES = 1000
-OWNERS = 40
-ROUND_S = 300.0
-CHURN_PER_TEN_MINUTES = 0.1
-TEN_MINUTES_S = 600.0
-LOOKUPS_PER_CHANGE = 2
-SETTLE_S = 40.0
+PORT = 49737
 ROUGH = Link(loss=0.05, delay_min_s=0.02, delay_max_s=0.2)
 
 
@@ -35,80 +30,98 @@ def _no_cycle_collection() -> Iterator[None]:
     gc.enable()
 
 
-class Owner:
-    """Stores its key round after round, and knows whether a round is done."""
+class Member:
+    """A node that announces its keys as topics, under a key pair of its host."""
 
-    def __init__(self, member: Member, key: bytes) -> None:
-        self.member = member
-        self.key = key
-        self.value = b"of " + member.host.ip.encode()
-        self.rounds_done = 0
-        self.query: Query | None = None
+    def __init__(self, host: Host, node: HyperDhtNode) -> None:
+        self.host = host
+        self.node = node
 
-    def announce(self) -> None:
-        if self.member.host.machine is None:
-            return
-        self.query = self.member.store(self.key, self.value)
-        self.query.finished.when_settled(lambda done: self._ended(done.error))
-        world = self.member.network.world
-        world.call_at(world.now + ROUND_S, self.announce)
+    @property
+    def is_ready(self) -> bool:
+        return self.node.rpc.bootstrapped
 
-    def _ended(self, error: BaseException | None) -> None:
-        if error is None:
-            self.rounds_done += 1
+    def publish(self, key: bytes) -> Deferred[Any]:
+        key_pair = _key_pair(self.host.ip)
+        return self.host.call(lambda: self.node.announce(key, key_pair)).finished
+
+    def find(self, key: bytes) -> Lookup:
+        found: set[bytes] = set()
+        query = self.host.call(
+            lambda: self.node.lookup(
+                key,
+                on_found=lambda topic: found.update(
+                    _hosts_by_key.get(peer.public_key, b"?") for peer in topic.peers
+                ),
+            )
+        )
+        return Lookup(query.finished, found)
 
 
-def test_keys_are_found_while_nodes_come_and_go(seed: int) -> None:
+_hosts_by_key: dict[bytes, bytes] = {}
+
+
+def _key_pair(ip: str) -> KeyPair:
+    key_pair = KeyPair.from_seed(blake2b_256(ip.encode()))
+    _hosts_by_key[key_pair.public_key] = ip.encode()
+    return key_pair
+
+
+class Members:
+    """A network of nodes that all began with the first one."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.members: list[Member] = []
+        self._numbers = count(1)
+        self.first = self._member([])
+
+    def join(self, number: int) -> None:
+        for _ in range(number):
+            self.add()
+            self.world.run_for(0.02)
+        self.world.run_for(20.0)
+
+    def add(self) -> Member:
+        return self._member([(self.first.host.ip, PORT)])
+
+    def leave(self, member: Member) -> None:
+        self.members.remove(member)
+        self.world.remove_host(member.host)
+
+    def _member(self, bootstrap: list[Address]) -> Member:
+        number = next(self._numbers)
+        ip = f"31.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        host = self.world.add_host(ip)
+        node = HyperDhtNode(
+            scheduler=Scheduler(now=self.world.now),
+            entropy=self.world.entropy(ip),
+            allocate_stream_id=lambda: 1,
+            bootstrap=bootstrap,
+            ephemeral=False,
+            firewalled=False,
+            public_address=None if bootstrap else (ip, PORT),
+            key_pair=_key_pair(ip),
+        )
+        host.run(node, sockets={SERVER: PORT, CLIENT: None})
+        sockets = host.sockets
+        host.call(
+            lambda: node.start(server_port=sockets[SERVER], client_port=sockets[CLIENT])
+        )
+        member = Member(host, node)
+        self.members.append(member)
+        return member
+
+
+def test_topics_are_found_while_nodes_come_and_go(seed: int) -> None:
     with World(seed, link=ROUGH) as world:
-        network = Network(world)
+        network = Members(world)
         network.join(NODES - 1)
         assert len(network.members) == NODES
-        assert all(not member.node.ephemeral for member in network.members)
-        owners = [_owner(network) for _ in range(OWNERS)]
-        replaced = int(NODES * CHURN_PER_TEN_MINUTES)
-        misses: list[str] = []
-        lookups: list[tuple[Query, Owner, list[bytes]]] = []
-        for _ in range(replaced):
-            _replace_one(network, owners)
-            ready = [owner for owner in owners if owner.rounds_done]
-            for _ in range(LOOKUPS_PER_CHANGE):
-                if ready:
-                    lookups.append(_look_up(network, world.random.choice(ready)))
-            world.run_for(TEN_MINUTES_S / replaced)
-        world.run_for(SETTLE_S)
-        for query, owner, values in lookups:
-            # Who asked may have been replaced meanwhile; its query then never ends.
-            if query.finished.settled and owner.value not in values:
-                misses.append(f"{owner.member.host.ip}: {owner.key.hex()[:8]}")
-        ended = sum(query.finished.settled for query, *_ in lookups)
-        print(f"{ended} lookups, {len(misses)} in vain, {dict(world.counts)}")
-        assert ended > replaced
-        assert not misses
-        assert sum(owner.rounds_done >= 2 for owner in owners) > OWNERS * 0.9
-
-
-def _owner(network: Network) -> Owner:
-    world = network.world
-    owner = Owner(network.add(), world.random.randbytes(32))
-    world.call_at(world.now + 20.0 + world.random.random() * 40.0, owner.announce)
-    return owner
-
-
-def _replace_one(network: Network, owners: list[Owner]) -> None:
-    world = network.world
-    others = [member for member in network.members if member is not network.first]
-    leaving = world.random.choice(others)
-    network.leave(leaving)
-    for index, owner in enumerate(owners):
-        if owner.member is leaving:
-            owners[index] = _owner(network)
-            return
-    network.add()
-
-
-def _look_up(network: Network, owner: Owner) -> tuple[Query, Owner, list[bytes]]:
-    asking = network.world.random.choice(network.members)
-    while not asking.node.bootstrapped:
-        asking = network.world.random.choice(network.members)
-    query, values = asking.fetch(owner.key)
-    return query, owner, values
+        assert all(not member.node.rpc.ephemeral for member in network.members)
+        outcome = churn(
+            network, owners=40, share_per_ten_minutes=0.1, lookups_per_change=3
+        )
+        assert outcome.ended > 150
+        assert not outcome.missed
+        assert outcome.owners_with_rounds >= 32

@@ -224,7 +224,7 @@ class Endpoint:
             self._dispatch()
         finally:
             self._in_turn = False
-        self.schedule_flush()
+            self.schedule_flush()
 
     def call_before_flush(self, callback: Callable[[], None]) -> None:
         """Call once before the next sending, which is at the end of this turn."""

@@ -156,7 +156,10 @@ class Server:
         """Take in one connection; called by the node."""
         if self.on_connection is not None:
             self.on_connection(connection)
-        elif self._closed or len(self._backlog) >= MAX_BACKLOG:
+            return
+        if len(self._backlog) >= MAX_BACKLOG:
+            self._backlog = deque(it for it in self._backlog if not it.closed)
+        if self._closed or len(self._backlog) >= MAX_BACKLOG:
             self.refused += 1
             connection.destroy("nobody takes it")
         else:

@@ -9,6 +9,7 @@ runs for a connection. How the two ends found each other is :mod:`net.aio.node`'
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
@@ -359,8 +360,7 @@ class Connection:
             self._unread_bytes = 0
             self._report_unread()
             if self._mux is not None:
-                for frame in self._mux.take_frames():
-                    self._secret.write(frame, time.monotonic())
+                self._take_mux_frames(self._mux)
                 self._mux.close()
             self.end()
             self._wake_reader()
@@ -529,15 +529,25 @@ class Connection:
 
     def _push_frames(self) -> None:
         if self._mux is not None and not self._ended:
-            now = time.monotonic()
-            for frame in self._mux.take_frames():
-                self._secret.write(frame, now)
+            self._take_mux_frames(self._mux)
+            if self.closed:
+                return
         self._unflushed_bytes = 0
         for chunk in self._secret.data_to_send():
             if not self._raw.write(chunk):
                 self._room = False
         if not self._room and self._raw.queued_bytes > MAX_QUEUED_BYTES:
             self.destroy("more was queued than the peer takes")
+
+    def _take_mux_frames(self, mux: ConnectionMux) -> None:
+        try:
+            frames = mux.take_frames()
+        except RemoteProtocolError as error:
+            self._break_off(error)
+            return
+        now = time.monotonic()
+        for frame in frames:
+            self._secret.write(frame, now)
 
     def _check_readable(self) -> None:
         if self._mux is not None:
@@ -571,7 +581,14 @@ class Connection:
             if mux.paused:
                 self._keep_unread(messages[index:])
                 break
-            mux.receive_frame(message)
+            handled = False
+            try:
+                mux.receive_frame(message)
+                handled = True
+            finally:
+                # A bug in a handler is loud, and ends this connection only.
+                if not handled and not isinstance(sys.exception(), RemoteProtocolError):
+                    self.destroy("a handler failed")
             if self.closed or self._discarding:
                 return
         if self._flush_scheduled:

@@ -518,7 +518,12 @@ class Swarm:
                 assert isinstance(link, SwarmLink)
                 assert link.connection is not None
                 self._ready.append(link.connection)
+                link.connection.on_close.append(self._not_ready)
                 self._wake()
+
+    def _not_ready(self, connection: Connection) -> None:
+        if connection in self._ready:
+            self._ready.remove(connection)
 
     async def _wait(self, verb: Callable[[], Deferred[T]]) -> T:
         with self.dht._verb():

@@ -326,6 +326,37 @@ async def test_a_handler_that_objects_ends_the_connection() -> None:
     assert channel.closed
 
 
+@pytest.mark.expects_log("Exception in callback")
+async def test_a_bug_in_a_handler_is_loud_and_ends_this_connection_only() -> None:
+    def broken(_: bytes) -> None:
+        raise ValueError("broken handler")
+
+    first, second = connected_pair()
+    other, another = connected_pair()
+    second.mux.create_channel("chat", messages=[broken])
+    first.mux.create_channel("chat", messages=[None]).send(0, b"x")
+    await other.write(b"unmoved")
+    await turns()
+    assert second.closed
+    assert await anext(another) == b"unmoved"
+    await finish(first, other, another)
+
+
+async def test_an_objection_to_a_handshake_ends_the_connection() -> None:
+    def object_to(handshake: bytes) -> None:
+        raise RemoteProtocolError(f"not {handshake!r}", code="objection")
+
+    first, second = connected_pair()
+    first.mux.create_channel("chat", handshake=b"hi")
+    await turns()
+    second.mux.create_channel("chat", on_open=object_to)
+    await turns()
+    assert second.closed
+    assert second.error is not None
+    assert second.error.code == "objection"
+    await finish(first)
+
+
 async def test_one_reader_at_a_time() -> None:
     first, second = connected_pair()
     reading = asyncio.ensure_future(anext(first, None))

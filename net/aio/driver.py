@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from net.aio.endpoint import Endpoint
 from net.aio.errors import ConnectionClosedError
-from net.aio.stream import Connection, ConnectionFacts
+from net.aio.facts import ConnectionFacts
+from net.aio.stream import Connection
 from net.aio.timers import DeadlineTimer
 from net.dht.connector import Connecting
 from net.dht.errors import NodeClosedError

@@ -13,13 +13,13 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from net.aio.deferred import settled
 from net.aio.driver import Driver, Outcome
 from net.aio.errors import ConnectTimeoutError
+from net.aio.facts import DhtStats, dht_stats, network_facts
 from net.aio.lan import InterfaceWatcher, local_addresses
 from net.aio.resolve import default_bootstrap, resolve
 from net.aio.server import Firewall, Server
@@ -54,26 +54,6 @@ SERVERS_LIMIT_S = 3.0
 """How long it lets servers unannounce themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class DhtStats:
-    """Figures of a node at one moment."""
-
-    nodes: int
-    """Nodes in the routing table."""
-
-    connections: int
-    streams: int
-    servers: int
-    punch_sockets: int
-    requests_in_flight: int
-
-    dropped: dict[str, int]
-    """Hostile or unusable datagrams and messages, by reason."""
-
-    counters: dict[str, int]
-    """What the node did how often: punches, handshakes, refusals."""
-
-
 class DHT:
     """One node of the HyperDHT network.
 
@@ -83,6 +63,7 @@ class DHT:
     Attributes:
         key_pair: Own identity where none is named.
         on_network_change: Called when the machine's addresses changed.
+        on_event: Called with what the node tells: ready, persistent, online or not.
     """
 
     def __init__(
@@ -118,6 +99,7 @@ class DHT:
         """
         self.key_pair = key_pair or KeyPair.generate()
         self.on_network_change: list[Callable[[], object]] = []
+        self.on_event: list[Callable[[DhtEvent | RpcEvent], object]] = []
         self._bootstrap = bootstrap
         self._isolated = False
         self._port = port
@@ -486,60 +468,19 @@ class DHT:
 
     @property
     def stats(self) -> DhtStats:
-        """Figures of now."""
-        node, driver = self.machine, self.driver
-        rpc = node.rpc
-        dropped = {str(k): v for k, v in driver.endpoint.multiplexer.dropped.items()}
-        dropped |= {f"socket: {k}": v for k, v in driver.endpoint.dropped.items()}
-        return DhtStats(
-            nodes=rpc.table.size,
-            connections=len(driver.connections),
-            streams=len(driver.endpoint.multiplexer.streams),
-            servers=len(self._servers),
-            punch_sockets=node.punch_socket_count,
-            requests_in_flight=rpc.requests_in_flight,
-            dropped=dropped,
-            counters=dict(node.counters) | dict(driver.counters),
-        )
+        """Figures of now; only after the start."""
+        return dht_stats(self.machine, self.driver)
 
     def doctor_facts(self) -> dict[str, Any]:
         """What the doctor reports of the network, as plain data."""
         if self._closed or self._node is None or self._driver is None:
             return {"state": "closed" if self._closed else "not started"}
-        rpc = self._node.rpc
-        public = rpc.remote_address()
         return {
             "state": "suspended" if self._suspended else "running",
-            "backend": self._driver.endpoint.description,
-            "eventLoop": type(asyncio.get_running_loop()).__module__,
             "host": self._host,
             "port": self.port,
-            "localAddresses": list(self._node.local_addresses),
-            "publicHost": rpc.host,
-            "publicPort": rpc.port or None,
-            "publicAddress": None if public is None else f"{public[0]}:{public[1]}",
-            "online": rpc.online,
-            "degraded": rpc.degraded,
-            "bootstrapped": rpc.bootstrapped,
-            "firewalled": rpc.firewalled,
-            "nat": self._nat_verdict(),
-            "ephemeral": rpc.ephemeral,
-            "nodes": rpc.table.size,
             "bootstrap": [f"{host}:{port}" for host, port in self._bootstrap_nodes],
-            "connections": [
-                {
-                    "remotePublicKey": it.remote_public_key.hex(),
-                    "path": it.path,
-                    "openedMs": round(it.elapsed_s * 1e3, 1),
-                    "rttMs": None
-                    if it.stats.rtt_s is None
-                    else round(it.stats.rtt_s * 1e3, 2),
-                }
-                for it in self._driver.connections
-            ],
-            "counters": self.stats.counters,
-            "dropped": self.stats.dropped,
-        }
+        } | network_facts(self._node, self._driver)
 
     def known_nodes(self) -> list[Address]:
         """Addresses worth remembering for the next start, best first."""
@@ -591,8 +532,7 @@ class DHT:
             raise
         return machine
 
-    async def _stop_server(self, server: Server, machine: ServerMachine) -> None:
-        del server
+    async def _stop_server(self, machine: ServerMachine) -> None:
         self._servers.pop(machine, None)
         if not self._closed:
             await self._do(machine.close)
@@ -697,21 +637,14 @@ class DHT:
             server.accept(connection)
 
     def _on_event(self, event: DhtEvent | RpcEvent) -> None:
-        """Nothing here acts on the node's other events; the doctor asks its state."""
+        for callback in list(self.on_event):
+            callback(event)
 
     def _relays_of(self, public_key: bytes) -> tuple[Address, ...]:
         for machine in self._servers:
             if machine.public_key == public_key:
                 return machine.relay_addresses
         return ()
-
-    def _nat_verdict(self) -> str:
-        rpc = self.machine.rpc
-        if rpc.host is None:
-            return "unknown"
-        if not rpc.firewalled:
-            return "open"
-        return "random" if rpc.randomized else "consistent"
 
     def _pump(self) -> None:
         if self._driver is not None:

@@ -131,7 +131,7 @@ class Server:
         while self._backlog:
             self._backlog.popleft().destroy("the server closed")
         if self._machine is not None:
-            await self._dht._stop_server(self, self._machine)
+            await self._dht._stop_server(self._machine)
 
     def __aiter__(self) -> Self:
         return self

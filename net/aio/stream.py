@@ -13,12 +13,12 @@ import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from net.aio.datagrams import DatagramInbox
 from net.aio.errors import ConnectionClosedError
+from net.aio.facts import ConnectionFacts, ConnectionStats
 from net.aio.frames import DONE, ConnectionMux
 from net.constants import MAX_PLAINTEXT_BYTES
 from net.errors import LocalProtocolError, RemoteProtocolError
@@ -27,7 +27,7 @@ from net.noise.secret_stream import DATAGRAM_OVERHEAD_BYTES, SecretStream
 if TYPE_CHECKING:
     from typing import Self
 
-    from net.aio.raw_stream import RawStats
+    from net.aio.interfaces import RawStream
     from net.dht.events import Path, Trace
     from net.mux import Mux
     from net.noise.handshake import HandshakeResult
@@ -50,88 +50,6 @@ MAX_QUEUED_BYTES = 64 * 1024 * 1024
 """Bytes waiting to be sent, beyond which a connection that nobody paces is ended."""
 
 RawData = bytes | bytearray | memoryview
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionStats:
-    """Figures of one connection at one moment."""
-
-    rtt_s: float | None
-    """Smoothed round trip, None before the first one."""
-
-    bytes_sent: int
-    """Raw bytes of the ordered stream, encryption included."""
-
-    bytes_received: int
-    """The same in the other direction."""
-
-    packets_retransmitted: int
-    """Packets sent again."""
-
-    mtu: int
-    """Largest datagram the path is known to carry, headers included."""
-
-    queued_bytes: int
-    """Written, not yet acknowledged by the other side."""
-
-    unread_bytes: int
-    """Received, not yet taken by the application."""
-
-    datagrams_sent: int
-    datagrams_received: int
-    datagrams_dropped: int
-    """Received ones that could not be opened, or that nobody took in time."""
-
-
-class RawStream(Protocol):
-    """The ordered byte stream below, with its unordered messages."""
-
-    @property
-    def queued_bytes(self) -> int:
-        """Bytes written and not yet acknowledged."""
-
-    @property
-    def max_message_bytes(self) -> int:
-        """Largest unordered message the path carries."""
-
-    @property
-    def remote_address(self) -> Address:
-        """Where packets go now."""
-
-    def write(self, data: bytes) -> bool:
-        """Append bytes; False when the writer should wait for ``raw_drained``."""
-
-    def send_message(self, data: bytes) -> None:
-        """Send one unordered message, or lose it."""
-
-    def set_unread(self, count: int) -> None:
-        """Say how many bytes lie unread here, so that the other side slows down."""
-
-    def end(self) -> None:
-        """Write nothing more."""
-
-    def destroy(self) -> None:
-        """End at once; ``raw_closed`` follows."""
-
-    def flush(self) -> None:
-        """Hand everything that may be sent to the operating system."""
-
-    def call_before_flush(self, callback: Callable[[], None]) -> None:
-        """Call once at the end of this turn of the loop, before all is sent."""
-
-    def stats(self) -> RawStats:
-        """Figures of now."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionFacts:
-    """How a connection came about."""
-
-    remote_public_key: bytes
-    path: Path
-    elapsed_s: float
-    opened_trace: Trace
-    """Steps from the first to the open stream, with the instant of each."""
 
 
 class Connection:

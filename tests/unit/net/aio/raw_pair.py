@@ -6,8 +6,9 @@ import asyncio
 import os
 from collections.abc import Callable
 
+from net.aio.facts import ConnectionFacts
 from net.aio.raw_stream import RawStats
-from net.aio.stream import Connection, ConnectionFacts
+from net.aio.stream import Connection
 from net.crypto import KeyPair
 from net.noise.handshake import Handshake, HandshakeResult
 

@@ -112,6 +112,7 @@ MAX_NOISE_BYTES = 1_400
 MAX_SESSIONS = 1_024
 """Handshakes a server remembers at once."""
 MAX_SESSIONS_PER_HOST = 128
+"""The same for one host of clients, those that got through not counted."""
 MAX_REFUSED = 4_096
 """Undecipherable handshakes remembered, so that repeats cost nothing."""
 MAX_PUNCH_SOCKETS = 512

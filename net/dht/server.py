@@ -85,6 +85,7 @@ class Server:
         self._announcer: Announcer | None = None
         self._slots: list[ServerSession | None] = []
         self._by_noise: dict[bytes, ServerSession] = {}
+        self._ended: dict[ServerSession, None] = {}
         self._hosts: Counter[str] = Counter()
         self._settled_noise: dict[bytes, None] = {}
         self._closing: FlowTask[None] | None = None
@@ -177,9 +178,12 @@ class Server:
         return self._announcer is not None and self._announcer.is_relay(address)
 
     def session_ended(self, session: ServerSession) -> None:
-        """A session is over; forget it after a while."""
+        """A session is over; forget it after a while, or when room is needed."""
         if not self._is_known(session):
             return
+        self._ended[session] = None
+        if session.connected:
+            self._uncount(session)
         self._context.scheduler.call_later(
             HANDSHAKE_CLEAR_S, lambda: self._forget(session)
         )
@@ -265,8 +269,10 @@ class Server:
             return None
         host = (peer_address or request.source)[0]
         if len(self._by_noise) >= MAX_SESSIONS:
-            counters["handshake-flood"] += 1
-            return None
+            if not self._ended:
+                counters["handshake-flood"] += 1
+                return None
+            self._forget(next(iter(self._ended)))
         if self._hosts[host] >= MAX_SESSIONS_PER_HOST:
             counters["handshake-flood-host"] += 1
             return None
@@ -297,13 +303,19 @@ class Server:
         self._slots[session.number] = None
         while self._slots and self._slots[-1] is None:
             self._slots.pop()
+        self._ended.pop(session, None)
+        if not session.connected:
+            self._uncount(session)
+        del self._by_noise[session.noise]
+        self._remember_settled(session.noise)
+        session.close()
+
+    def _uncount(self, session: ServerSession) -> None:
+        """Stop counting a session against its client's host."""
         host = session.client_address[0]
         self._hosts[host] -= 1
         if self._hosts[host] <= 0:
             del self._hosts[host]
-        del self._by_noise[session.noise]
-        self._remember_settled(session.noise)
-        session.close()
 
     def _remember_settled(self, noise: bytes) -> None:
         """Ignore copies of a handshake that is over: an attacker may keep them."""

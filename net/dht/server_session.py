@@ -60,6 +60,7 @@ class ServerSession:
         remote_public_key: The client, once deciphered.
         relay_through: The blind relay the client asked for, if any.
         ended_at: Instant at which the session was over, None while it lives.
+        connected: True if it ended with a path to the client.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class ServerSession:
         self.remote_public_key = b""
         self.relay_through: object | None = None
         self.ended_at: float | None = None
+        self.connected = False
 
     @property
     def client_address(self) -> Address:
@@ -355,6 +357,7 @@ class ServerSession:
         if self._puncher is not None:
             self._puncher.disarm()
         self._step(f"{path} path from {address[0]}:{address[1]}")
+        self.connected = True
         self._end()
         self._context.emit(
             StreamReady(

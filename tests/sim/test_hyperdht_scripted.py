@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from net.crypto import KeyPair, blake2b_256
+from net.dht import server as server_module
 from net.dht import server_session, socket_pool
 from net.dht.constants import (
     HANDSHAKE_TIMEOUT_S,
@@ -291,12 +292,18 @@ class ScriptedClient:
     """Sends one handshake to a server and keeps what it learns."""
 
     def __init__(
-        self, participant: Participant, to: Address, payload: NoisePayload
+        self,
+        participant: Participant,
+        to: Address,
+        payload: NoisePayload,
+        *,
+        number: int = 0,
     ) -> None:
         self.participant = participant
         self.to = to
+        seed = bytes((number,)) * 32
         self.handshake = ClientHandshake(
-            KeyPair.from_seed(b"\x44" * 32), KEYS.public_key, entropy=lambda n: b"c" * n
+            KeyPair.from_seed(seed), KEYS.public_key, entropy=lambda n: seed[:n]
         )
         self.noise = self.handshake.start(payload)
         self.answer: NoisePayload | None = None
@@ -446,3 +453,44 @@ def test_hole_punch_messages_of_a_client_gone_wrong(
         assert server.node.counters[counter] >= 1
         world.run_for(40)
         assert server.node.punch_socket_count == 0
+
+
+@pytest.mark.parametrize("seed", seeds(12))
+def test_sessions_that_got_through_make_room_for_others(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "MAX_SESSIONS", 3)
+    monkeypatch.setattr(server_module, "MAX_SESSIONS_PER_HOST", 2)
+    with World(seed, link=GOOD_LINK) as world:
+        server, address, asker = served(world)
+        for number in range(6):
+            client = ScriptedClient(asker, address, HELLO, number=number)
+            assert client.shake(world)
+            assert len(server.ready) == number + 1
+            assert server.node.servers[0].session_count <= 3
+        assert server.node.counters["handshake-flood-host"] == 0
+
+
+@pytest.mark.parametrize("seed", seeds(13))
+def test_nodes_end_in_any_state(seed: int) -> None:
+    with World(seed, link=GOOD_LINK) as world:
+        network = Network(world, nodes=8)
+        server = network.add_ready("3.0.0.1")
+        server.listen(KEYS)
+        connecting = server.connect(KeyPair.from_seed(b"\x66" * 32).public_key)
+        closing = server.host.call(server.node.close)
+        assert server.host.call(server.node.close) is closing
+        world.wait(closing, 10)
+        assert isinstance(connecting.finished.error, NetError)
+        assert connecting.finished.error.code == "NODE_DESTROYED"
+
+        asleep = network.add_ready("3.0.0.2")
+        asleep.listen(KeyPair.from_seed(b"\x67" * 32))
+        world.wait(asleep.host.call(asleep.node.suspend), 10)
+        world.wait(asleep.host.call(asleep.node.close), 10)
+        asleep.node.resume(server_port=1, client_port=2)
+        assert asleep.node.rpc.destroyed
+
+        young = network.add("3.0.0.3")
+        world.wait(young.host.call(young.node.close), 10)
+        assert young.node.rpc.destroyed

@@ -16,11 +16,14 @@ from net.errors import RemoteProtocolError
 from tests.fuzz.mutations import mutated
 from tests.helpers.vectors import load_vectors
 
-VALID = [
-    bytes.fromhex(case["encoded"])
+CASES = [
+    case
     for case in load_vectors("compact-encoding")["cases"]
     if len(case["encoded"]) < 600
 ]
+VALID = [bytes.fromhex(case["encoded"]) for case in CASES]
+# A list in a list in a list, far too deep.
+NESTED = b"\x07\x01" * 80 + b"\x00"
 
 READERS: dict[str, Callable[[Reader], Any]] = {
     "uint": Reader.uint,
@@ -38,6 +41,7 @@ READERS: dict[str, Callable[[Reader], Any]] = {
     "bounded buffer": lambda reader: reader.buffer(max_bytes=4),
     "optional_buffer": Reader.optional_buffer,
     "string": Reader.string,
+    "ipv4": Reader.ipv4,
     "ipv4_address": Reader.ipv4_address,
     "ipv6_address": Reader.ipv6_address,
     "array": lambda reader: reader.array(Reader.string),
@@ -56,18 +60,36 @@ READERS: dict[str, Callable[[Reader], Any]] = {
     "typed array": lambda reader: encoding.read_typed_array(reader, 4),
     "bit_array": encoding.read_bit_array,
     "bitfield": lambda reader: encoding.read_bitfield(reader, 11),
+    "ip": encoding.read_ip,
     "ip_address": encoding.read_ip_address,
     "any": encoding.read_any,
 }
 
 
+def meant_for(name: str) -> st.SearchStrategy[bytes]:
+    """Damaged vectors of the reader's own type, with what reaches its limits."""
+    kind = name.split()[-1].replace("_", "").lower()
+    valid = [
+        bytes.fromhex(case["encoded"])
+        for case in CASES
+        if case["type"].lower().startswith(kind)
+    ]
+    return mutated([*(valid or VALID), NESTED]) | mutated(VALID)
+
+
+DAMAGED = {name: meant_for(name) for name in READERS}
+
+
 @pytest.mark.parametrize("name", READERS)
-@given(data=mutated(VALID))
-def test_a_reader_gives_a_value_or_the_peers_fault(name: str, data: bytes) -> None:
-    reader = Reader(data)
+@given(data=st.data())
+def test_a_reader_gives_a_value_or_the_peers_fault(
+    name: str, data: st.DataObject
+) -> None:
+    damaged = data.draw(DAMAGED[name])
+    reader = Reader(damaged)
     with suppress(RemoteProtocolError):
         READERS[name](reader)
-    assert 0 <= reader.remaining <= len(data)
+    assert 0 <= reader.remaining <= len(damaged)
 
 
 @given(mutated(VALID), st.lists(st.sampled_from(sorted(READERS)), max_size=6))

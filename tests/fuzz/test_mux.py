@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
+from unittest import mock
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -15,44 +17,93 @@ from hypothesis.stateful import (
     rule,
 )
 
-from net.errors import RemoteProtocolError
+from net.errors import LocalProtocolError, RemoteProtocolError
 from net.mux import Channel, Mux
+from net.mux import messages as mux_messages
 from net.mux import mux as mux_module
 from tests.fuzz.mutations import mutated
 from tests.helpers.vectors import load_vectors
+from tests.unit.net.mux.joined import open_frame
 
 VALID = [
     bytes.fromhex(frame)
     for case in load_vectors("protomux")["cases"]
     for frame in case.get("a_writes", []) + case.get("b_writes", [])
-] + [b"\0\3\1", b"\0\2\1", b"\0\0\1\2\0x\0\0\2\3\1"]
+] + [
+    b"\0\3\1",
+    b"\0\2\1",
+    b"\0\0\1\2\0x\0\0\2\3\1",
+    b"\0\0\0\3\0\0\0",
+    b"\0\1\2\4last\0",
+    b"\0\0\0\x08\1\1\4last\0\2\3\1",
+    b"\0\1\0\4zero\0",
+    b"\0\1\1\7proto/1\0" + bytes(mux_messages.MAX_HANDSHAKE_BYTES + 1),
+    b"\1\0" + bytes(1500),
+]
+# What fills up what waits: opens of one number after the other, and messages for them.
+FILLING = [open_frame(number, "proto/1", b"\xaa\xbb") for number in range(1, 7)]
+FILLING.append(b"\1\0" + bytes(1500))
+
+# Small enough to be crossed by a few frames.
+SMALL_LIMITS = {"MAX_CHANNELS": 4, "MAX_WAITING_OPENS": 2, "MAX_WAITING_BYTES": 5000}
+
+Input = bytes | str
+INTENTS = ("open", "open and close", "reject", "write")
+INPUTS = mutated(VALID) | st.sampled_from(FILLING) | st.sampled_from(INTENTS)
 
 
-@given(st.lists(mutated(VALID), max_size=12), st.booleans())
-@settings(max_examples=300)
+@given(st.lists(INPUTS, max_size=20), st.booleans())
+@settings(max_examples=600)
+@example([*FILLING, "open"], True)
+@example([*FILLING, "open"], False)
+@example([FILLING[0]] + [FILLING[-1]] * 4, True)
+@example([FILLING[0], "open and close", b"\0\3\1"], True)
+@example([b"\0\0\0\x08\1\1\4last\0\2\3\1"], True)
 def test_frames_are_taken_or_the_peers_fault(
-    frames: list[bytes], put_off: bool
+    inputs: list[Input], put_off: bool
 ) -> None:
     mux = Mux()
-    got: list[bytes] = []
     mux.pair("proto/1", None, lambda _: put_off)
-    mux.pair("second", None, lambda _: _open(mux, "second", got))
-    _open(mux, "nope", got)
-    try:
-        for frame in frames:
-            mux.receive_frame(frame)
-            mux.frames_to_send()
-            assert len(mux._remote) <= mux_module.MAX_CHANNELS
-            assert 0 <= mux._waiting_bytes <= mux_module.MAX_WAITING_BYTES
+    mux.pair("second", None, lambda _: _open(mux, "second"))
+    mux.pair("last", None, lambda _: mux.close())
+    _open(mux, "nope")
+    with mock.patch.multiple(mux_module, **SMALL_LIMITS):
+        try:
+            for item in inputs:
+                _put(mux, item)
+                assert len(mux._remote) <= mux_module.MAX_CHANNELS
+                assert 0 <= mux._waiting_bytes <= mux_module.MAX_WAITING_BYTES
+                assert 0 <= mux._waiting_opens <= mux_module.MAX_WAITING_OPENS
+                assert not mux.corked
+        except RemoteProtocolError:
             assert not mux.corked
-    except RemoteProtocolError:
-        assert not mux.corked
     mux.close()
     assert mux.channels == []
 
 
-def _open(mux: Mux, protocol: str, got: list[bytes]) -> None:
-    mux.create_channel(protocol, unique=False, messages=[got.append, got.append])
+def _put(mux: Mux, item: Input) -> None:
+    if isinstance(item, bytes):
+        mux.receive_frame(item)
+    elif item == "write":
+        mux.frames_to_send()
+    elif item == "reject":
+        mux.reject("proto/1", b"\xaa\xbb")
+    elif not mux.closed:
+        with suppress(LocalProtocolError):
+            _open(mux, "proto/1", b"\xaa\xbb", closing=item == "open and close")
+
+
+def _open(
+    mux: Mux, protocol: str, channel_id: bytes = b"", *, closing: bool = False
+) -> None:
+    got: list[bytes] = []
+    channel = mux.create_channel(
+        protocol,
+        channel_id,
+        unique=False,
+        messages=[got.append, got.append],
+        on_open=lambda _: channel.close() if closing else None,
+    )
 
 
 class End:

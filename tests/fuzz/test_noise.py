@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from net.errors import RemoteProtocolError
+from net.errors import LocalProtocolError, RemoteProtocolError
 from net.noise import SecretStream
 from net.noise.handshake import PATTERNS
 from tests.fuzz.mutations import mutated
+from tests.helpers.vectors import load_vectors
 from tests.unit.net.noise.joined import (
     entropy,
     handshakes,
@@ -22,8 +26,22 @@ PSK = b"p" * 32
 MESSAGES = {pattern: shake(*handshakes(pattern, psk=PSK)) for pattern in PATTERNS}
 FIRST_MESSAGES = [messages[0] for messages in MESSAGES.values()]
 SECOND_MESSAGES = [messages[1] for messages in MESSAGES.values()]
+TOO_LONG = FIRST_MESSAGES[0] + bytes(65536)
 # The streams that hypothesis damages: a header and a few messages, as one piece.
 PLAIN = [b"hello", b"", b"x" * 300, b"end"]
+
+# What each side of a recorded handshake on the stream gets from the other.
+FRAMES = [
+    bytes.fromhex(frame)
+    for case in load_vectors("secret-stream")["cases"]
+    if case["kind"] == "stand-alone-XX"
+    for frame in case["frames"]
+]
+HANDSHAKE_FRAMES = {True: FRAMES[1], False: FRAMES[0] + FRAMES[2]}
+DAMAGED_HANDSHAKES = {
+    initiator: mutated([frames]) | mutated([frames, b"\xff\xff\xff", b"\0\0\1"])
+    for initiator, frames in HANDSHAKE_FRAMES.items()
+}
 
 
 def sent_by_initiator() -> bytes:
@@ -36,7 +54,7 @@ def sent_by_initiator() -> bytes:
 SENT = sent_by_initiator()
 
 
-@given(st.sampled_from(sorted(PATTERNS)), mutated(FIRST_MESSAGES))
+@given(st.sampled_from(sorted(PATTERNS)), mutated([*FIRST_MESSAGES, TOO_LONG]))
 @settings(max_examples=200)
 def test_a_responder_takes_or_refuses_a_first_message(
     pattern: str, message: bytes
@@ -46,6 +64,8 @@ def test_a_responder_takes_or_refuses_a_first_message(
         responder.receive(message)
     except RemoteProtocolError:
         assert not responder.my_turn
+        with pytest.raises(LocalProtocolError):
+            responder.receive(message)
     else:
         assert responder.my_turn
     assert not responder.complete
@@ -65,18 +85,21 @@ def test_an_initiator_takes_only_the_right_answer(pattern: str, message: bytes) 
         assert message == MESSAGES[pattern][1]
 
 
-@given(mutated([SENT]), st.integers(1, 500))
+@given(mutated([SENT]), st.integers(1, 500), st.booleans())
 def test_a_stream_gives_a_prefix_of_what_was_sent(
-    data: bytes, piece_bytes: int
+    data: bytes, piece_bytes: int, filter_empty: bool
 ) -> None:
-    receiver = SecretStream(results()[1], entropy=entropy("b"))
+    receiver = SecretStream(
+        results()[1], entropy=entropy("b"), filter_empty=filter_empty
+    )
+    plain = [message for message in PLAIN if message or not filter_empty]
     got: list[bytes] = []
     try:
         for piece in pieces(data, piece_bytes):
             got += receiver.receive_data(piece, 0.0)
     except RemoteProtocolError:
         assert data != SENT
-    assert got == PLAIN[: len(got)]
+    assert got == plain[: len(got)]
 
 
 @given(st.data(), st.integers(1, 40))
@@ -101,16 +124,20 @@ def test_however_it_is_cut_it_is_the_same(
     assert outcomes.count(outcomes[0]) == 3
 
 
-@given(mutated([bytes.fromhex("200000") + FIRST_MESSAGES[0]]), st.integers(1, 60))
-def test_a_handshake_on_a_stream(data: bytes, piece_bytes: int) -> None:
-    _, responder = handshakes("XX")
-    receiver = SecretStream(responder, entropy=entropy("b"))
-    try:
-        for piece in pieces(data, piece_bytes):
-            assert receiver.receive_data(piece, 0.0) == []
-    except RemoteProtocolError:
-        pass
-    assert not receiver.opened
+@given(st.booleans(), st.data(), st.integers(1, 300))
+@settings(max_examples=200)
+def test_a_handshake_on_a_stream(
+    initiator: bool, data: st.DataObject, piece_bytes: int
+) -> None:
+    """It opens for the recorded handshake and for nothing else."""
+    valid = HANDSHAKE_FRAMES[initiator]
+    damaged = data.draw(DAMAGED_HANDSHAKES[initiator])
+    stream = SecretStream(handshakes("XX")[0 if initiator else 1], entropy=entropy("b"))
+    with suppress(RemoteProtocolError):
+        for piece in pieces(damaged, piece_bytes):
+            assert stream.receive_data(piece, 0.0) == []
+    assert stream.opened == damaged.startswith(valid)
+    assert not stream.readable
 
 
 @given(st.data())

@@ -1,0 +1,107 @@
+"""Fuzzing is worth something only where it gets to: the branches of every decoder.
+
+Runs the targets of this folder once more under a coverage measurement and adds up
+the branches of the functions that read what a peer sent.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+WANTED_PERCENT = 95.0
+LIMIT_S = 300.0
+
+# The targets that feed decoders; those that feed whole machines take longer.
+TARGETS = (
+    "test_encoding.py",
+    "test_noise.py",
+    "test_mux.py",
+    "test_rpc_messages.py::test_requests_are_read_or_refused",
+    "test_rpc_messages.py::test_responses_are_read_or_refused",
+    "test_dht.py::test_decoders_refuse_or_agree_with_their_encoder",
+    "test_dht.py::test_lookup_replies_refuse_or_agree",
+    "test_udx.py::test_one_packet",
+    "test_udx.py::test_runs_agree_with_single_packets",
+)
+
+# Which functions of a module read bytes of a peer.
+DECODERS: dict[str, tuple[str, ...]] = {
+    "net/encoding/compact.py": ("Reader.*", "zig_zag_inverse", "_safe"),
+    "net/encoding/values.py": ("read_*", "_unpack_bits"),
+    "net/noise/handshake.py": ("Handshake.receive", "_take"),
+    "net/noise/cipher.py": ("SymmetricState.decrypt",),
+    "net/noise/secret_stream.py": (
+        "SecretStream.receive_data",
+        "SecretStream.open_datagram",
+        "SecretStream._take_frames",
+        "SecretStream._has_whole_frame",
+        "SecretStream._check_size",
+        "SecretStream._receive_*",
+    ),
+    "net/mux/messages.py": ("read_*",),
+    "net/mux/mux.py": ("Mux.receive_frame", "Mux._receive_*"),
+    "net/rpc/messages.py": ("decode_*", "_decode_*", "_take"),
+    "net/dht/messages.py": ("*.decode", "_read_*"),
+    "net/udx/packet.py": ("decode_*",),
+}
+
+
+@pytest.fixture(scope="module")
+def functions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What coverage says of each function of each measured module."""
+    folder = tmp_path_factory.mktemp("reach")
+    python, data = sys.executable, str(folder / "data")
+    coverage = [python, "-m", "coverage"]
+    include = "--include=" + ",".join(DECODERS)
+    run = [
+        *coverage,
+        "run",
+        "--branch",
+        f"--data-file={data}",
+        include,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *(str(HERE / target) for target in TARGETS),
+    ]
+    report = [*coverage, "json", f"--data-file={data}", "-o", str(folder / "json")]
+    for command in (run, report):
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, timeout=LIMIT_S, check=False
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    measured = json.loads((folder / "json").read_text())["files"]
+    return {name: measured[name]["functions"] for name in DECODERS}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(LIMIT_S)
+@pytest.mark.parametrize("module", DECODERS)
+def test_fuzzing_reaches_the_branches(
+    module: str, functions: dict[str, dict[str, Any]]
+) -> None:
+    total = covered = 0
+    missed = []
+    patterns = DECODERS[module]
+    for name, measured in functions[module].items():
+        if not any(fnmatchcase(name, pattern) for pattern in patterns):
+            continue
+        summary = measured["summary"]
+        # A function without a branch counts as one way through.
+        total += max(1, summary["num_branches"])
+        covered += summary["covered_branches"] or int(summary["covered_lines"] > 0)
+        if measured["missing_branches"] or measured["missing_lines"]:
+            missed.append(f"{name}: {measured['missing_branches']}")
+    assert total >= len(patterns), "the patterns name functions that do not exist"
+    assert 100 * covered / total >= WANTED_PERCENT, "\n".join(missed)

@@ -13,10 +13,14 @@ def main() -> int:
     return run(sys.argv[1:], open_window=_open_window)
 
 
-def _open_window(profile: Path, bootstrap: str | None) -> int:
+def _open_window(
+    profile: Path, bootstrap: str | None, passphrase_file: Path | None
+) -> int:
     from ui import application
 
-    return application.main(profile, bootstrap)
+    return application.main(
+        profile, bootstrap=bootstrap, passphrase_file=passphrase_file
+    )
 
 
 if __name__ == "__main__":

@@ -38,10 +38,13 @@ async def run_core(options: CoreOptions, ready: Callable[[str], None]) -> None:
     Raises:
         UserFacingError: The profile cannot be opened, or the network not be used.
     """
+    from app.swarm import SwarmNetwork
+
     opened = profile.open_profile(options.folder, passphrase=options.passphrase)
     try:
         start_log(options.folder / paths.LOG_FOLDER, level=options.log_level)
-        messenger = Messenger(opened)
+        network = SwarmNetwork(opened.network, bootstrap=options.bootstrap)
+        messenger = Messenger(opened, network)
     except BaseException:
         opened.close()
         raise

@@ -78,7 +78,13 @@ class Messenger:
         self._now_ms = now_ms
         self._around = Surroundings(profile, entropy, now_ms, self.hub.publish)
         self._rooms: dict[bytes, Room] = {}
-        self._exchange = Exchange(self._around, network, self._rooms, self._forget)
+        self._exchange = Exchange(
+            self._around,
+            network,
+            self._rooms,
+            self._forget,
+            on_network=self.publish_network,
+        )
 
     @staticmethod
     def connect(
@@ -220,8 +226,11 @@ class Messenger:
         row = await self._exchange.join(link, timeout_s=timeout_s)
         room = self._rooms.get(row.room)
         if room is None or room.left:
+            if room is not None:
+                self._exchange.remove_room(room)
             with explained():
                 room = await self._add_room(row)
+        await self._exchange.first_sync(room)
         room.publish_changed()
         return room.snapshot()
 

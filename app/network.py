@@ -8,7 +8,7 @@ the business of ``app/rooms``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.snapshots import NetworkSnapshot
 
@@ -35,7 +35,7 @@ class Peer(Protocol):
     def mux(self) -> Mux:
         """The channels of this connection."""
 
-    def destroy(self, reason: str) -> None:
+    def destroy(self, reason: str = ...) -> None:
         """End it at once."""
 
 
@@ -56,11 +56,7 @@ class Network(Protocol):
     """Topics in, connections out."""
 
     async def start(self, listener: NetworkListener) -> None:
-        """Begin to reach the network; returns at once when it cannot be reached.
-
-        Raises:
-            EnvironmentFault: No socket can be opened.
-        """
+        """Begin to reach the network, and keep trying; returns at once."""
 
     async def stop(self) -> None:
         """End every connection and give the sockets back."""
@@ -70,6 +66,9 @@ class Network(Protocol):
 
     def leave(self, topic: bytes) -> None:
         """Stop both."""
+
+    async def facts(self) -> dict[str, Any]:
+        """Details for the doctor, as plain data."""
 
     def snapshot(self, name_of: Callable[[bytes], str]) -> NetworkSnapshot:
         """The state now; ``name_of`` names a peer by its network key."""

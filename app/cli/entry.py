@@ -20,7 +20,7 @@ from app.cli.output import Output, warn
 from app.errors import UserFacingError
 from app.faults import Explained, explain
 
-OpenWindow = Callable[[Path, str | None], int]
+OpenWindow = Callable[[Path, str | None, Path | None], int]
 
 MAX_PASSPHRASE_BYTES = 1024
 INTERRUPTED = 130
@@ -42,10 +42,15 @@ class Context:
         Raises:
             UserFacingError: ``passphrase-file``: it cannot be read.
         """
+        path = self.passphrase_file()
+        return read_passphrase(path) if path is not None else None
+
+    def passphrase_file(self) -> Path | None:
+        """Where the passphrase stands, if a file was named."""
         name = getattr(self.arguments, "passphrase_file", None) or os.environ.get(
             "COVEY_PASSPHRASE_FILE"
         )
-        return read_passphrase(Path(name)) if name else None
+        return Path(name) if name else None
 
 
 def run(argv: Sequence[str], *, open_window: OpenWindow) -> int:
@@ -108,7 +113,9 @@ def run_loop(work: Coroutine[Any, Any, int]) -> int:
 def _dispatch(context: Context, open_window: OpenWindow) -> int:
     command = context.arguments.command
     if command is None:
-        return open_window(context.profile, context.bootstrap)
+        return open_window(
+            context.profile, context.bootstrap, context.passphrase_file()
+        )
     if command == "serve":
         from app.cli import serve
 

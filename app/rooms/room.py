@@ -74,6 +74,7 @@ class Room:
         heads: The head of every log here, by writer; only what is durable.
         online: Devices connected and proven now, by device key.
         listener: Set by whoever talks to peers.
+        on_facts: Called after facts changed and everybody was told.
     """
 
     def __init__(self, row: RoomRow, surroundings: Surroundings) -> None:
@@ -83,6 +84,8 @@ class Room:
         self.heads: dict[bytes, Head] = {}
         self.online: dict[bytes, int] = {}
         self.listener: RoomListener | None = None
+        self.on_facts: Callable[[], None] | None = None
+        self._facts_news = asyncio.Event()
         self._around = surroundings
         self._view: RoomView | None = None
         self._held: dict[bytes, int] = {}
@@ -105,6 +108,18 @@ class Room:
     def left(self) -> bool:
         """True when only the farewell is still due."""
         return self.row.left_at is not None
+
+    @property
+    def is_member(self) -> bool:
+        """True while this person is a member, as far as known here."""
+        me = self.facts.member_of(self.device)
+        return me is not None and me.present
+
+    async def wait_member(self) -> None:
+        """Wait until this person is a member, as far as known here."""
+        while not self.is_member:
+            self._facts_news.clear()
+            await self._facts_news.wait()
 
     async def load(self) -> None:
         """Read the room from the database."""
@@ -501,6 +516,10 @@ class Room:
             self.listener.entries_stored(applied)
             if applied.facts is not None:
                 self.listener.facts_changed(applied.facts)
+        if applied.facts is not None:
+            self._facts_news.set()
+            if self.on_facts is not None:
+                self.on_facts()
 
     async def _recount(self) -> None:
         counts = await self._read(

@@ -1,0 +1,292 @@
+"""A room's sessions with its connected peers: the machine's effects, carried out.
+
+``RoomLinks`` belongs to one room and hears what changes in it; each ``Link`` joins one
+``Session`` to one channel. A peer that breaks the protocol loses this room on this
+connection, and nobody else is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from app.errors import UserFacingError
+from app.network import Peer
+from app.rooms import keys
+from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
+from app.rooms.replication import (
+    MAX_READ_BYTES,
+    Acknowledged,
+    Claims,
+    Ended,
+    Proven,
+    ReadEntries,
+    Send,
+    Session,
+    SessionState,
+    StoreEntries,
+    Terms,
+)
+from app.rooms.view import Applied, RoomFacts
+from net.errors import LocalProtocolError, NetError
+from net.errors import RemoteProtocolError as NetProtocolError
+from store.errors import RemoteProtocolError, StoreError
+
+if TYPE_CHECKING:
+    from app.profile import Profile
+    from app.rooms.room import Room
+    from net.mux import Channel
+
+_LOG = logging.getLogger("covey.room")
+
+
+class Link:
+    """One room on one connection."""
+
+    def __init__(self, links: RoomLinks, peer: Peer, session: Session) -> None:
+        self.peer = peer
+        self.session = session
+        self.proven: Proven | None = None
+        self._links = links
+        self._channel: Channel | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._pumping = False
+        self._over = False
+
+    def open(self, channel_id: bytes) -> None:
+        """Open the channel; the rest follows from what comes."""
+        handlers = [partial(self._receive, kind) for kind in range(MESSAGE_COUNT)]
+        self._channel = self.peer.mux.create_channel(
+            PROTOCOL,
+            channel_id,
+            messages=handlers,
+            handshake=self.session.handshake,
+            on_open=self._opened,
+            on_close=self._closed,
+        )
+        self.pump()
+
+    def pump(self) -> None:
+        """Do what the session wants done."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while (effect := self.session.next_effect()) is not None:
+                self._do(effect)
+        finally:
+            self._pumping = False
+        self._arm()
+
+    def _receive(self, kind: int, data: bytes) -> None:
+        self.session.receive(kind, data, self._links.now())
+        self.pump()
+
+    def _opened(self, handshake: bytes) -> None:
+        self.session.remote_opened(handshake)
+        self.pump()
+
+    def _closed(self) -> None:
+        self.session.channel_closed()
+        self.pump()
+
+    def _do(self, effect: object) -> None:
+        links = self._links
+        if isinstance(effect, Send):
+            if self._channel is not None and not self._channel.closed:
+                self._channel.send(effect.kind, effect.data)
+        elif isinstance(effect, StoreEntries):
+            links.spawn(self._store(effect))
+        elif isinstance(effect, ReadEntries):
+            links.spawn(self._read(effect))
+        elif isinstance(effect, Proven):
+            self.proven = effect
+            links.room.set_online(effect.device, online=True)
+        elif isinstance(effect, Acknowledged):
+            links.spawn(links.record_held(effect))
+        elif isinstance(effect, Ended):
+            self._end(effect)
+
+    def _end(self, effect: Ended) -> None:
+        if self._over:
+            return
+        self._over = True
+        if effect.fault:
+            _LOG.warning("a peer broke the room's protocol: %s", effect.reason)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._channel is not None:
+            self._channel.close()
+        if self.proven is not None:
+            self._links.room.set_online(self.proven.device, online=False)
+        self._links.ended(self, effect)
+
+    async def _store(self, effect: StoreEntries) -> None:
+        failed, count = "", 0
+        try:
+            applied = await self._links.room.put(effect.writer, effect.entries)
+            count = len(applied.entries)
+        except (RemoteProtocolError, NetProtocolError) as error:
+            failed = error.code
+        except (StoreError, UserFacingError) as error:
+            # The disk refused: what was not stored is asked for again later.
+            _LOG.error("entries could not be stored: %s", error)
+            self.session.channel_closed()
+        self.session.put_done(
+            effect, self._links.now(), stored_count=count, failed=failed
+        )
+        self.pump()
+
+    async def _read(self, effect: ReadEntries) -> None:
+        want = effect.want
+        entries = await self._links.room.read_entries(
+            want.writer, want.start, want.end, max_bytes=MAX_READ_BYTES
+        )
+        self.session.entries_read(want, entries)
+        self.pump()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self.session.get_timer()
+        if due is not None and not self._over:
+            self._timer = asyncio.get_running_loop().call_at(due, self._handle_timer)
+
+    def _handle_timer(self) -> None:
+        self.session.handle_timer(self._links.now())
+        self.pump()
+
+
+class RoomLinks:
+    """Everybody this room is talked about with.
+
+    Attributes:
+        room: The room.
+        links: By peer.
+    """
+
+    def __init__(
+        self, room: Room, profile: Profile, on_farewell: Callable[[Room], None]
+    ) -> None:
+        self.room = room
+        self.links: dict[Peer, Link] = {}
+        self._profile = profile
+        self._on_farewell = on_farewell
+        self._claims = Claims()
+        self._tasks: set[asyncio.Task[None]] = set()
+        room.listener = self
+
+    @staticmethod
+    def now() -> float:
+        """The loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def attach(self, peer: Peer, *, open_now: bool) -> None:
+        """Be ready for the room on a connection, and perhaps open it at once."""
+        channel_id = self._channel_id(peer)
+        peer.mux.pair(PROTOCOL, channel_id, lambda _: self._open(peer))
+        if open_now:
+            self._open(peer)
+
+    def detach(self, peer: Peer, *, closed: bool) -> None:
+        """The connection is gone, or the room is."""
+        link = self.links.get(peer)
+        if link is not None:
+            if closed:
+                link.session.channel_closed()
+            else:
+                link.session.say_bye()
+            link.pump()
+        if not closed:
+            peer.mux.unpair(PROTOCOL, self._channel_id(peer))
+
+    async def stop(self) -> None:
+        """Let the work in hand end."""
+        for peer in tuple(self.links):
+            self.detach(peer, closed=True)
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    def ended(self, link: Link, effect: Ended) -> None:
+        """A session is over: others may ask for what it had asked for."""
+        if self.links.get(link.peer) is link:
+            del self.links[link.peer]
+        if self._claims.release_all(link.session):
+            for other in tuple(self.links.values()):
+                other.session.claims_released(self.now())
+                other.pump()
+        if self.room.left and effect.reason == "bye":
+            self._on_farewell(self.room)
+
+    async def record_held(self, effect: Acknowledged) -> None:
+        """A peer acknowledged entries of this device."""
+        await self.room.record_held(effect.device, effect.length)
+        own = self.room.heads.get(self.room.device)
+        if self.room.left and own is not None and effect.length >= own.length:
+            self._on_farewell(self.room)
+
+    def entries_stored(self, applied: Applied) -> None:
+        """See ``RoomListener.entries_stored``."""
+        if not applied.entries:
+            return
+        start = applied.entries[0].sequence
+        entries = [entry.data for entry in applied.entries]
+        for link in tuple(self.links.values()):
+            link.session.entries_stored(applied.writer, start, entries, self.now())
+            link.pump()
+
+    def facts_changed(self, facts: RoomFacts) -> None:
+        """See ``RoomListener.facts_changed``."""
+        for link in tuple(self.links.values()):
+            link.session.facts_changed(facts, self.now())
+            link.pump()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work of a link; a failure of it is loud and ends nobody else."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._work_done)
+
+    def _work_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("the work for a peer failed", exc_info=error)
+
+    def _open(self, peer: Peer) -> None:
+        if peer in self.links:
+            return
+        terms = Terms(
+            room=self.room.row.room,
+            room_key=self.room.row.key,
+            handshake_hash=peer.handshake_hash,
+            is_initiator=peer.is_initiator,
+            device=self._profile.device,
+            proof=self._profile.proof,
+        )
+        session = Session(
+            terms,
+            heads=self.room.heads,
+            facts=self.room.facts,
+            claims=self._claims,
+            now=self.now(),
+        )
+        link = Link(self, peer, session)
+        self.links[peer] = link
+        try:
+            link.open(self._channel_id(peer))
+        except (LocalProtocolError, NetError) as error:
+            _LOG.info("a room could not be opened: %s", error)
+            session.channel_closed()
+            link.pump()
+
+    def _channel_id(self, peer: Peer) -> bytes:
+        return keys.channel_id(self.room.row.key, peer.handshake_hash)
+
+
+def is_open(link: Link) -> bool:
+    """True once both sides are proven and until the end."""
+    return link.session.state is SessionState.OPEN

@@ -1,0 +1,232 @@
+"""The messenger's network: one swarm of ``net`` for all rooms.
+
+Starts beside everything else and keeps trying: without a network the messenger works
+alone and says so. Fits ``app.network.Network``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from app.network import NetworkListener, Peer
+from app.snapshots import NetworkSnapshot, PeerSnapshot
+from net import KeyPair, Swarm
+from net.aio.stream import Connection
+from net.errors import NetError
+
+_LOG = logging.getLogger("covey.network")
+
+RETRY_S = (2.0, 5.0, 15.0, 30.0, 60.0)
+"""Pauses between attempts to start."""
+WATCH_S = 1.0
+"""How often the state is compared with what was told."""
+MAX_WAITING_TOPICS = 4_096
+
+
+def bootstrap_nodes(text: str | None) -> list[str] | None:
+    """The nodes of ``host:port[,host:port...]``; None for the public ones."""
+    if text is None:
+        return None
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def local_host(bootstrap: list[str] | None) -> str:
+    """The address to bind: a network that lives on this machine needs no other."""
+    names = [node.rpartition(":")[0] for node in bootstrap or ()]
+    inside = names and all(n == "localhost" or n.startswith("127.") for n in names)
+    return "127.0.0.1" if inside else "0.0.0.0"
+
+
+class SwarmNetwork:
+    """Topics in, connections out, over ``net.Swarm``."""
+
+    def __init__(self, key_pair: KeyPair, *, bootstrap: str | None = None) -> None:
+        """Prepare; nothing is opened yet.
+
+        Args:
+            key_pair: The profile's network key.
+            bootstrap: ``host:port[,host:port...]``; None for the public nodes.
+        """
+        self._key_pair = key_pair
+        self._bootstrap = bootstrap_nodes(bootstrap)
+        self._swarm: Swarm | None = None
+        self._listener: NetworkListener | None = None
+        self._topics: dict[bytes, tuple[bool, bool]] = {}
+        self._peers: dict[Connection, Peer] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sentence = ""
+        self._failed = False
+        self._stopping = False
+
+    async def start(self, listener: NetworkListener) -> None:
+        """See ``Network.start``; returns at once."""
+        self._listener = listener
+        self._spawn(self._run())
+        self._spawn(self._watch())
+
+    async def stop(self) -> None:
+        """See ``Network.stop``."""
+        self._stopping = True
+        swarm, self._swarm = self._swarm, None
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if swarm is not None:
+            await swarm.close()
+
+    def join(self, topic: bytes, *, server: bool, client: bool) -> None:
+        """See ``Network.join``."""
+        if len(self._topics) >= MAX_WAITING_TOPICS or topic in self._topics:
+            return
+        self._topics[topic] = (server, client)
+        if self._swarm is not None:
+            self._spawn(self._join(self._swarm, topic))
+
+    def leave(self, topic: bytes) -> None:
+        """See ``Network.leave``."""
+        if self._topics.pop(topic, None) is not None and self._swarm is not None:
+            self._spawn(self._leave(self._swarm, topic))
+
+    async def facts(self) -> dict[str, Any]:
+        """What the doctor prints of the network."""
+        swarm = self._swarm
+        facts = swarm.dht.doctor_facts() if swarm is not None else {}
+        return {"topics": len(self._topics), "network": facts}
+
+    def snapshot(self, name_of: Callable[[bytes], str]) -> NetworkSnapshot:
+        """See ``Network.snapshot``."""
+        facts = self._swarm.dht.doctor_facts() if self._swarm is not None else {}
+        nodes = int(facts.get("nodes", 0))
+        peers = tuple(
+            _peer_snapshot(connection, name_of)
+            for connection in self._peers
+            if not connection.closed
+        )
+        state = self._state(facts, nodes, connected=bool(peers))
+        return NetworkSnapshot(
+            state=state,
+            nodes=nodes,
+            firewall=str(facts.get("nat", "unknown")),
+            public_address=facts.get("publicAddress"),
+            peers=peers,
+            sentence=self._explanation(state),
+        )
+
+    def _state(self, facts: dict[str, Any], nodes: int, *, connected: bool) -> str:
+        if self._failed:
+            return "offline"
+        if not facts:
+            return "starting"
+        if connected or (nodes and facts.get("online", True)):
+            return "online"
+        return "offline" if facts.get("bootstrapped") else "searching"
+
+    def _explanation(self, state: str) -> str:
+        if self._failed:
+            return self._sentence
+        if state == "offline":
+            return (
+                "No node of the network answers: check the connection to the internet."
+            )
+        return ""
+
+    async def _run(self) -> None:
+        """Start the swarm, however long it takes, then take its connections."""
+        attempt = 0
+        while True:
+            swarm = Swarm(
+                self._bootstrap,
+                key_pair=self._key_pair,
+                port=0,
+                host=local_host(self._bootstrap),
+            )
+            try:
+                await swarm.start()
+                break
+            except NetError as error:
+                _LOG.warning("the network could not be started: %s", error)
+                self._failed = True
+                self._sentence = (
+                    f"The network cannot be used: {str(error).rstrip('.')}."
+                )
+                await swarm.close()
+            await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1
+        self._failed = False
+        self._swarm = swarm
+        for topic in tuple(self._topics):
+            await self._join(swarm, topic)
+        async for connection in swarm.connections():
+            self._take(connection)
+
+    def _take(self, connection: Connection) -> None:
+        if connection.closed or self._listener is None:
+            return
+        self._peers[connection] = connection
+        connection.on_close.append(self._connection_closed)
+        self._listener.peer_connected(connection)
+
+    def _connection_closed(self, connection: Connection) -> None:
+        if self._peers.pop(connection, None) is not None and self._listener is not None:
+            self._listener.peer_disconnected(connection)
+
+    async def _join(self, swarm: Swarm, topic: bytes) -> None:
+        mode = self._topics.get(topic)
+        if mode is None:
+            return
+        try:
+            await swarm.join(topic, server=mode[0], client=mode[1])
+        except NetError as error:
+            _LOG.warning("a topic could not be joined: %s", error)
+
+    async def _leave(self, swarm: Swarm, topic: bytes) -> None:
+        try:
+            await swarm.leave(topic)
+        except NetError as error:
+            _LOG.warning("a topic could not be left: %s", error)
+
+    async def _watch(self) -> None:
+        """Tell the listener when the state differs from what was told."""
+        told: tuple[Any, ...] | None = None
+        while True:
+            now = self.snapshot(lambda _: "")
+            seen = (
+                now.state,
+                now.nodes,
+                now.firewall,
+                now.public_address,
+                now.sentence,
+            )
+            if seen != told and self._listener is not None:
+                told = seen
+                self._listener.network_changed()
+            await asyncio.sleep(WATCH_S)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._work_done)
+
+    def _work_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("work for the network failed", exc_info=error)
+
+
+def _peer_snapshot(
+    connection: Connection, name_of: Callable[[bytes], str]
+) -> PeerSnapshot:
+    stats = connection.stats
+    host, port = connection.remote_address
+    return PeerSnapshot(
+        public_key=connection.remote_public_key.hex(),
+        name=name_of(connection.remote_public_key),
+        path=str(connection.path),
+        remote_address=f"{host}:{port}",
+        rtt_ms=None if stats.rtt_s is None else round(stats.rtt_s * 1000, 2),
+        bytes_in=stats.bytes_received,
+        bytes_out=stats.bytes_sent,
+    )

@@ -402,9 +402,10 @@ class Bbr:
         if self._min_rtt is None:
             return INITIAL_CWND
         target = self._bandwidth.value * self._min_rtt * gain
-        # Room for what waits in the offload buffers of both sides.
-        target += 3 * self.quantum()
-        return int(target) + 2
+        # Room for what waits in the offload buffers of both sides; none at rates where
+        # packets go out one by one, so that upstream's streams get their share.
+        target += 3 * (self.quantum() - 1)
+        return max(int(target) + 1, MIN_CWND)
 
     def _set_cwnd(self, sample: RateSample, delivered: int, in_flight: int) -> None:
         acked = sample.acked_count

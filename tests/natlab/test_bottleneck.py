@@ -26,8 +26,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 RATE_BITS = 20_000_000
 QUEUE_BYTES = 125_000
-SECONDS = 24.0
-WARM_UP_S = 6.0
+SECONDS = 36.0
+WARM_UP_S = 12.0
 SENDER_HOST = "10.199.77.1"
 RECEIVER_HOST = "10.199.77.2"
 # What a byte of payload costs on the wire: IP, UDP and UDX headers, and Ethernet's.

@@ -40,8 +40,6 @@ MAX_SEEN_NODES: Final = 4096
 """Addresses one query takes note of."""
 MAX_VISITS: Final = 1024
 """Requests one query makes; liars that invent closer nodes end here."""
-MAX_NAMED_BY: Final = K
-"""Nodes remembered as having named one address."""
 
 Commit = Callable[[Reply, "Query"], Deferred[Any]]
 Candidate = tuple[bytes, bytes | None]
@@ -55,16 +53,15 @@ class _Outcome(enum.Enum):
 
 
 class _Sighting:
-    """A node this query knows of: how far it is, what became of it, who named it."""
+    """A node this query knows of: how far it is, and what became of it."""
 
-    __slots__ = ("distance", "id", "named_by", "outcome", "packed")
+    __slots__ = ("distance", "id", "outcome", "packed")
 
     def __init__(self, packed: bytes, id_: bytes, distance: int) -> None:
         self.packed = packed
         self.id = id_
         self.distance = distance
         self.outcome = _Outcome.UNKNOWN
-        self.named_by: list[Candidate] = []
 
 
 class Query:
@@ -115,6 +112,7 @@ class Query:
         self._distances: list[int] = []
         self._seen: dict[bytes, _Sighting] = {}
         self._pending: list[_Sighting] = []
+        self._named: list[tuple[Candidate, bytes]] = []
         self._in_flight: dict[PendingRequest, None] = {}
         self._hints: dict[PendingRequest, None] = {}
         self._slow: dict[PendingRequest, None] = {}
@@ -281,8 +279,9 @@ class Query:
         full = len(self._distances) >= K
         worst = self._distances[-1] if full else 0
         closer = reply.closer
-        for at in range(0, len(closer), PACKED_BYTES):
-            packed = closer[at : at + PACKED_BYTES]
+        at = 0
+        for at in range(PACKED_BYTES, len(closer) + 1, PACKED_BYTES):
+            packed = closer[at - PACKED_BYTES : at]
             sighting = self._seen.get(packed)
             if sighting is None:
                 id_ = packed_node_id(packed)
@@ -291,18 +290,21 @@ class Query:
                 sighting = self._offer(packed, id_)
                 if sighting is None:
                     break
-            if sighting.outcome is _Outcome.DOWN:
+            elif sighting.outcome is _Outcome.DOWN:
                 self._hint(named_by, packed)
-            elif len(sighting.named_by) < MAX_NAMED_BY:
-                sighting.named_by.append(named_by)
             if full and sighting.distance >= worst:
                 break
+        self._named.append((named_by, closer[:at]))
 
     def _mark_down(self, packed: bytes) -> None:
-        sighting = self._seen[packed]
-        sighting.outcome = _Outcome.DOWN
-        for candidate in sighting.named_by:
-            self._hint(candidate, packed)
+        self._seen[packed].outcome = _Outcome.DOWN
+        # Few nodes are down and many are named, so who named one is sought only now.
+        for named_by, named in self._named:
+            at = named.find(packed)
+            while at > 0 and at % PACKED_BYTES:
+                at = named.find(packed, at + 1)
+            if at >= 0:
+                self._hint(named_by, packed)
 
     def _hint(self, to: Candidate, down: bytes) -> None:
         request = self._node.exchange.send_down_hint(to, down)
@@ -354,6 +356,7 @@ class Query:
             request.cancel()
         self._pending.clear()
         self._seen.clear()
+        self._named.clear()
         # Both usually refer back to this query; without them it is freed at once.
         self._on_reply = None
         self._commit = None

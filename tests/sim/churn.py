@@ -7,6 +7,7 @@ anybody who has joined, at any time. Used for plain dht-rpc and for HyperDHT ali
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -14,8 +15,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from net.flow import Deferred
 from tests.helpers.world import Host, World
 
-ROUND_S = 300.0
+ROUND_S = 120.0
 """Time between two rounds of one owner."""
+DURATION_S = 3600.0 if os.environ.get("COVEY_SOAK") else 300.0
 TEN_MINUTES_S = 600.0
 SETTLE_S = 40.0
 
@@ -107,10 +109,11 @@ def churn(
     lookups_per_change: int,
     tell: Callable[[str], None] = print,
 ) -> Outcome:
-    """Replace a share of all nodes within ten minutes, and look keys up meanwhile."""
+    """Replace a share of all nodes per ten minutes, and look keys up meanwhile."""
     world = network.world
     held = [_Owner(world, network.add()) for _ in range(owners)]
-    changes = int(len(network.members) * share_per_ten_minutes)
+    per_ten_minutes = len(network.members) * share_per_ten_minutes
+    changes = int(per_ten_minutes * DURATION_S / TEN_MINUTES_S)
     lookups: list[tuple[_Owner[M], Lookup]] = []
     for _ in range(changes):
         _replace_one(network, held)
@@ -118,7 +121,7 @@ def churn(
         for _ in range(lookups_per_change if ready else 0):
             owner = world.random.choice(ready)
             lookups.append((owner, _asker(network).find(owner.key)))
-        world.run_for(TEN_MINUTES_S / changes)
+        world.run_for(DURATION_S / changes)
     world.run_for(SETTLE_S)
     ended = [(owner, lookup) for owner, lookup in lookups if lookup.finished.settled]
     outcome = Outcome(

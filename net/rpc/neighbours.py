@@ -14,11 +14,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from net.flow import Deferred
-from net.rpc.addresses import Address
+from net.rpc.addresses import Address, packed_node_id
 from net.rpc.errors import RequestTimeoutError
 from net.rpc.messages import PING
 from net.rpc.requests import Reply
-from net.rpc.table import Insertion, RoutingTable, TableNode
+from net.rpc.table import RoutingTable, TableNode
 
 if TYPE_CHECKING:
     from net.rpc.node import RpcNode
@@ -58,7 +58,7 @@ class Neighbours:
 
     def add_known(self, packed: bytes) -> None:
         """Put a node in that is remembered from before."""
-        self._insert(TableNode(packed))
+        self._insert(packed, packed_node_id(packed), None)
 
     def hear(self, packed: bytes, id_: bytes, to: bytes, *, sample: bool) -> None:
         """Note a message from a node whose id is true.
@@ -71,7 +71,7 @@ class Neighbours:
         """
         known = self.table.get(id_)
         if known is None:
-            self._insert(TableNode(packed, to=to))
+            self._insert(packed, id_, to)
             return
         if sample and (known.sampled == 0 or self.tick - known.sampled >= OLD_TICKS):
             known.to = to
@@ -98,26 +98,27 @@ class Neighbours:
         """Sort all nodes anew, around another id of ours."""
         self.table = self.table.with_id(own_id)
 
-    def _insert(self, node: TableNode) -> None:
+    def _insert(self, packed: bytes, id_: bytes, to: bytes | None) -> None:
         table = self.table
-        if node.id in table or node.id == table.id:
+        if id_ in table or id_ == table.id:
             return
+        if not table.has_room_for(id_):
+            self._make_room(packed, id_, to)
+            return
+        node = TableNode(packed, to=to)
         node.added = node.pinged = node.seen = self.tick
-        if table.add(node) is Insertion.BUCKET_FULL:
-            self._make_room(node)
-            return
-        if node.to is not None and node.sampled == 0:
+        table.add(node)
+        if to is not None:
             node.sampled = self.tick
-            self._node.reachability.sample(node.to)
+            self._node.reachability.sample(to)
 
-    def _make_room(self, new: TableNode) -> None:
+    def _make_room(self, packed: bytes, id_: bytes, to: bytes | None) -> None:
         if not self._node.bootstrapped or self._swaps >= MAX_SWAPS:
             return
-        bucket = self.table.bucket_of(new)
-        candidates = [node for node in bucket if node.pinged != self.tick]
+        candidates = [n for n in self.table.bucket_of(id_) if n.pinged != self.tick]
         if not candidates:
             return
-        oldest = min(candidates, key=lambda node: (node.pinged, node.added))
+        oldest = min(candidates, key=_least_recently_pinged)
         recent = self.tick - oldest.pinged < RECENT_TICKS
         if recent and self.tick - oldest.added > OLD_TICKS:
             return
@@ -127,7 +128,7 @@ class Neighbours:
             self._swaps -= 1
             if not alive:
                 self.remove(oldest.id)
-                self._insert(new)
+                self._insert(packed, id_, to)
 
         self._ask(oldest, answered)
 
@@ -205,3 +206,7 @@ class Neighbours:
 
         self._node.exchange.submit(request)
         request.when_settled(settled)
+
+
+def _least_recently_pinged(node: TableNode) -> tuple[int, int]:
+    return (node.pinged, node.added)

@@ -156,9 +156,13 @@ class RoutingTable:
                     break
         return found[:wanted]
 
-    def bucket_of(self, node: TableNode) -> list[TableNode]:
-        """Give the nodes of the bucket a node belongs to, sorted by id."""
-        return list(self._buckets[self._index(node.number)])
+    def has_room_for(self, id_: bytes) -> bool:
+        """Tell whether a node that is not in yet could be added."""
+        return len(self._buckets[self._index(int.from_bytes(id_, "big"))]) < self.k
+
+    def bucket_of(self, id_: bytes) -> tuple[TableNode, ...]:
+        """Give the nodes of the bucket an id belongs to, sorted by id."""
+        return tuple(self._buckets[self._index(int.from_bytes(id_, "big"))])
 
     def oldest_first(self) -> Iterator[TableNode]:
         """Walk from the node not heard from for longest; do not change meanwhile."""

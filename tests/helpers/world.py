@@ -319,7 +319,7 @@ class World:
     def _step(self) -> None:
         at, _, host, what = heapq.heappop(self._events)
         self.now = at
-        if isinstance(what, Passage):
+        if type(what) is Passage:
             self._deliver(what)
         elif host is None:
             what()
@@ -360,10 +360,10 @@ class World:
 
     def _send_all(self, host: Host, machine: Machine) -> None:
         for sent in machine.datagrams_to_send():
-            segment = getattr(sent, "segment_size", None) or len(sent.data)
+            segment = getattr(sent, "segment_size", None)
             ttl = getattr(sent, "ttl", None)
             data = bytes(sent.data)
-            if segment >= len(data):
+            if not segment or segment >= len(data):
                 self._send(host, sent.socket, sent.address, data, ttl)
                 continue
             for start in range(0, len(data), segment):
@@ -420,13 +420,18 @@ class World:
         if link.loss and rng.random() < link.loss:
             self._drop(passage, "loss")
             return
-        copies = 2 if link.duplicate and rng.random() < link.duplicate else 1
-        spread = link.delay_max_s - link.delay_min_s
-        for _ in range(copies):
-            delay = link.delay_min_s + (spread * rng.random() if spread else 0.0)
-            if link.reorder and rng.random() < link.reorder:
-                delay += link.reorder_s * rng.random()
-            self._push(start + delay, None, passage)
+        if link.duplicate and rng.random() < link.duplicate:
+            self._push(start + self._delay_s(link), None, passage)
+        self._push(start + self._delay_s(link), None, passage)
+
+    def _delay_s(self, link: Link) -> float:
+        rng = self._network_random
+        delay = link.delay_min_s
+        if link.delay_max_s > delay:
+            delay += (link.delay_max_s - delay) * rng.random()
+        if link.reorder and rng.random() < link.reorder:
+            delay += link.reorder_s * rng.random()
+        return delay
 
     def _cut(self, passage: Passage) -> bool:
         source, to = passage.source[0], passage.destination[0]
@@ -455,7 +460,8 @@ class World:
         self.counts["delivered"] += 1
         self.fingerprint = zlib.crc32(passage.data, self.fingerprint)
         machine.receive_datagram(passage.data, passage.source, self.now, socket=socket)
-        self._pump(host)
+        self._send_all(host, machine)
+        self._arm(host, machine)
         for observer in self.observers:
             observer.on_delivered(passage, host)
 

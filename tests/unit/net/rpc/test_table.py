@@ -117,7 +117,9 @@ class TableModel(RuleBasedStateMachine):
             return
         bucket = bucket_index(self.own, node.id)
         others = [n for n in self.model.values() if self.bucket(n) == bucket]
+        room = self.table.has_room_for(node.id)
         result = self.table.add(node)
+        assert (result is Insertion.BUCKET_FULL) <= (not room)
         if node.id in self.model:
             assert result is Insertion.REPLACED
             del self.model[node.id]
@@ -165,7 +167,7 @@ class TableModel(RuleBasedStateMachine):
         assert self.table.size == len(self.model)
         for node in self.model.values():
             assert self.table.get(node.id) is node
-            assert node in self.table.bucket_of(node)
+            assert node in self.table.bucket_of(node.id)
 
 
 TestTableModel = TableModel.TestCase

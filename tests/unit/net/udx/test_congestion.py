@@ -93,12 +93,15 @@ def test_it_finds_bandwidth_and_round_trip_of_the_path() -> None:
     assert path.bbr.cwnd < 4 * bdp
 
 
-def test_it_drains_for_a_new_round_trip_every_ten_seconds() -> None:
+def test_it_drains_to_learn_that_a_path_became_longer() -> None:
     path = Path(rate=2000, rtt=0.02)
-    path.run(11.0)
-    assert path.modes.count(Mode.PROBE_RTT) >= 1
+    path.run(2.0)
+    path.rtt = 0.03
+    path.run(13.0)
+    assert path.modes.count(Mode.PROBE_RTT) == 1
     assert path.bbr.mode is Mode.PROBE_BANDWIDTH
-    assert path.delivery.delivered_count > 0.9 * 2000 * 11.0
+    assert path.bbr.minimum_rtt == pytest.approx(0.03, abs=0.004)
+    assert path.delivery.delivered_count > 0.75 * 2000 * 15.0
 
 
 def test_a_slow_application_does_not_teach_it_a_slow_path() -> None:

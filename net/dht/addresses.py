@@ -39,6 +39,8 @@ _RESERVED = _ranges(
     "240.0.0.0/4",
 )
 
+_NO_HOST = _ranges("0.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")
+
 
 def _inside(host: str, ranges: tuple[tuple[int, int], ...]) -> bool:
     value = int(ipaddress.IPv4Address(host))
@@ -58,6 +60,15 @@ def is_reserved(host: str) -> bool:
 def is_bogon(host: str) -> bool:
     """True for addresses that mean nothing on the public internet."""
     return is_private(host) or is_reserved(host)
+
+
+def is_usable(address: Address) -> bool:
+    """True for an address a peer may make us send to: one host with a port.
+
+    Ranges for documentation and tests count as usable, because networks of tests are
+    made of them.
+    """
+    return address[1] > 0 and not _inside(address[0], _NO_HOST)
 
 
 def match_address(own: Iterable[Address], remote: Sequence[Address]) -> Address | None:

@@ -18,11 +18,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from net.crypto import KeyPair, blake2b_256
-from net.dht.addresses import is_bogon, is_private, is_reserved, match_address
+from net.dht.addresses import (
+    is_bogon,
+    is_private,
+    is_reserved,
+    is_usable,
+    match_address,
+)
 from net.dht.caches import GenerationCache
 from net.dht.constants import (
     HANDSHAKE_TIMEOUT_S,
     MAX_CANDIDATES,
+    MAX_RELAY_ADDRESSES,
     MAX_TRACE_STEPS,
     Address,
     Command,
@@ -285,7 +292,7 @@ class Connecting:
         peer = message.peer_address
         if message.mode != Mode.REPLY or reply.source != relay:
             raise BadHandshakeReplyError
-        if peer is not None and peer[1] == 0:
+        if peer is not None and not is_usable(peer):
             raise BadHandshakeReplyError
         payload = self._handshake.receive(message.noise)
         self._step(f"handshake complete through {relay[0]}:{relay[1]}")
@@ -369,12 +376,17 @@ class Connecting:
         if not self._options.local_connection or not same_host:
             return
         context = self._context
+        own = context.local_addresses()
+        # Behind two routers of one kind both may have the same address inside; to
+        # ping that would be to ping ourselves.
         offered = [
-            a for a in agreement.payload.addresses4 if a[1] and not is_reserved(a[0])
+            a
+            for a in agreement.payload.addresses4
+            if a[1] and not is_reserved(a[0]) and a not in own
         ]
         if not offered:
             return
-        address = match_address(context.local_addresses(), offered) or offered[0]
+        address = match_address(own, offered) or offered[0]
         self._step(f"trying the local network: {address[0]}:{address[1]}")
         ping = context.rpc.ping(address)
         self._requests.add(ping)
@@ -417,10 +429,10 @@ class Connecting:
         context.claimants.pop(local_id, None)
         context.hold_for_stream(local_id, socket)
         self._step(f"{path} path to {address[0]}:{address[1]}")
-        known = agreement.payload.relay_addresses or tuple(self._tried)
-        self._relay_cache.set(
-            self.remote_public_key, known[:MAX_CANDIDATES], context.now
-        )
+        named = agreement.payload.relay_addresses or ()
+        known = [a for a in named if is_usable(a)] or self._tried
+        del known[MAX_RELAY_ADDRESSES:]
+        self._relay_cache.set(self.remote_public_key, tuple(known), context.now)
         ready = StreamReady(
             handle=self,
             local_id=local_id,

@@ -118,6 +118,8 @@ MAX_REFUSED = 4_096
 MAX_PUNCH_SOCKETS = 512
 MAX_CANDIDATES = 64
 """Relays a client tries for one connection."""
+MAX_PUNCH_ADDRESSES = 8
+"""Addresses of one peer that are probed, and relays of it that are used."""
 MAX_CONNECTING = 1_024
 """Outgoing connections being made at once."""
 MAX_RELAY_CACHE = 512

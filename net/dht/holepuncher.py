@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from net.dht.constants import MAX_REOPENS, Address, Firewall
+from net.dht.addresses import is_usable
+from net.dht.constants import MAX_PUNCH_ADDRESSES, MAX_REOPENS, Address, Firewall
 from net.dht.context import DhtContext
 from net.dht.messages import HolepunchPayload
 from net.dht.nat import Nat
@@ -124,9 +125,11 @@ class Holepuncher:
         if verified_host is not None:
             proven.add(verified_host)
         self.remote_firewall = read_firewall(payload.firewall)
+        # A peer must not make us probe the world: few addresses, and real ones.
+        usable = [a for a in payload.addresses or () if is_usable((a[0], 1))]
+        del usable[MAX_PUNCH_ADDRESSES:]
         self.remote_addresses = tuple(
-            RemoteAddress(address, address[0] in proven)
-            for address in payload.addresses or ()
+            RemoteAddress(address, address[0] in proven) for address in usable
         )
         self.remote_holepunching = payload.punching
 

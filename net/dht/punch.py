@@ -12,7 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from net.dht.constants import Address, Command, Firewall, PayloadError
+from net.dht.addresses import is_usable
+from net.dht.constants import (
+    MAX_PUNCH_ADDRESSES,
+    Address,
+    Command,
+    Firewall,
+    PayloadError,
+)
 from net.dht.context import DhtContext
 from net.dht.errors import (
     BadHolepunchReplyError,
@@ -72,7 +79,14 @@ class Agreement:
     def relays(self) -> tuple[RelayInfo, ...]:
         """Nodes through which the server takes hole punch messages."""
         info = self.payload.holepunch
-        return () if info is None else info.relays
+        if info is None:
+            return ()
+        usable = [
+            relay
+            for relay in info.relays
+            if is_usable(relay.relay_address) and is_usable(relay.peer_address)
+        ]
+        return tuple(usable[:MAX_PUNCH_ADDRESSES])
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,13 +142,15 @@ class DhtQuery(Generic[R]):
             self.finished.fail(done.error)
 
 
-def read_found_peer(reply: Reply) -> FoundPeer | None:
-    """What a FIND_PEER reply says, None if nothing or nonsense."""
+def read_found_peer(reply: Reply, target: bytes) -> FoundPeer | None:
+    """What a FIND_PEER reply says, None if nothing, nonsense or somebody else."""
     if not reply.value:
         return None
     try:
         record = PeerRecord.decode(reply.value)
     except RemoteProtocolError:
+        return None
+    if blake2b_256(record.public_key) != target:
         return None
     return FoundPeer(reply.source, reply.to, reply.token, record)
 
@@ -196,7 +198,7 @@ class Queries:
         search = DhtQuery(on_found)
 
         def read(reply: Reply) -> None:
-            found = read_found_peer(reply)
+            found = read_found_peer(reply, target)
             if found is not None:
                 search.found(found)
 

@@ -264,6 +264,34 @@ def test_open_servers_are_connected_to_at_their_public_address(
         assert (ready.path, ready.address, ready.remote_id) == ("direct", address, 77)
 
 
+@pytest.mark.parametrize("seed", seeds(14))
+def test_relays_nobody_can_have_are_not_used(seed: int) -> None:
+    with World(seed, link=GOOD_LINK) as world:
+        bad = RelayInfo(("255.255.255.255", 9), ELSEWHERE)
+        zero = RelayInfo(("9.9.9.9", 0), ELSEWHERE)
+        useless = HolepunchInfo(0, (bad, zero))
+        server, client = scripted(
+            world, holepunch=useless, relay_addresses=(("224.0.0.1", 1), ("8.8.8.8", 0))
+        )
+        first = world.wait(client.connect(KEYS.public_key).finished, 20)
+        assert first.address == ELSEWHERE, "as a server without relays"
+        server.__post_init__()
+        again = client.connect(KEYS.public_key)
+        world.wait(again.finished, 20)
+        assert again.trace[0][1] == "asking 1 known relays"
+
+
+@pytest.mark.parametrize("seed", seeds(15))
+def test_records_about_somebody_else_are_ignored(seed: int) -> None:
+    with World(seed, link=GOOD_LINK) as world:
+        _, client = scripted(world)
+        other = KeyPair.from_seed(b"\x66" * 32).public_key
+        connecting = client.connect(other)
+        world.run_until(lambda: connecting.finished.settled, 20)
+        assert isinstance(connecting.finished.error, NetError)
+        assert connecting.finished.error.code == "PEER_NOT_FOUND"
+
+
 @pytest.mark.parametrize("seed", seeds(6))
 def test_a_server_that_answers_itself_is_connected_to_directly(seed: int) -> None:
     with World(seed, link=GOOD_LINK) as world:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from net.dht.constants import (
+    MAX_PUNCH_ADDRESSES,
     MAX_PUNCH_SOCKETS,
     MAX_REOPENS,
     OPEN_SESSION_TTL,
@@ -232,6 +233,16 @@ def test_a_host_once_verified_stays_so() -> None:
         (moved, True),
         (UNVERIFIED, False),
     ]
+
+
+def test_a_peer_cannot_make_us_probe_the_world() -> None:
+    bench = Bench()
+    puncher = bench.puncher()
+    many = [(f"20.0.0.{number}", 9) for number in range(100)]
+    nobody = [("255.255.255.255", 9), ("224.0.0.1", 9), ("0.0.0.0", 9)]
+    puncher.update_remote(told(Firewall.CONSISTENT, *nobody, *many), verified_host=None)
+    named = [remote.address for remote in puncher.remote_addresses]
+    assert named == many[:MAX_PUNCH_ADDRESSES]
 
 
 def test_an_unstable_verdict_takes_other_sockets_a_few_times() -> None:

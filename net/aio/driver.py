@@ -46,6 +46,10 @@ MAX_EARLY_BYTES = 1 << 20
 """What a stream may deliver before its connection is known; more ends it."""
 
 
+MAX_CONNECTIONS = 4096
+"""Open connections of one node; further incoming ones are ended and counted."""
+
+
 class EarlyPackets:
     """Keeps what a stream reports before there is a connection to take it.
 
@@ -251,6 +255,12 @@ class Driver:
             gone = ConnectionClosedError("The peer ended the connection.", code="reset")
             if isinstance(ready.handle, Connecting):
                 self._report(ready.handle, gone)
+            return
+        if len(self.connections) >= MAX_CONNECTIONS and not ready.is_initiator:
+            self.counters["connections-refused"] += 1
+            # Connected first, because only then the peer can be told.
+            stream.destroy()
+            self._stream_gone(ready.local_id)
             return
         facts = ConnectionFacts(
             remote_public_key=ready.remote_public_key,

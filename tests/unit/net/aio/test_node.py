@@ -10,6 +10,7 @@ import socket
 import pytest
 
 from net import DHT, Connection, KeyPair
+from net.aio import driver as driver_module
 from net.aio.errors import ConnectionClosedError, ConnectTimeoutError
 from net.dht.errors import DhtError
 from net.errors import EnvironmentFault, LocalProtocolError
@@ -189,6 +190,24 @@ async def test_a_closed_server_is_gone_but_its_connections_stay() -> None:
             await client.connect(server.public_key)
         with pytest.raises(LocalProtocolError, match="listens once"):
             await server.listen()
+
+
+async def test_incoming_connections_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(driver_module, "MAX_CONNECTIONS", 2)
+    async with local_testnet(1) as net:
+        server_node = await net.node()
+        server = server_node.create_server()
+        await server.listen(KeyPair.generate())
+        clients = [await net.node() for _ in range(3)]
+        ends = [await client.connect(server.public_key) for client in clients]
+        await until(lambda: ends[2].closed)
+        assert ends[2].error is not None
+        assert ends[2].error.code == "reset"
+        await until(lambda: server_node.stats.counters.get("connections-refused") == 1)
+        assert server_node.stats.connections == 2
+        await until(lambda: server_node.stats.streams == 2)
 
 
 async def test_topics_and_records() -> None:

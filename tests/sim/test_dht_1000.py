@@ -113,6 +113,7 @@ class Members:
         return member
 
 
+@pytest.mark.timeout(600)  # half a minute of computing, on machines that may be busy
 def test_topics_are_found_while_nodes_come_and_go(seed: int) -> None:
     with World(seed, link=ROUGH) as world:
         network = Members(world)

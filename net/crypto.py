@@ -230,14 +230,14 @@ class StreamCipher:
     directions keep the same state, so the receiving constructor serves both.
     """
 
-    __slots__ = ("_scratch", "_scratch_bytes", "_state")
+    __slots__ = ("_scratch", "_scratch_bytes", "_state", "_view")
 
     def __init__(self, key: bytes, header: bytes) -> None:
         if len(key) != 32 or len(header) != STREAM_HEADER_BYTES:
             raise LocalProtocolError("a secret stream needs 32 and 24 bytes")
         self._state: Any = _ffi.new("unsigned char[]", _STREAM_STATE_BYTES)
-        self._scratch: Any = _ffi.new("unsigned char[]", _MIN_SCRATCH_BYTES)
-        self._scratch_bytes = _MIN_SCRATCH_BYTES
+        self._scratch_bytes = 0
+        self._scratch, self._view = self._room_for(_MIN_SCRATCH_BYTES)
         status = _lib.crypto_secretstream_xchacha20poly1305_init_pull(
             self._state, header, key
         )
@@ -252,8 +252,10 @@ class StreamCipher:
         size = len(plaintext)
         start = len(prefix)
         total = start + size + STREAM_OVERHEAD_BYTES
-        scratch = self._scratch_of(total)
-        _ffi.memmove(scratch, prefix, start)
+        scratch, view = self._scratch, self._view
+        if total > self._scratch_bytes:
+            scratch, view = self._room_for(total)
+        view[:start] = prefix
         status = _lib.crypto_secretstream_xchacha20poly1305_push(
             self._state,
             scratch + start,
@@ -265,7 +267,8 @@ class StreamCipher:
             0,
         )
         assert status == 0, "sealing a message cannot fail"
-        return bytes(_ffi.buffer(scratch, total))
+        sealed: bytes = view[:total]
+        return sealed
 
     def open(self, ciphertext: _Bytes) -> bytes:
         """Decrypt the next message.
@@ -276,7 +279,9 @@ class StreamCipher:
         size = len(ciphertext) - STREAM_OVERHEAD_BYTES
         if size < 0:
             raise RemoteProtocolError("a frame without a tag", code="bad-mac")
-        scratch = self._scratch_of(size)
+        scratch, view = self._scratch, self._view
+        if size > self._scratch_bytes:
+            scratch, view = self._room_for(size)
         status = _lib.crypto_secretstream_xchacha20poly1305_pull(
             self._state,
             scratch,
@@ -289,16 +294,16 @@ class StreamCipher:
         )
         if status != 0:
             raise RemoteProtocolError("decryption failed", code="bad-mac")
-        return bytes(_ffi.buffer(scratch, size))
+        plaintext: bytes = view[:size]
+        return plaintext
 
-    def _scratch_of(self, size: int) -> Any:
+    def _room_for(self, size: int) -> tuple[Any, Any]:
         # One warm buffer for all messages costs less than a fresh, zeroed one for each;
         # very large messages do not keep theirs.
-        if size <= self._scratch_bytes:
-            return self._scratch
         rounded = 1 << (size - 1).bit_length()
         scratch = _ffi.new("unsigned char[]", rounded)
+        view = _ffi.buffer(scratch)
         if rounded <= _MAX_SCRATCH_BYTES:
-            self._scratch = scratch
+            self._scratch, self._view = scratch, view
             self._scratch_bytes = rounded
-        return scratch
+        return scratch, view

@@ -299,24 +299,38 @@ class SecretStream:
         self, data: bytes | bytearray | memoryview
     ) -> tuple[list[bytes], int]:
         messages: list[bytes] = []
-        position = 0
         with memoryview(data) as view:
+            position = 0 if self._open is not None else self._take_opening(view)
+            if self._open is None:
+                return messages, position
+            open_message = self._open.open
+            keep_empty = not self._filter_empty
             end = len(view)
-            while position + _LENGTH_BYTES <= end:
-                start = position + _LENGTH_BYTES
+            while (start := position + _LENGTH_BYTES) <= end:
                 size = int.from_bytes(view[position:start], "little")
-                self._check_size(size)
+                if size < STREAM_OVERHEAD_BYTES:
+                    self._check_size(size)
                 if start + size > end:
                     break
                 position = start + size
-                with view[start:position] as body:
-                    if self._open is None:
-                        self._receive_opening(bytes(body))
-                        continue
-                    plaintext = self._open.open(body)
-                if plaintext or not self._filter_empty:
+                plaintext = open_message(view[start:position])
+                if plaintext or keep_empty:
                     messages.append(plaintext)
         return messages, position
+
+    def _take_opening(self, view: memoryview) -> int:
+        position = 0
+        while self._open is None:
+            start = position + _LENGTH_BYTES
+            if start > len(view):
+                break
+            size = int.from_bytes(view[position:start], "little")
+            self._check_size(size)
+            if start + size > len(view):
+                break
+            position = start + size
+            self._receive_opening(bytes(view[start:position]))
+        return position
 
     def _receive_opening(self, body: bytes) -> None:
         if self._handshake is not None:

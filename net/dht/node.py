@@ -36,9 +36,7 @@ from net.dht.constants import (
     MAX_EVENTS,
     MAX_RELAY_CACHE,
     PUBLIC_BOOTSTRAP,
-    RECORD_AGE_S,
     UNANNOUNCE_LIMIT_S,
-    VALUE_AGE_S,
     Address,
     accepts_node,
 )
@@ -96,8 +94,6 @@ class HyperDhtNode:
         quick_firewall: bool = True,
         public_address: Address | None = None,
         wall_clock_ms: Callable[[], int] | None = None,
-        record_age_s: float = RECORD_AGE_S,
-        value_age_s: float = VALUE_AGE_S,
     ) -> None:
         """Make a node that does nothing before ``start``.
 
@@ -115,17 +111,13 @@ class HyperDhtNode:
             quick_firewall: Test at start whether the node is open.
             public_address: Our own public address, if known.
             wall_clock_ms: The time of day in ms, for the bumps of announcements.
-            record_age_s: How long announcements of others are kept, about.
-            value_age_s: How long mutable and immutable records are kept, about.
         """
         self.key_pair = key_pair or KeyPair.from_seed(entropy(32))
-        self.router = Router(max_age_s=record_age_s)
+        self.router = Router()
         self.persistent: Persistent | None = None
         self.servers: list[Server] = []
         self._entropy = entropy
         self._wall_clock_ms = wall_clock_ms
-        self._record_age_s = record_age_s
-        self._value_age_s = value_age_s
         self._connecting: set[Connecting] = set()
         self._relay_cache: GenerationCache[bytes, tuple[Address, ...]] = (
             GenerationCache(max_entries=MAX_RELAY_CACHE, max_age_s=0)
@@ -498,8 +490,6 @@ class HyperDhtNode:
                 node_id=lambda: self.rpc.id,
                 entropy=self._entropy,
                 wall_clock_ms=self._wall_clock_ms,
-                record_age_s=self._record_age_s,
-                value_age_s=self._value_age_s,
             )
         elif isinstance(event, NetworkChanged | WokeUp):
             for server in self.servers:

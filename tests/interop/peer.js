@@ -11,6 +11,7 @@ const readline = require('readline')
 
 const commands = {
   ...require('./peer_codecs'),
+  ...require('./peer_noise'),
   ...require('./peer_streams'),
   ...require('./peer_dht')
 }

@@ -494,6 +494,10 @@ class RpcNode:
         """Put a node into the table without asking it."""
         self.neighbours.add_known(pack_address(address))
 
+    def set_bootstrap(self, addresses: Sequence[Address]) -> None:
+        """Begin later lookups with other nodes, when names resolve differently."""
+        self.bootstrap_nodes = [pack_address(address) for address in addresses]
+
     def refresh(self) -> None:
         """Look up the surroundings of a random known node, in the background."""
         self.lifecycle.refresh()

@@ -159,6 +159,13 @@ def test_a_destroyed_node_is_silent_for_good() -> None:
     assert bench.node.get_timer() is None
 
 
+def test_other_bootstrap_nodes_are_asked_from_the_next_lookup_on() -> None:
+    bench = Bench()
+    bench.node.set_bootstrap([PEER])
+    bench.node.refresh()
+    assert [sent.to for sent in bench.sent()] == [PEER]
+
+
 def test_silence_and_time_outs_are_told() -> None:
     bench = Bench()
     nodes = peers(200)

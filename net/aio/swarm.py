@@ -25,6 +25,7 @@ from net.aio.swarm_network import SwarmLink, SwarmRim
 from net.crypto import KeyPair
 from net.errors import LocalProtocolError
 from net.flow import Deferred
+from net.rpc import NetworkUpdated
 from net.swarm import (
     ConnectionOpened,
     DiscoverySession,
@@ -119,6 +120,7 @@ class Swarm:
         self._starting: asyncio.Lock = asyncio.Lock()
         self._ready: deque[Connection] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._online = True
         self._closed = False
 
     # -- life ----------------------------------------------------------------------
@@ -146,8 +148,8 @@ class Swarm:
             except TimeoutError:
                 self.dht.driver.counters["swarm-close-timeout"] += 1
             self.dht.driver.forget(self._take_events)
-            if self._on_network_change in self.dht.on_network_change:
-                self.dht.on_network_change.remove(self._on_network_change)
+            self.dht.on_network_change.remove(self._on_network_change)
+            self.dht.on_event.remove(self._on_node_event)
             await rim.stop()
         if self._owns_dht:
             await self.dht.close()
@@ -308,12 +310,20 @@ class Swarm:
         self._rim = rim
         self.dht.driver.observe(self._take_events)
         self.dht.on_network_change.append(self._on_network_change)
+        self.dht.on_event.append(self._on_node_event)
         return machine
 
     def _on_network_change(self) -> None:
         if self._machine is not None:
             with self.dht._verb():
                 self._machine.network_changed()
+
+    def _on_node_event(self, event: object) -> None:
+        if isinstance(event, NetworkUpdated):
+            came_online = event.online and not self._online
+            self._online = event.online
+            if came_online:
+                self._on_network_change()
 
     def _take_events(self) -> None:
         machine = self._machine

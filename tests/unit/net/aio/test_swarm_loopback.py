@@ -9,6 +9,7 @@ import pytest
 
 from net import DHT, Connection, KeyPair, Swarm
 from net.errors import EnvironmentFault, LocalProtocolError
+from net.rpc import NetworkUpdated
 from net.swarm import SwarmOptions
 from tests.unit.net.aio.testnet import HOST, local_testnet, until
 
@@ -128,6 +129,33 @@ async def test_suspend_and_resume() -> None:
         assert first.open_connections == []
         await until(lambda: not second.open_connections)
         await first.resume()
+        await until(lambda: connected(first, second))
+
+
+async def test_coming_back_online_refreshes_topics() -> None:
+    async with local_testnet(1) as net:
+        first, second = await net.swarm(), await net.swarm()
+        topic = os.urandom(32)
+        await (await first.join(topic, server=False)).flushed()
+        await (await second.join(topic, client=False)).flushed()
+        assert first.open_connections == []
+        for online in (True, False):
+            for callback in first.dht.on_event:
+                callback(NetworkUpdated(online=online, degraded=False))
+        await first.flush()
+        assert first.open_connections == [], "nothing changed for the better"
+        for callback in first.dht.on_event:
+            callback(NetworkUpdated(online=True, degraded=False))
+        await until(lambda: connected(first, second))
+
+
+async def test_a_moved_machine_finds_its_peers_anew() -> None:
+    async with local_testnet(1) as net:
+        first, second = await net.swarm(), await net.swarm()
+        topic = os.urandom(32)
+        await (await first.join(topic, server=False)).flushed()
+        await (await second.join(topic, client=False)).flushed()
+        first.dht.network_changed()
         await until(lambda: connected(first, second))
 
 

@@ -49,6 +49,9 @@ MAX_WAITING_BYTES: Final = 24 * 1024 * 1024
 """Waiting messages, whatever the owner reads: more than one largest frame."""
 
 _MESSAGE_COST_BYTES: Final = 512
+_ALREADY_OPEN: Final = "already-open"
+_TOO_MANY: Final = "too-many-channels"
+_REFUSALS: Final = frozenset((_ALREADY_OPEN, _TOO_MANY))
 
 PairHandler: TypeAlias = Callable[[bytes], "bool | None"]
 """Takes a channel id; returns True to keep the open waiting and decide later."""
@@ -144,7 +147,7 @@ class Mux:
         if len(messages) > MAX_MESSAGE_KINDS:
             raise LocalProtocolError(f"{len(messages)} message types are too many")
         if unique and self.is_open(protocol, channel_id):
-            raise LocalProtocolError(f"{protocol} is open already", code="already-open")
+            raise LocalProtocolError(f"{protocol} is open already", code=_ALREADY_OPEN)
         local_id = self._take_local_id()
         try:
             control = write_open(Open(local_id, protocol, channel_id, handshake))
@@ -175,7 +178,8 @@ class Mux:
         Args:
             protocol: What will be spoken.
             channel_id: One id, or None for every id without a handler of its own.
-            handler: May call ``create_channel``; replaces an earlier one.
+            handler: May call ``create_channel``, whose refusal of a second channel or
+                of one too many becomes a refusal of the open; replaces an earlier one.
         """
         self._pair_handlers[protocol, channel_id] = handler
 
@@ -283,7 +287,7 @@ class Mux:
         if self._free:
             return self._free.pop()
         if len(self._local) >= MAX_CHANNELS:
-            raise LocalProtocolError("too many channels", code="too-many-channels")
+            raise LocalProtocolError("too many channels", code=_TOO_MANY)
         self._local.append(None)
         return len(self._local)
 
@@ -382,7 +386,14 @@ class Mux:
     def _ask_pair_handler(self, pairing: Pairing, message: Open) -> None:
         handlers, key = self._pair_handlers, (message.protocol, message.channel_id)
         handler = handlers.get(key) or handlers.get((message.protocol, None))
-        put_off = handler is not None and handler(message.channel_id) is True
+        put_off = False
+        try:
+            put_off = handler is not None and handler(message.channel_id) is True
+        except LocalProtocolError as error:
+            # The other side decides how often and what it opens, so that a second
+            # channel, or one too many, is not our handler's mistake.
+            if error.code not in _REFUSALS:
+                raise
         self._finish_openings()
         if not put_off and not self.closed:
             self._reject_incoming(pairing)

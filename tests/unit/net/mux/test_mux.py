@@ -494,3 +494,35 @@ def test_a_later_pair_handler_call_keeps_earlier_waiters() -> None:
     mux.receive_frame(open_frame(1, "chat"))
     mux.receive_frame(open_frame(2, "chat"))
     assert mux.frames_to_send() == [frame(0, 2, 1), frame(0, 2, 2)]
+
+
+def test_a_second_open_of_the_same_is_refused_not_our_fault() -> None:
+    wire, seen = Wire(), Recorder()
+    wire.b.pair("chat", None, lambda _: seen.open(wire.b, "chat") and None)
+    first = wire.a.create_channel("chat", unique=False, messages=[None])
+    second = wire.a.create_channel("chat", unique=False, messages=[None])
+    wire.run()
+    assert first.opened
+    assert second.closed
+    assert seen.events == [("open", b"")]
+
+
+def test_an_open_beyond_our_own_limit_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wire = Wire()
+    wire.b.pair("chat", None, lambda name: wire.b.create_channel("chat", name) and None)
+    monkeypatch.setattr(mux_module, "MAX_CHANNELS", 2)
+    Recorder().open(wire.b, "own")
+    channels = [wire.a.create_channel("chat", bytes([number])) for number in range(2)]
+    wire.step(wire.a, wire.b, wire.from_a)
+    wire.step(wire.b, wire.a, wire.from_b)
+    assert [channel.opened for channel in channels] == [True, False]
+
+
+def test_a_handlers_own_mistake_is_told() -> None:
+    wire = Wire()
+    wire.b.pair("chat", None, lambda _: wire.b.create_channel("p" * 300) and None)
+    wire.a.create_channel("chat")
+    with pytest.raises(LocalProtocolError):
+        wire.run()

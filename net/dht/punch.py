@@ -42,7 +42,7 @@ from net.dht.messages import (
     NoisePayload,
     RelayInfo,
 )
-from net.errors import NetError, RemoteProtocolError
+from net.errors import NetError, RemoteProtocolError, RequestTimeoutError
 
 if TYPE_CHECKING:
     from net.dht.server import HolepunchHook
@@ -131,6 +131,7 @@ class ClientPunch:
         secret = holepunch_secret(agreement.result.handshake_hash)
         self._box = PayloadBox(secret, entropy=context.entropy)
         self._rounds = 0
+        self._fell_back = False
         self._client_relay = agreement.relay_address
         self._server_relay = next(
             (r for r in agreement.relays if r.relay_address == self._client_relay),
@@ -227,6 +228,24 @@ class ClientPunch:
         self._step("punching")
 
     async def _exchange(
+        self, peer_address: Address, relay: Address, payload: HolepunchPayload
+    ) -> _Round:
+        """Exchange one message, through another relay if the first one is silent."""
+        try:
+            return await self._exchange_through(peer_address, relay, payload)
+        except RequestTimeoutError:
+            others = [r for r in self._agreement.relays if r.relay_address != relay]
+            if not others or self._fell_back:
+                raise
+        self._fell_back = True
+        self._server_relay = other = others[0]
+        self._step(f"relay is silent, trying {other.relay_address[0]}")
+        # Without a token: this way does not prove the host that is to be probed.
+        return await self._exchange_through(
+            other.peer_address, other.relay_address, replace(payload, token=None)
+        )
+
+    async def _exchange_through(
         self, peer_address: Address, relay: Address, payload: HolepunchPayload
     ) -> _Round:
         """Send one message through a relay and take over what the answer says."""

@@ -58,7 +58,7 @@ class ScriptedServer:
     participant: Participant
     payload: NoisePayload
     peer_address: Address | None = ELSEWHERE
-    answers: list[HolepunchPayload | bytes] = field(default_factory=list)
+    answers: list[HolepunchPayload | bytes | None] = field(default_factory=list)
     heard: list[HolepunchPayload] = field(default_factory=list)
     holepunch_mode: int = Mode.REPLY
 
@@ -100,6 +100,8 @@ class ScriptedServer:
         if not self.answers:
             return
         answer = self.answers.pop(0)
+        if answer is None:
+            return
         if isinstance(answer, HolepunchPayload):
             asked = self.heard[-1]
             answer = self._box.seal(replace(answer, remote_token=asked.token))
@@ -219,6 +221,31 @@ def test_rounds_that_end_a_punch(
         assert client.node.punch_socket_count == 0
         if code == "HOLEPUNCH_PROBE_TIMEOUT":
             assert server.heard[-1].error == PayloadError.ABORTED
+
+
+@pytest.mark.parametrize("seed", seeds(16))
+def test_a_silent_relay_is_replaced_once(seed: int) -> None:
+    with World(seed, link=GOOD_LINK) as world:
+        network = Network(world, nodes=12)
+        node, second = network.nodes[3], network.nodes[4]
+        relays = tuple(
+            RelayInfo((each.host.ip, 49737), ELSEWHERE) for each in (node, second)
+        )
+        payload = replace(punchable(ELSEWHERE), holepunch=HolepunchInfo(0, relays))
+        server = ScriptedServer(node, payload)
+        second.node.rpc.responder.on_request = server.on_request
+        client = network.add_ready("192.168.2.2", nat=home(world, "4.0.0.2"))
+        server.answers = [*[None] * 4, told(), PUNCHING]
+        connecting = client.connect(KEYS.public_key)
+        world.run_until(lambda: connecting.done, 60)
+        steps = [step for _, step in connecting.trace]
+        assert any(step.startswith("relay is silent, trying") for step in steps)
+        assert "punching" in steps
+
+        server.__post_init__()
+        second.node.rpc.responder.on_request = server.on_request
+        server.answers = []
+        assert outcome(world, client) == ("", "timeout")
 
 
 @pytest.mark.parametrize("seed", seeds(3))

@@ -11,7 +11,12 @@ from tests.helpers.world import Link, World
 
 ROUGH = Link(loss=0.05, delay_min_s=0.02, delay_max_s=0.2)
 AWFUL = Link(
-    loss=0.2, duplicate=0.2, reorder=0.5, reorder_s=0.5, delay_min_s=0.05, delay_max_s=1
+    loss=0.2,
+    duplicate=0.2,
+    reorder=0.5,
+    reorder_s=0.2,
+    delay_min_s=0.05,
+    delay_max_s=0.4,
 )
 
 

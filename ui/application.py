@@ -194,7 +194,8 @@ def main(
     Args:
         profile: The profile's folder; it need not exist yet.
         bootstrap: First nodes of the network as ``host:port[,host:port...]``.
-        passphrase_file: Where the profile's passphrase is read from.
+        passphrase_file: Where the profile's passphrase is read from; None for the
+            file named by ``COVEY_PASSPHRASE_FILE``, if any.
         gateway: Another way to a core, for tests.
 
     Returns:
@@ -207,6 +208,9 @@ def main(
     if gateway is None:
         from ui.local_gateway import LocalGateway
 
+        named = os.environ.get("COVEY_PASSPHRASE_FILE")
+        if passphrase_file is None and named:
+            passphrase_file = Path(named)
         gateway = LocalGateway(
             profile, bootstrap=bootstrap, passphrase_file=passphrase_file
         )

@@ -16,7 +16,7 @@ from net.udx.events import (
     SocketId,
 )
 from net.udx.multiplexer import Multiplexer
-from net.udx.statistics import StreamStatistics
+from net.udx.stats import StreamStatistics
 from net.udx.stream import MAX_WINDOW_BYTES, Stream
 
 __all__ = [

@@ -52,7 +52,7 @@ from net.udx.packet import (
 )
 from net.udx.reassembly import Reassembly
 from net.udx.sender import Route, Sender, Turn
-from net.udx.statistics import StreamStatistics
+from net.udx.stats import StreamStatistics
 
 if TYPE_CHECKING:
     from collections import Counter

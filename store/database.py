@@ -167,14 +167,11 @@ class Database:
             writer = apsw.Connection(str(path))
             try:
                 _prepare(writer, key, cache_kib=WRITER_CACHE_KIB)
-                writer.pragma("auto_vacuum", "INCREMENTAL")
+                # Look first: a file that is damaged or foreign must stay as it is.
+                _look_over(writer, path, size)
                 writer.pragma("journal_mode", "WAL")
                 writer.pragma("synchronous", synchronous.value)
                 writer.pragma("journal_size_limit", MAX_LOG_FILE_BYTES)
-                if size and writer.pragma("application_id") != APPLICATION_ID:
-                    raise DatabaseCorruptError(f"{path.name} is no Covey database")
-                if 0 < size <= CHECKED_WHOLE_BYTES:
-                    _check_whole(writer, path)
                 migrate(writer)
             except BaseException:
                 writer.close()
@@ -303,6 +300,17 @@ def _prepare(connection: Connection, key: bytes, *, cache_kib: int) -> None:
     connection.pragma("temp_store", "MEMORY")
     connection.pragma("cache_size", -cache_kib)
     connection.pragma("foreign_keys", "ON")
+
+
+def _look_over(connection: Connection, path: Path, size: int) -> None:
+    """Refuse a file that is damaged or somebody else's; ready a new one."""
+    if not size:
+        connection.pragma("auto_vacuum", "INCREMENTAL")
+        return
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise DatabaseCorruptError(f"{path.name} is no Covey database")
+    if size <= CHECKED_WHOLE_BYTES:
+        _check_whole(connection, path)
 
 
 def _check_whole(connection: Connection, path: Path) -> None:

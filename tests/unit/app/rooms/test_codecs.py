@@ -1,0 +1,212 @@
+"""What travels between members: round trips, limits, and mutated input."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import UserFacingError
+from app.identity import decode_proof
+from app.rooms import invitations, keys, messages
+from app.rooms.invitations import Admitted, Link, Refusal, Request
+from app.rooms.messages import Entries, Reason, RemoteHead, Want
+from app.rooms.operations import (
+    MAX_TEXT_BYTES,
+    Message,
+    Operation,
+    Remove,
+    SetRole,
+    Unknown,
+    decode_operation,
+    encode_operation,
+)
+from app.rooms.roles import Kind, Role
+from net.errors import RemoteProtocolError
+from tests.unit.app.rooms.people import ADA, BO, ROOM, ROOM_KEY, admit, found, invite
+
+OPERATIONS = [
+    Operation(5, 6, body)
+    for body in (
+        found(Kind.BROADCAST),
+        Message("hello ü"),
+        Message("x", reply_to=b"e" * 32),
+        invite(1, role=Role.ADMIN, expires_at=2**40, uses=3),
+        admit(1, BO),
+        SetRole(BO.identity.public_key, Role.READER),
+        Remove(BO.identity.public_key, ((BO.device.public_key, 7),)),
+        Unknown(99, b"later"),
+    )
+]
+HASH = b"h" * 64
+VALID: list[tuple[bytes, Callable[[bytes], Any]]] = [
+    *((encode_operation(operation), decode_operation) for operation in OPERATIONS),
+    (messages.encode_handshake(b"p" * 32), messages.decode_handshake),
+    (messages.encode_device(ADA.proof), messages.decode_device),
+    (
+        messages.encode_have([RemoteHead(b"w" * 32, 5, b"h" * 32)]),
+        messages.decode_have,
+    ),
+    (messages.encode_want(Want(b"w" * 32, 3, 9)), messages.decode_want),
+    (
+        messages.encode_entries(Entries(b"w" * 32, 3, (b"one", b"two"))),
+        messages.decode_entries,
+    ),
+    (messages.encode_bye(Reason.LEFT), messages.decode_bye),
+    (
+        Request("Bo", BO.proof.encode(), b"s" * 64).encode(),
+        invitations.decode_request,
+    ),
+    (
+        Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds").encode(),
+        invitations.decode_admitted,
+    ),
+    (invitations.encode_refused(Refusal.USED), invitations.decode_refused),
+    (ADA.proof.encode(), decode_proof),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: type(o.body).__name__)
+def test_operations_round_trip(operation: Operation) -> None:
+    assert decode_operation(encode_operation(operation)) == operation
+
+
+def test_messages_round_trip() -> None:
+    decoded = [decode(data) for data, decode in VALID[len(OPERATIONS) :]]
+    assert decoded == [
+        b"p" * 32,
+        ADA.proof,
+        [RemoteHead(b"w" * 32, 5, b"h" * 32)],
+        Want(b"w" * 32, 3, 9),
+        Entries(b"w" * 32, 3, (b"one", b"two")),
+        Reason.LEFT,
+        Request("Bo", BO.proof.encode(), b"s" * 64),
+        Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds"),
+        Refusal.USED,
+        ADA.proof,
+    ]
+
+
+@given(st.sampled_from(VALID), st.data())
+def test_mutated_input_is_refused_or_read_and_never_crashes(
+    valid: tuple[bytes, Callable[[bytes], Any]], data: st.DataObject
+) -> None:
+    """Flip, insert or cut: RemoteProtocolError is the only way out."""
+    raw, decode = valid
+    changed = bytearray(raw)
+    for _ in range(data.draw(st.integers(1, 3))):
+        position = data.draw(st.integers(0, len(changed)))
+        junk = data.draw(st.binary(max_size=9))
+        length = data.draw(st.integers(0, 9))
+        changed[position : position + length] = junk
+    with contextlib.suppress(RemoteProtocolError):
+        decode(bytes(changed))
+
+
+@pytest.mark.parametrize(("raw", "decode"), VALID)
+def test_every_beginning_is_refused_or_shorter(
+    raw: bytes, decode: Callable[[bytes], Any]
+) -> None:
+    whole = decode(raw)
+    for end in range(len(raw)):
+        try:
+            assert decode(raw[:end]) != whole
+        except RemoteProtocolError:
+            continue
+
+
+def test_limits_come_before_allocation() -> None:
+    too_long = encode_operation(Operation(1, 1, Message("x" * (MAX_TEXT_BYTES + 1))))
+    with pytest.raises(RemoteProtocolError):
+        decode_operation(too_long)
+    for data, decode in (
+        (b"w" * 32 + b"\x05\x05", messages.decode_want),
+        (b"w" * 32 + b"\x00\xfd\x01\x01", messages.decode_want),
+        (b"w" * 32 + b"\x00" + b"\x00", messages.decode_entries),
+        (b"w" * 32 + b"\x00" + b"\xfd\xff\xff", messages.decode_entries),
+        (b"\xfe\xff\xff\xff\x00", messages.decode_have),
+        (b"\x02" + bytes(32), messages.decode_handshake),
+    ):
+        with pytest.raises(RemoteProtocolError):
+            decode(data)
+
+
+def test_payloads_open_at_their_place_only() -> None:
+    where = {"room_key": ROOM_KEY, "room": ROOM, "writer": b"w" * 32, "sequence": 3}
+    sealed = keys.seal_payload(b"text", entropy=lambda n: b"n" * n, **where)  # type: ignore[arg-type]
+    assert keys.open_payload(sealed, **where) == b"text"  # type: ignore[arg-type]
+    for change in (
+        {"room_key": b"?" * 32},
+        {"room": b"?" * 32},
+        {"writer": b"?" * 32},
+        {"sequence": 4},
+    ):
+        with pytest.raises(RemoteProtocolError):
+            keys.open_payload(sealed, **{**where, **change})  # type: ignore[arg-type]
+    for bad in (b"", sealed[:-1], sealed[:10]):
+        with pytest.raises(RemoteProtocolError):
+            keys.open_payload(bad, **where)  # type: ignore[arg-type]
+
+
+def test_proofs_of_the_key_hold_for_one_direction_and_one_connection() -> None:
+    proofs = {
+        keys.key_proof(key, hash, from_initiator=side)
+        for key in (ROOM_KEY, b"?" * 32)
+        for hash in (HASH, b"?" * 64)
+        for side in (True, False)
+    }
+    assert len(proofs) == 8
+
+
+def test_links_round_trip_and_forgive_spaces_and_case() -> None:
+    link = Link(b"s" * 16, ROOM, 1_800_000_000)
+    text = link.encode()
+    assert text.startswith("covey://")
+    assert invitations.decode_link(text) == link
+    assert invitations.decode_link(f" {text[:40]}\n{text[40:]} ") == link
+    assert invitations.decode_link(text.upper()) == link
+    assert ROOM_KEY.hex() not in invitations.z32_decode(text[8:]).hex()
+
+
+@given(st.data())
+def test_damaged_links_are_told(data: st.DataObject) -> None:
+    text = Link(b"s" * 16, ROOM, 0).encode()
+    position = data.draw(st.integers(0, len(text) - 1))
+    letter = data.draw(st.characters(codec="utf-8"))
+    changed = text[:position] + letter + text[position + 1 :]
+    cut = changed[: data.draw(st.integers(0, len(changed)))]
+    code = ""
+    try:
+        assert invitations.decode_link(cut) == invitations.decode_link(text)
+    except UserFacingError as error:
+        code = error.code
+    assert code in ("", "bad-invite", "version")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "covey://", "http://x", "covey://yyyy", "covey://l", "x" * 1000]
+)
+def test_what_is_no_link(text: str) -> None:
+    with pytest.raises(UserFacingError) as caught:
+        invitations.decode_link(text)
+    assert caught.value.code == "bad-invite"
+
+
+@given(st.binary(max_size=70))
+def test_z_base_32_round_trips(data: bytes) -> None:
+    assert invitations.z32_decode(invitations.z32_encode(data)) == data
+
+
+def test_a_room_is_believed_only_with_its_key_and_founder() -> None:
+    right = Admitted(ROOM_KEY, ADA.device.public_key, Kind.GROUP, "Birds")
+    assert right.belongs_to(ROOM)
+    assert not Admitted(
+        b"?" * 32, ADA.device.public_key, Kind.GROUP, "Birds"
+    ).belongs_to(ROOM)
+    assert not Admitted(ROOM_KEY, BO.device.public_key, Kind.GROUP, "Birds").belongs_to(
+        ROOM
+    )

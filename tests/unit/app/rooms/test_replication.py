@@ -1,0 +1,443 @@
+"""Rooms between peers: proofs first, everything arrives, and nonsense ends a link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from app.rooms import messages, replication
+from app.rooms.messages import BYE, DEVICE, ENTRIES, HAVE, WANT
+from app.rooms.operations import Remove
+from app.rooms.replication import Session, SessionState, Terms
+from net.crypto import KeyPair
+from tests.unit.app.rooms.crowd import Crowd, CrowdMember, LinkEnd, say
+from tests.unit.app.rooms.people import (
+    ADA,
+    BO,
+    CY,
+    DI,
+    ROOM,
+    Person,
+    admit,
+    found,
+    invite,
+)
+
+PEOPLE = [ADA, BO, CY, DI]
+
+
+def begin(crowd: Crowd, count: int) -> None:
+    """Ada founds the room and lets the others in."""
+    ada = crowd.members[0]
+    ada.write(found(), crowd.now)
+    ada.write(invite(1, uses=0), crowd.now)
+    for who in PEOPLE[1:count]:
+        ada.write(admit(1, who), crowd.now)
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Iterator[Crowd]:
+    made = Crowd(PEOPLE[:3], tmp_path)
+    begin(made, 3)
+    yield made
+    made.close()
+
+
+def test_two_peers_become_equal_both_ways(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    say(ada, "before", crowd.now)
+    left, right = crowd.link(ada, bo)
+    crowd.settle()
+    assert left.session.state is right.session.state is SessionState.OPEN
+    assert left.proven is not None
+    assert left.proven.identity == BO.identity.public_key
+    say(bo, "live", crowd.now + 1)
+    crowd.settle()
+    assert ada.texts() == bo.texts() == ["before", "live"]
+    assert bo.held == {ADA.device.public_key: 1}
+    assert ada.held == {BO.device.public_key: ada.heads[ADA.device.public_key].length}
+
+
+def test_a_third_catches_up_from_whoever_has_it(crowd: Crowd) -> None:
+    ada, bo, cy = crowd.members
+    link, _ = crowd.link(ada, bo)
+    crowd.settle()
+    for number in range(600):
+        say(ada, f"{number} " + "x" * 50, crowd.now + number)
+    crowd.settle()
+    crowd.cut(link)
+    crowd.link(bo, cy)
+    crowd.settle()
+    assert cy.texts() == ada.texts()
+    assert len(cy.texts()) == 600
+
+
+def test_a_newcomer_brings_the_entries_that_make_it_a_member(crowd: Crowd) -> None:
+    ada, bo, cy = crowd.members
+    first, _ = crowd.link(ada, cy)
+    crowd.settle()
+    crowd.cut(first)
+    say(cy, "from a newcomer", crowd.now)
+    # Bo has nothing yet and has never heard of Cy.
+    crowd.link(cy, bo)
+    crowd.settle()
+    assert bo.texts() == ["from a newcomer"]
+
+
+def test_nothing_is_told_before_the_proofs(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    left, right = crowd.link(ada, bo)
+    assert left.session.next_effect() is None
+    left.opened = True
+    left.session.remote_opened(right.session.handshake)
+    effect = left.session.next_effect()
+    assert isinstance(effect, replication.Send)
+    assert effect.kind == DEVICE
+    assert left.session.next_effect() is None
+
+
+def closed_for(end: LinkEnd) -> str:
+    """Why an end closed."""
+    while (effect := end.session.next_effect()) is not None:
+        if isinstance(effect, replication.Ended):
+            return effect.reason
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (HAVE, messages.encode_have([])),
+        (WANT, messages.encode_want(messages.Want(b"w" * 32, 0, 1))),
+        (BYE, b"\x00"),
+        (DEVICE, messages.encode_device(BO.proof)),
+    ],
+)
+def test_a_message_before_the_proof_ends_it(
+    crowd: Crowd, kind: int, data: bytes
+) -> None:
+    left, _ = crowd.link(*crowd.members[:2])
+    left.session.receive(kind, data, crowd.now)
+    assert closed_for(left) == "unproven"
+
+
+def test_who_does_not_hold_the_key_learns_nothing(crowd: Crowd) -> None:
+    left, _ = crowd.link(*crowd.members[:2])
+    left.session.remote_opened(messages.encode_handshake(b"?" * 32))
+    assert closed_for(left) == "no-key"
+
+
+def test_a_proof_echoed_back_is_none(crowd: Crowd) -> None:
+    left, _ = crowd.link(*crowd.members[:2])
+    left.session.remote_opened(left.session.handshake)
+    assert closed_for(left) == "no-key"
+
+
+def test_another_version_is_told_apart(crowd: Crowd) -> None:
+    left, _ = crowd.link(*crowd.members[:2])
+    left.session.remote_opened(b"\x02" + bytes(32))
+    assert closed_for(left) == "version"
+
+
+def test_a_device_of_another_connection_is_refused(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    one, other = crowd.link(ada, bo)
+    left, right = crowd.link(ada, bo)
+    other.session.remote_opened(one.session.handshake)
+    effect = other.session.next_effect()
+    assert isinstance(effect, replication.Send)
+    left.session.remote_opened(right.session.handshake)
+    left.session.receive(effect.kind, effect.data, crowd.now)
+    assert closed_for(left) == "unproven"
+
+
+def test_a_device_that_is_not_its_signer_is_refused(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    left, right = crowd.link(ada, bo)
+    liar = Session(
+        Terms(
+            room=ROOM,
+            room_key=ada.row.key,
+            handshake_hash=b"1",
+            is_initiator=False,
+            device=KeyPair.from_seed(b"l" * 32),
+            proof=BO.proof,
+        ),
+        heads={},
+        facts=bo.facts,
+        claims=replication.Claims(),
+        now=crowd.now,
+    )
+    liar.remote_opened(left.session.handshake)
+    effect = liar.next_effect()
+    assert isinstance(effect, replication.Send)
+    left.session.remote_opened(right.session.handshake)
+    left.session.receive(effect.kind, effect.data, crowd.now)
+    assert closed_for(left) == "unproven"
+
+
+def test_silence_ends_the_proving(crowd: Crowd) -> None:
+    left, _ = crowd.link(*crowd.members[:2])
+    due = left.session.get_timer()
+    assert due == crowd.now + replication.PROVE_LIMIT_S
+    left.session.handle_timer(due - 1)
+    assert left.session.state is SessionState.PROVING
+    left.session.handle_timer(due)
+    assert closed_for(left) == "silent"
+    assert left.session.get_timer() is None
+
+
+def test_a_want_that_is_not_answered_ends_it(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    say(ada, "x", crowd.now)
+    left, right = crowd.link(ada, bo)
+    while right.session.get_timer() is None or right.session.state is not (
+        SessionState.OPEN
+    ):
+        crowd.step(left)
+        crowd.step(right)
+    due = right.session.get_timer()
+    assert due == crowd.now + replication.ANSWER_LIMIT_S
+    right.session.handle_timer(due)
+    assert closed_for(right) == "silent"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "reason"),
+    [
+        (HAVE, b"\xff", "too-short"),
+        (WANT, messages.encode_want(messages.Want(b"w" * 32, 0, 1)), "range"),
+        (
+            WANT,
+            messages.encode_want(messages.Want(ADA.device.public_key, 0, 200)),
+            "range",
+        ),
+        (
+            ENTRIES,
+            messages.encode_entries(
+                messages.Entries(BO.device.public_key, 0, (b"junk",))
+            ),
+            "version",
+        ),
+    ],
+)
+def test_nonsense_ends_this_link_only(
+    crowd: Crowd, kind: int, data: bytes, reason: str
+) -> None:
+    ada, bo, cy = crowd.members
+    left, _ = crowd.link(ada, bo)
+    other, _ = crowd.link(ada, cy)
+    crowd.settle()
+    left.session.receive(kind, data, crowd.now)
+    crowd.settle()
+    assert left.ended == replication.Ended(reason, fault=True)
+    say(ada, "goes on", crowd.now)
+    crowd.settle()
+    assert cy.texts() == ["goes on"]
+    assert other.session.state is SessionState.OPEN
+
+
+def test_what_waits_to_be_stored_is_limited(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replication, "MAX_PENDING_BYTES", 100)
+    ada, bo, _ = crowd.members
+    left, _ = crowd.link(ada, bo)
+    crowd.settle()
+    entry = messages.Entries(BO.device.public_key, 0, (b"x" * 80,))
+    left.session.receive(ENTRIES, messages.encode_entries(entry), crowd.now)
+    left.session.receive(ENTRIES, messages.encode_entries(entry), crowd.now)
+    stores = 0
+    while (effect := left.session.next_effect()) is not None:
+        stores += isinstance(effect, replication.StoreEntries)
+    assert stores == 1
+
+
+def test_wants_at_once_are_limited(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    left, _ = crowd.link(ada, bo)
+    crowd.settle()
+    want = messages.encode_want(messages.Want(ADA.device.public_key, 0, 1))
+    for _ in range(replication.MAX_REQUESTS):
+        left.session.receive(WANT, want, crowd.now)
+    assert left.session.state is SessionState.OPEN
+    left.session.receive(WANT, want, crowd.now)
+    assert closed_for(left) == "too-many"
+
+
+def test_writers_told_are_limited(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replication, "MAX_WRITERS", 2)
+    left, _ = crowd.link(*crowd.members[:2])
+    crowd.settle()
+    heads = [messages.RemoteHead(bytes([n]) * 32, 1, b"h" * 32) for n in range(3)]
+    left.session.receive(HAVE, messages.encode_have(heads), crowd.now)
+    assert closed_for(left) == "too-many"
+
+
+def test_somebody_removed_is_told_so_and_then_nothing(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    left, right = crowd.link(ada, bo)
+    crowd.settle()
+    ada.write(Remove(BO.identity.public_key, ()), crowd.now)
+    crowd.settle()
+    assert right.ended is not None
+    member = bo.facts.members[BO.identity.public_key]
+    assert not member.present
+    say(ada, "a secret", crowd.now)
+    crowd.link(ada, bo)
+    crowd.settle()
+    assert "a secret" not in bo.texts()
+    assert left.session.state is SessionState.CLOSED
+
+
+def test_a_fork_is_found_and_shown(crowd: Crowd, tmp_path: Path) -> None:
+    ada, bo, cy = crowd.members
+    crowd.cut(crowd.link(ada, bo)[0])
+    first, _ = crowd.link(ada, bo)
+    second, _ = crowd.link(ada, cy)
+    crowd.settle()
+    crowd.cut(first)
+    crowd.cut(second)
+    # The same device writes one history for Bo and another one for Cy.
+    ada.write(admit(1, DI), crowd.now)
+    one = CrowdMember(replace(DI, name="1"), tmp_path)
+    two = CrowdMember(replace(DI, name="2"), tmp_path)
+    crowd.members += [one, two]
+    for twin in (one, two):
+        end, _ = crowd.link(ada, twin)
+        crowd.settle()
+        crowd.cut(end)
+    say(one, "to Bo", crowd.now)
+    say(two, "to Cy", crowd.now)
+    for twin, friend in ((one, bo), (two, cy)):
+        end, _ = crowd.link(twin, friend)
+        crowd.settle()
+        crowd.cut(end)
+    assert (bo.texts(), cy.texts()) == (["to Bo"], ["to Cy"])
+    crowd.link(bo, cy)
+    crowd.settle()
+    device = DI.device.public_key
+    assert bo.heads[device].forked or cy.heads[device].forked
+
+
+class Flock(RuleBasedStateMachine):
+    """Two to four peers write, connect and lose connections at any point."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.said: dict[str, list[str]] = {}
+        self.crowd: Crowd | None = None
+
+    @initialize(count=st.integers(2, 4))
+    def start(self, count: int) -> None:
+        self.crowd = Crowd(PEOPLE[:count], Path(self.folder.name))
+        begin(self.crowd, count)
+        self.said = {member.who.name: [] for member in self.crowd.members}
+
+    def teardown(self) -> None:
+        if self.crowd is not None:
+            self.heal()
+            self.crowd.close()
+        self.folder.cleanup()
+
+    @property
+    def there(self) -> Crowd:
+        assert self.crowd is not None
+        return self.crowd
+
+    @rule(data=st.data())
+    def write(self, data: st.DataObject) -> None:
+        knowing = [m for m in self.there.members if self.is_member(m)]
+        member = data.draw(st.sampled_from(knowing))
+        text = f"{member.who.name} {len(self.said[member.who.name])}"
+        self.there.now += 1
+        say(member, text, self.there.now)
+        self.said[member.who.name].append(text)
+
+    @rule(data=st.data())
+    def connect(self, data: st.DataObject) -> None:
+        first, second = data.draw(st.permutations(self.there.members))[:2]
+        if len(self.there.ends) < 12:
+            self.there.link(first, second)
+
+    @precondition(lambda self: self.crowd and self.crowd.ends)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        self.there.cut(data.draw(st.sampled_from(self.there.ends)))
+
+    @precondition(lambda self: self.crowd and self.crowd.ends)
+    @rule(data=st.data(), count=st.integers(1, 40))
+    def steps(self, data: st.DataObject, count: int) -> None:
+        for _ in range(count):
+            if self.there.ends:
+                self.there.step(data.draw(st.sampled_from(self.there.ends)))
+
+    @rule()
+    def rest(self) -> None:
+        self.there.settle()
+
+    @invariant()
+    def nothing_is_acknowledged_that_is_not_held(self) -> None:
+        for member in self.crowd.members if self.crowd else []:
+            own = member.who.device.public_key
+            for other in self.there.members:
+                claimed = member.held.get(other.who.device.public_key, 0)
+                head = other.heads.get(own)
+                assert claimed <= (head.length if head else 0)
+
+    @invariant()
+    def nobody_broke_the_protocol(self) -> None:
+        for end in self.crowd.ends if self.crowd else []:
+            assert end.ended is None or not end.ended.fault, end.ended
+
+    def is_member(self, member: CrowdMember) -> bool:
+        fact = member.facts.devices.get(member.who.device.public_key)
+        return fact is not None and fact.present
+
+    def heal(self) -> None:
+        """Connect everybody: then all must see the same, each message once."""
+        for end in list(self.there.ends):
+            self.there.cut(end)
+        first, *others = self.there.members
+        for other in others:
+            self.there.link(first, other)
+        self.there.settle()
+        texts = [member.texts() for member in self.there.members]
+        assert all(text == texts[0] for text in texts)
+        expected = [text for said in self.said.values() for text in said]
+        assert sorted(texts[0]) == sorted(expected)
+        for name, said in self.said.items():
+            assert [t for t in texts[0] if t.startswith(f"{name} ")] == said
+
+
+TestFlock = Flock.TestCase
+TestFlock.settings = settings(
+    max_examples=12,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+def test_people_of_the_tests_differ() -> None:
+    keys = {p.device.public_key for p in PEOPLE} | {
+        p.identity.public_key for p in PEOPLE
+    }
+    assert len(keys) == 2 * len(PEOPLE)
+    assert isinstance(ADA, Person)

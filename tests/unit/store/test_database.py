@@ -1,0 +1,213 @@
+"""The encrypted database: group commit, roll-back, and what goes wrong at opening."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from store.database import CHECKED_WHOLE_BYTES, Connection, Database, Synchronous
+from store.errors import (
+    DatabaseCorruptError,
+    EnvironmentFault,
+    LocalProtocolError,
+    SchemaError,
+)
+from store.schema import NEWEST_SCHEMA
+from store.settings import get_setting, set_setting
+
+KEY = bytes(range(32))
+SECRET = b"nobody reads this"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(tmp_path / "x.db", key=KEY)
+    yield opened
+    opened.close()
+
+
+def put(name: str, value: bytes = b"1") -> object:
+    return lambda connection: set_setting(connection, name, value)
+
+
+def read(database: Database, name: str) -> bytes | None:
+    return database.read(lambda connection: get_setting(connection, name)).result(5)
+
+
+def test_a_finished_write_is_read_and_outlives_closing(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "x.db", key=KEY)
+    database.write(put("a", SECRET)).result(5)  # type: ignore[arg-type]
+    assert read(database, "a") == SECRET
+    database.close()
+    database = Database.open(tmp_path / "x.db", key=KEY)
+    assert read(database, "a") == SECRET
+    database.close()
+
+
+def test_nothing_on_the_disk_is_readable(database: Database, tmp_path: Path) -> None:
+    database.write(put("word", SECRET)).result(5)  # type: ignore[arg-type]
+    for file in tmp_path.iterdir():
+        raw = file.read_bytes()
+        assert SECRET not in raw
+        assert not raw.startswith(b"SQLite format 3")
+
+
+def test_the_level_named_is_the_level_set(tmp_path: Path) -> None:
+    for level, number in ((Synchronous.FULL, 2), (Synchronous.NORMAL, 1)):
+        database = Database.open(
+            tmp_path / f"{level.value}.db", key=KEY, synchronous=level
+        )
+        found = database.write(
+            lambda connection: (
+                connection.pragma("synchronous"),
+                connection.pragma("journal_mode"),
+                connection.pragma("auto_vacuum"),
+            )
+        ).result(5)
+        assert found == (number, "wal", 2)
+        database.close()
+
+
+def test_writes_that_wait_share_one_commit(database: Database) -> None:
+    gate = threading.Event()
+    first = database.write(lambda _: gate.wait(5))
+    commits: list[int] = []
+
+    def counted(connection: Connection) -> None:
+        connection.set_commit_hook(lambda: bool(commits.append(1)))
+        set_setting(connection, "a", b"1")
+
+    waiting = [database.write(counted) for _ in range(50)]
+    gate.set()
+    first.result(5)
+    for future in waiting:
+        future.result(5)
+    assert len(commits) == 1
+
+
+def test_one_failing_job_is_rolled_back_alone(database: Database) -> None:
+    gate = threading.Event()
+    undone: list[str] = []
+    database.write(lambda _: gate.wait(5))
+
+    def fails(connection: Connection) -> None:
+        set_setting(connection, "bad", b"1")
+        raise ValueError("on purpose")
+
+    good = database.write(put("good"))  # type: ignore[arg-type]
+    bad = database.write(fails, undo=lambda: undone.append("bad"))
+    later = database.write(lambda _: list(undone))
+    gate.set()
+    good.result(5)
+    with pytest.raises(ValueError, match="on purpose"):
+        bad.result(5)
+    assert later.result(5) == ["bad"], "undo comes before any further work"
+    assert read(database, "good") == b"1"
+    assert read(database, "bad") is None
+
+
+def test_a_failed_commit_undoes_every_job(database: Database) -> None:
+    gate = threading.Event()
+    undone: list[int] = []
+    database.write(lambda _: gate.wait(5))
+
+    def refuses(connection: Connection) -> None:
+        connection.set_commit_hook(lambda: True)
+
+    jobs = [
+        database.write(put("a"), undo=lambda: undone.append(1)),  # type: ignore[arg-type]
+        database.write(refuses),
+    ]
+    gate.set()
+    for job in jobs:
+        with pytest.raises(apsw.Error):
+            job.result(5)
+    assert undone == [1]
+    database.write(lambda connection: connection.set_commit_hook(None))
+    assert read(database, "a") is None
+
+
+def test_a_closed_database_says_so(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "x.db", key=KEY)
+    late = database.write(put("a"))  # type: ignore[arg-type]
+    database.close()
+    database.close()
+    assert late.done(), "what was handed over is finished"
+    with pytest.raises(LocalProtocolError):
+        database.write(put("b"))  # type: ignore[arg-type]
+    with pytest.raises(LocalProtocolError):
+        database.read(lambda _: None)
+
+
+def test_damage_anywhere_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    database = Database.open(path, key=KEY)
+    for number in range(50):
+        database.write(put(f"n{number}", os.urandom(4000))).result(5)  # type: ignore[arg-type]
+    database.close()
+    whole = path.read_bytes()
+    assert len(whole) < CHECKED_WHOLE_BYTES
+    for position in (0, 20, 100, len(whole) // 2, len(whole) - 1):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(DatabaseCorruptError):
+            Database.open(path, key=KEY)
+        assert path.read_bytes() == bytes(damaged)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DatabaseCorruptError):
+        Database.open(path, key=KEY)
+    path.write_bytes(whole)
+    Database.open(path, key=KEY).close()
+
+
+def test_check_finds_damage_while_open(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    database = Database.open(path, key=KEY)
+    database.write(put("a", os.urandom(100_000))).result(5)  # type: ignore[arg-type]
+    database.check().result(5)
+    database.close()
+
+
+def test_a_newer_and_a_foreign_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    database = Database.open(path, key=KEY)
+    database.write(
+        lambda connection: connection.pragma("user_version", NEWEST_SCHEMA + 1)
+    ).result(5)
+    database.close()
+    with pytest.raises(SchemaError) as caught:
+        Database.open(path, key=KEY)
+    assert caught.value.code == "newer"
+    assert caught.value.found == NEWEST_SCHEMA + 1
+    foreign = apsw.Connection(str(tmp_path / "y.db"))
+    foreign.pragma("key", f"raw:{KEY.hex()}")
+    foreign.execute("CREATE TABLE t (a)")
+    foreign.close()
+    with pytest.raises(DatabaseCorruptError, match="no Covey database"):
+        Database.open(tmp_path / "y.db", key=KEY)
+
+
+def test_an_older_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    database = Database.open(path, key=KEY)
+    database.write(lambda connection: connection.pragma("user_version", 0)).result(5)
+    database.close()
+    with pytest.raises(SchemaError) as caught:
+        Database.open(path, key=KEY)
+    assert caught.value.code == "older"
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFault):
+        Database.open(tmp_path / "nowhere" / "x.db", key=KEY)
+
+
+def test_keys_have_32_bytes(tmp_path: Path) -> None:
+    with pytest.raises(LocalProtocolError):
+        Database.open(tmp_path / "x.db", key=b"short")

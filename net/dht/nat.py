@@ -14,6 +14,7 @@ from net.dht.constants import Address, Firewall
 from net.flow import Deferred
 
 MIN_SAMPLES = 4
+_ENOUGH_SAMPLES = 3
 _SKIPPED_NODES = 5
 _SKIP_FROM_NODES = 8
 
@@ -45,6 +46,7 @@ class Nat:
         self._answered: set[Address] = set()
         self._pending = 0
         self._again: Callable[[], None] | None = None
+        self._node_count: Callable[[], int] = lambda: 0
         self._frozen = False
         self._ended = False
         self.firewall = Firewall.UNKNOWN if is_firewalled() else Firewall.OPEN
@@ -78,7 +80,7 @@ class Nat:
         _count(self._hosts, (address[0], 0))
         _count(self._full, address)
         self.sample_count += 1
-        enough = self.sample_count >= 3 or not self._is_firewalled()
+        enough = self.sample_count >= _ENOUGH_SAMPLES or not self._is_firewalled()
         if enough and not self._frozen:
             self._conclude()
         known = self.firewall in (Firewall.OPEN, Firewall.CONSISTENT)
@@ -102,6 +104,7 @@ class Nat:
                 node saw, None if it did not answer.
         """
         self._again = lambda: self._ask(nodes, node_count, ping)
+        self._node_count = node_count
         self._ask(nodes, node_count, ping)
 
     def _ask(
@@ -139,8 +142,21 @@ class Nat:
         again, self._again = self._again, None
         if again is not None:
             again()
-        else:
-            self.analyzed.resolve(None)
+            return
+        if self._node_count() < _ENOUGH_SAMPLES:
+            self._believe_few()
+        self.analyzed.resolve(None)
+
+    def _believe_few(self) -> None:
+        """Where one or two nodes are the whole network, take their word.
+
+        Upstream stays undecided, which ends every punch; a wrong belief costs a punch
+        that would not have been tried.
+        """
+        same = len(self._full) == 1 and self.sample_count < _ENOUGH_SAMPLES
+        if same and self.firewall is Firewall.UNKNOWN and not self._frozen:
+            self.firewall = Firewall.CONSISTENT
+            self.addresses = (self._full[0].address,)
 
     def _conclude(self) -> None:
         self.firewall = self._classify()
@@ -161,7 +177,7 @@ class Nat:
         before = self.firewall
         if before is Firewall.OPEN:
             before = Firewall.UNKNOWN
-        if self.sample_count < 3:
+        if self.sample_count < _ENOUGH_SAMPLES:
             return before
         most = self._full[0].hits
         if most >= 3:

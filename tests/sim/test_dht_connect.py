@@ -327,3 +327,19 @@ def code_of(world: World, outcome: Deferred[StreamReady]) -> str:
     error = outcome.error
     assert error is not None, "it connected"
     return str(getattr(error, "code"))  # noqa: B009 - any error of the tree
+
+
+@pytest.mark.parametrize("seed", seeds(15))
+@pytest.mark.parametrize("nodes", [1, 2, 3])
+@pytest.mark.parametrize("client_kind", ["open", "consistent"])
+@pytest.mark.parametrize("server_kind", ["open", "consistent"])
+def test_one_node_is_a_network(
+    seed: int, nodes: int, server_kind: str, client_kind: str
+) -> None:
+    with World(seed, link=GOOD_LINK) as world:
+        network = Network(world, nodes=nodes)
+        server = make(network, server_kind, 1)
+        client = make(network, client_kind, 2)
+        server.listen(SERVER_KEYS)
+        ready, _ = meet(world, server, client)
+        assert ready.path == "direct"

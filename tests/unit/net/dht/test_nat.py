@@ -153,3 +153,27 @@ def test_a_destroyed_one_takes_no_answers() -> None:
     assert nat.analyzed.settled
     asked.waiting[node(0)](("1.1.1.1", 7))
     assert nat.sample_count == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "seen", "verdict"),
+    [
+        (1, [("1.1.1.1", 7)], Firewall.CONSISTENT),
+        (2, [("1.1.1.1", 7), ("1.1.1.1", 7)], Firewall.CONSISTENT),
+        (2, [("1.1.1.1", 7), ("1.1.1.1", 8)], Firewall.UNKNOWN),
+        (2, [("1.1.1.1", 7), None], Firewall.CONSISTENT),
+        (1, [None], Firewall.UNKNOWN),
+        (3, [("1.1.1.1", 7), None, None], Firewall.UNKNOWN),
+    ],
+)
+def test_in_a_tiny_network_few_words_count(
+    count: int, seen: list[Address | None], verdict: Firewall
+) -> None:
+    asked, nat = Asked(count), Nat(lambda: True)
+    asked.sample(nat)
+    for number, answer in enumerate(seen):
+        asked.waiting[node(number)](answer)
+    assert nat.analyzed.settled
+    assert nat.firewall is verdict
+    known = verdict is Firewall.CONSISTENT
+    assert nat.addresses == ((("1.1.1.1", 7),) if known else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.ui.stage import Stage, the_application
 from ui.gateway import Gateway
 from ui.sample import SampleCore, SampleGateway, online
+from ui.window_state import WindowState
 
 if TYPE_CHECKING:
     import qasync
@@ -71,6 +73,14 @@ def open_stage(loop: qasync.QEventLoop) -> Iterator[Callable[..., Stage]]:
     yield open_one
     for stage in reversed(stages):
         stage.close()
+
+
+@pytest.fixture
+def remembered(tmp_path: Path) -> WindowState:
+    """A window's memory in which the words are written down."""
+    state = WindowState(tmp_path)
+    state.keep_phrase_seen()
+    return state
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ Rectangle {
 
     function focusText() {
         if (room.canWrite)
-            text.forceActiveFocus()
+            input.forceActiveFocus()
     }
 
     implicitHeight: room.canWrite ? box.height + 2 * Theme.m : 56
@@ -43,11 +43,11 @@ Rectangle {
         anchors.right: sendButton.left
         anchors.rightMargin: Theme.s
         y: Theme.m
-        height: Math.max(44, Math.min(composer.tallest, text.implicitHeight + 4))
+        height: Math.max(44, Math.min(composer.tallest, input.implicitHeight + 4))
         radius: 22
         color: Theme.field
-        border.width: text.activeFocus ? 2 : 1
-        border.color: text.activeFocus ? Theme.accent : Theme.fieldLine
+        border.width: input.activeFocus ? 2 : 1
+        border.color: input.activeFocus ? Theme.accent : Theme.fieldLine
 
         ScrollView {
             id: scroll
@@ -65,7 +65,7 @@ Rectangle {
             }
 
             TextArea {
-                id: text
+                id: input
                 objectName: "composer"
                 leftPadding: Theme.l
                 rightPadding: Theme.l
@@ -86,7 +86,7 @@ Rectangle {
                 KeyNavigation.tab: sendButton
                 Accessible.name: qsTr("Message to %1").arg(composer.room.name)
                 Accessible.description: qsTr("Enter sends, Shift and Enter make a new line")
-                onTextChanged: composer.room.setDraft(text)
+                onTextChanged: composer.room.setDraft(input.text)
                 Keys.onPressed: event => {
                     const enter = event.key === Qt.Key_Return || event.key === Qt.Key_Enter
                     if (enter && !(event.modifiers & (Qt.ShiftModifier | Qt.ControlModifier))) {
@@ -100,7 +100,7 @@ Rectangle {
     AbstractButton {
         id: sendButton
 
-        readonly property bool ready: text.text.trim().length > 0
+        readonly property bool ready: input.text.trim().length > 0
 
         objectName: "sendButton"
         visible: composer.room.canWrite
@@ -134,23 +134,23 @@ Rectangle {
     }
 
     function send() {
-        const typed = text.text
+        const typed = input.text
         if (room.send(typed))
-            text.clear()
-        text.forceActiveFocus()
+            input.clear()
+        input.forceActiveFocus()
     }
 
     Connections {
         target: composer.room
         function onDraftChanged() {
-            if (text.text !== composer.room.draft) {
-                text.text = composer.room.draft
-                text.cursorPosition = text.length
+            if (input.text !== composer.room.draft) {
+                input.text = composer.room.draft
+                input.cursorPosition = input.length
             }
         }
     }
     Component.onCompleted: {
-        text.text = room.draft
-        text.cursorPosition = text.length
+        input.text = room.draft
+        input.cursorPosition = input.length
     }
 }

@@ -17,6 +17,9 @@ Item {
 
     objectName: "member:" + name
     height: 60
+    // A pooled row is only culled; screen readers must not find it.
+    ListView.onPooled: visible = false
+    ListView.onReused: visible = true
     Accessible.role: Accessible.ListItem
     Accessible.name: [name, role, detail].filter(x => x).join(", ")
 

@@ -35,6 +35,9 @@ Item {
 
     width: ListView.view ? ListView.view.width : 600
     height: column.implicitHeight
+    // A pooled row is only culled; screen readers must not find it.
+    ListView.onPooled: visible = false
+    ListView.onReused: visible = true
 
     Accessible.role: Accessible.ListItem
     Accessible.name: [mine ? qsTr("You") : authorName, plain || body, time,

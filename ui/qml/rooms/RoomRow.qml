@@ -26,6 +26,9 @@ AbstractButton {
     hoverEnabled: true
     focusPolicy: Qt.NoFocus
     onClicked: covey.openRoom(room)
+    // A pooled row is only culled; screen readers must not find it.
+    ListView.onPooled: visible = false
+    ListView.onReused: visible = true
     Accessible.role: Accessible.ListItem
     Accessible.name: {
         const parts = [name]

@@ -343,3 +343,61 @@ def test_one_node_is_a_network(
         server.listen(SERVER_KEYS)
         ready, _ = meet(world, server, client)
         assert ready.path == "direct"
+
+
+@pytest.mark.parametrize("seed", seeds(16))
+@pytest.mark.parametrize("nodes", [1, 8])
+@pytest.mark.parametrize("client_kind", ["open", "consistent"])
+def test_a_node_of_the_network_may_be_the_server_itself(
+    seed: int, nodes: int, client_kind: str
+) -> None:
+    with World(seed, link=GOOD_LINK) as world:
+        network = Network(world, nodes=nodes)
+        client = make(network, client_kind, 2)
+        network.bootstrap.listen(SERVER_KEYS)
+        ready, theirs = meet(world, network.bootstrap, client)
+        assert (ready.path, theirs.path) == ("direct", "direct")
+
+
+@pytest.mark.parametrize("seed", seeds(17))
+def test_a_persistent_node_connects_through_its_own_knowledge(seed: int) -> None:
+    with World(seed, link=GOOD_LINK) as world:
+        network = Network(world, nodes=NODES)
+        server = make(network, "consistent", 1)
+        listening = server.listen(SERVER_KEYS)
+        relay_host = listening.relays[0].relay_address[0]
+        client = next(p for p in network.nodes if p.host.ip == relay_host)
+        connecting = client.connect(SERVER_KEYS.public_key)
+        ready = world.wait(connecting.finished, 30)
+        assert connecting.trace[0][1] == "asking 1 known relays"
+        world.run_until(lambda: ready.local_id in client.echoed, 20)
+
+
+@pytest.mark.parametrize("seed", seeds(18))
+def test_many_clients_come_at_once(seed: int) -> None:
+    with World(seed, link=LOSSY_LINK) as world:
+        network = Network(world, nodes=40)
+        server = make(network, "consistent", 1)
+        listening = server.listen(SERVER_KEYS)
+        clients = [
+            make(network, "open" if number % 3 == 0 else "consistent", number)
+            for number in range(2, 22)
+        ]
+        attempts = [client.connect(SERVER_KEYS.public_key) for client in clients]
+        world.run_until(lambda: all(a.finished.settled for a in attempts), 60)
+        readies = [attempt.finished.result() for attempt in attempts]
+        world.run_until(
+            lambda: all(
+                r.local_id in c.echoed for r, c in zip(readies, clients, strict=True)
+            ),
+            20,
+        )
+        assert len(server.ready) == len(clients)
+        assert len({ready.remote_id for ready in readies}) == len(clients)
+        for client, ready in zip(clients, readies, strict=True):
+            client.close_stream(ready.local_id)
+        for local_id in list(server.ready):
+            server.close_stream(local_id)
+        world.run_for(30)
+        assert server.node.punch_socket_count == 0
+        assert listening.session_count == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import socket as system_socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,20 +17,11 @@ from net.flow import Deferred, Scheduler
 from net.rpc import CLIENT, SERVER, Address, Request, RpcNode, node_id
 
 HERE = Path(__file__).resolve().parent
-MODULES = Path(os.environ.get("NODE_PATH", HERE / "node_modules"))
 STORE, FETCH = 7, 8
 LIMIT_S = 20.0
 TARGET = bytes(range(32))
 
 pytestmark = [pytest.mark.interop]
-
-
-@pytest.fixture(autouse=True)
-def _needs_npm() -> None:
-    if shutil.which("node") is None:
-        pytest.skip("Node is not installed")
-    if not (MODULES / "dht-rpc").is_dir():
-        pytest.skip("npm's dht-rpc is not installed under tests/interop")
 
 
 class NpmPeer:
@@ -72,7 +62,6 @@ async def npm_peer(
         json.dumps(options),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "NODE_PATH": str(MODULES)},
         limit=1 << 20,
     )
     try:
@@ -84,7 +73,6 @@ async def npm_peer(
         if process.returncode is None:
             process.kill()
         await process.wait()
-        process._transport.close()  # type: ignore[attr-defined]
 
 
 class Receiver(asyncio.DatagramProtocol):

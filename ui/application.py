@@ -167,12 +167,11 @@ class Face:
         return window
 
     async def stop(self) -> None:
-        """End the session, then take the window away."""
+        """Take the window away, then end the session, which may take a while."""
         if self.window is not None:
             self._state.keep_geometry(self.window.geometry())
-        await self.session.stop()
-        if self.window is not None:
             self.window.hide()
+        await self.session.stop()
 
     def destroy(self) -> None:
         """Delete the QML objects before what they are bound to."""

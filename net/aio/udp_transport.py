@@ -48,15 +48,18 @@ class TransportUdpSocket(asyncio.DatagramProtocol):
             return SendOutcome.FAILED
         if self._paused:
             return SendOutcome.BLOCKED
-        if ttl is not None:
+        if ttl is not None or not data:
+            # Transports know no options of single datagrams, and drop empty ones.
             return self._send_now(data, address, ttl)
-        step = segment_size or max(len(data), 1)
-        for at in range(0, max(len(data), 1), step):
+        step = segment_size or len(data)
+        for at in range(0, len(data), step):
             transport.sendto(data[at : at + step], address)
         return SendOutcome.SENT
 
     def send_fragmented(self, data: bytes, address: Address) -> SendOutcome:
         """Send one datagram though it exceeds the path MTU."""
+        if self._transport is None:
+            return SendOutcome.FAILED
         allow_fragments(self._socket, allowed=True)
         try:
             return self._send_now(data, address, None)
@@ -108,7 +111,7 @@ class TransportUdpSocket(asyncio.DatagramProtocol):
             self._receiver.turn_finished()
 
     def _send_now(self, data: bytes, address: Address, ttl: int | None) -> SendOutcome:
-        """Send past the transport, which knows no options for single datagrams."""
+        """Send past the transport."""
         level, option = socket.IPPROTO_IP, socket.IP_TTL
         try:
             usual = self._socket.getsockopt(level, option)

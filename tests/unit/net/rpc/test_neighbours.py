@@ -215,3 +215,22 @@ def test_suspending_does_not_cost_the_nodes_that_were_being_asked() -> None:
     hint(bench, PEER)
     bench.node.suspend()
     assert bench.node.known_addresses() == [PEER]
+
+
+def test_nodes_heard_from_in_this_tick_are_not_asked_to_make_room() -> None:
+    bench = Bench()
+    nodes = far_peers(bench, K + 1)
+    bench.meet(*nodes)
+    assert bench.node.requests_in_flight == 0
+    assert set(bench.node.known_addresses()) == set(nodes[:K])
+
+
+def test_an_old_friend_heard_from_lately_does_not_make_room() -> None:
+    bench, nodes = full_bucket()
+    bench.node.neighbours.tick += 400
+    bench.meet(*nodes[:K])
+    bench.node.neighbours.tick += 1
+    bench.sent()
+    bench.meet(nodes[K])
+    assert bench.node.requests_in_flight == 0
+    assert nodes[K] not in bench.node.known_addresses()

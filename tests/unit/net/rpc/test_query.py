@@ -366,3 +366,42 @@ def test_find_node_is_internal() -> None:
     (sent,) = bench.sent()
     assert (sent.request.command, sent.request.internal) == (FIND_NODE, True)
     assert sent.request.target == TARGET
+
+
+def test_a_node_that_answers_for_another_is_kept_once() -> None:
+    bench = Bench()
+    nodes = by_distance(2)
+    query = bench.node.query(TARGET, COMMAND, nodes=nodes)
+    for sent in asked(bench):
+        bench.answer(sent, source=nodes[0])
+    query.finished.result()
+    assert query.closest_nodes == [nodes[0]]
+    assert query.successes == 2
+
+
+def test_a_dead_address_is_not_taken_for_the_end_and_start_of_two_others() -> None:
+    bench = Bench()
+    dead = ("7.8.9.1", 0x0302)
+    straddling = [("9.9.9.7", 0x0908), ("1.2.3.9", 9)]
+    packed = b"".join(pack_address(address) for address in straddling)
+    assert packed[3:9] == pack_address(dead)
+    bench.node.query(TARGET, COMMAND, nodes=[dead, ("10.9.0.1", 1)], retries=0)
+    requests = {sent.to: sent for sent in asked(bench)}
+    bench.answer(requests[("10.9.0.1", 1)], closer=straddling)
+    bench.advance(1.0)
+    assert not [s for s in bench.sent() if s.request.command == DOWN_HINT]
+
+
+def test_a_query_cancelled_by_its_own_reader_asks_nobody_else() -> None:
+    bench = Bench()
+    nodes = by_distance(30)
+    query = bench.node.query(
+        TARGET, COMMAND, nodes=nodes, on_reply=lambda _: query.cancel()
+    )
+    first = asked(bench)
+    bench.answer(first[0])
+    assert isinstance(query.finished.error, RequestCancelledError)
+    assert not asked(bench)
+    for sent in first[1:]:
+        bench.answer(sent)
+    assert query.successes == 1

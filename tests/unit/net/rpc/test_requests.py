@@ -205,3 +205,24 @@ def test_delays_longer_than_nodes_accept_are_refused() -> None:
     assert bench.node.requests_in_flight == 1
     bench.advance(0.2)
     assert bench.node.requests_in_flight == 0
+
+
+def test_suspending_forgets_what_waited_for_the_window() -> None:
+    bench = Bench(max_window=2)
+    requests = [bench.node.request(COMMAND, PEER) for _ in range(6)]
+    bench.sent()
+    bench.node.suspend()
+    assert all(isinstance(r.error, SuspendedError) for r in requests)
+    bench.advance(10.0)
+    assert not bench.sent()
+
+
+def test_a_request_given_up_when_it_gets_slow_is_not_sent_again() -> None:
+    bench = Bench()
+    request = bench.node.request(COMMAND, PEER)
+    request.on_slow = lambda slow: slow.cancel()
+    assert len(bench.sent()) == 1
+    bench.advance(10.0)
+    assert not bench.sent()
+    assert isinstance(request.error, RequestCancelledError)
+    assert bench.node.stats.requests.timeouts == 0

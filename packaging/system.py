@@ -65,8 +65,6 @@ FONT_SUFFIXES = {".ttf", ".otf", ".ttc"}
 TEST_PROGRAMS: dict[str, str] = {
     "ip": "iproute2",
     "tc": "iproute2",
-    "iptables": "iptables",
-    "ping": "iputils-ping",
 }
 """What the tests in network namespaces call, to its Debian package."""
 

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,20 +62,36 @@ async def link(
     ours: dict[str, Any] | None = None,
     theirs: dict[str, Any] | None = None,
     local_connection: bool = True,
+    fast_open: bool = True,
 ) -> AsyncIterator[Link]:
-    """One connection between a node of ours and one of npm's in a network."""
+    """One connection between a node of ours and one of npm's in a network.
+
+    Args:
+        npm: The Node process.
+        kind: Whose network.
+        we_connect: Who listens and who connects.
+        on_data: What npm's end does.
+        ours: Options of our node.
+        theirs: Options of npm's node.
+        local_connection: Whether the two may try each other's local addresses.
+        fast_open: Whether a punch may go through before the full exchange is over.
+    """
     async with (
         network_of(kind, npm) as network,
         our_node(network.bootstrap, **(ours or {})) as dht,
     ):
         node = await npm_node(npm, network, **(theirs or {}))
         if we_connect:
+            dht.machine.connect = partial(  # type: ignore[method-assign]
+                dht.machine.connect, fast_open=fast_open
+            )
             made = await connect_out(npm, dht, node, on_data, local=local_connection)
             server_seen = as_seen(await npm.ask("dht.seen", node=node))
         else:
             server_seen = set()
             watch(dht, server_seen)
-            made = await connect_in(npm, dht, node, on_data, local=local_connection)
+            options = {"localConnection": local_connection, "fastOpen": fast_open}
+            made = await connect_in(npm, dht, node, on_data, options)
         connection, told = made
         assert connection.remote_public_key == THEIRS.public_key
         assert connection.handshake_hash.hex() == told["hash"]
@@ -94,7 +111,7 @@ async def connect_out(
 
 
 async def connect_in(
-    npm: NodePeer, dht: DHT, node: str, on_data: str, *, local: bool
+    npm: NodePeer, dht: DHT, node: str, on_data: str, options: dict[str, Any]
 ) -> tuple[Connection, Any]:
     server = dht.create_server()
     await server.listen(OURS)
@@ -104,7 +121,7 @@ async def connect_in(
         publicKey=OURS.public_key.hex(),
         seed=NPM_SEED,
         onData=on_data,
-        options={"localConnection": local},
+        options=options,
     )
     async with asyncio.timeout(LIMIT_S):
         return await anext(server), told

@@ -16,6 +16,7 @@ from net.dht.messages import Mode
 from tests.interop.networks import Seen
 from tests.interop.node_peer import LIMIT_S, NodePeer
 from tests.interop.test_connect_npm import (
+    Link,
     both_networks,
     both_roles,
     link,
@@ -58,21 +59,48 @@ async def test_two_firewalled_ends(
         ours=OURS_FIREWALLED,
         theirs=NPM_FIREWALLED,
         local_connection=False,
+        fast_open=False,
     ) as made:
-        assert made.connection.path == "direct"
-        await send_and_check_echo(made.connection, 1 << 20)
-        # A path may be open before the relayed answer to the punch has come through.
+        await check_punched(made)
+        # A path may be open before the last relayed message has come through.
         async with asyncio.timeout(LIMIT_S):
             while not (seen := await made.network.seen()) >= RELAYED:
                 await asyncio.sleep(0.02)
-        # The punched path is one between the two ends, not one through a node.
-        assert made.connection.remote_address[1] != made.network.bootstrap[1]
     with capsys.disabled():
         print(f"\nrelayed by {kind} nodes: {words(seen)}")
         print(f"received by the server: {words(made.server_seen)}")
     # Only a server is told FROM_RELAY, and none of the network's nodes is one.
     assert not seen & RECEIVED
     assert made.server_seen >= RECEIVED
+
+
+@both_networks
+@both_roles
+async def test_two_firewalled_ends_in_a_hurry(
+    npm: NodePeer, kind: str, we_connect: bool
+) -> None:
+    """The first probe may open the path while the exchange still goes on."""
+    async with link(
+        npm,
+        kind,
+        we_connect=we_connect,
+        on_data="echo",
+        ours=OURS_FIREWALLED,
+        theirs=NPM_FIREWALLED,
+        local_connection=False,
+    ) as made:
+        await check_punched(made)
+        assert await made.network.seen() >= {
+            (Command.PEER_HANDSHAKE, Mode.FROM_CLIENT),
+            (Command.PEER_HANDSHAKE, Mode.FROM_SERVER),
+        }
+
+
+async def check_punched(made: Link) -> None:
+    """The path is one between the two ends, not one through a node, and carries."""
+    assert made.connection.path == "direct"
+    assert made.connection.remote_address[1] != made.network.bootstrap[1]
+    await send_and_check_echo(made.connection, 1 << 20)
 
 
 def words(seen: set[Seen]) -> str:

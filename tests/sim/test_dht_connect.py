@@ -11,7 +11,7 @@ from net.crypto import KeyPair
 from net.dht import DhtError, StreamReady
 from net.dht.messages import Mode
 from net.flow import Deferred
-from tests.helpers.nat_box import NatKind
+from tests.helpers.nat_box import NatBox, NatKind
 from tests.helpers.world import Link, World
 from tests.sim.dht_network import (
     GOOD_LINK,
@@ -401,3 +401,20 @@ def test_many_clients_come_at_once(seed: int) -> None:
         world.run_for(30)
         assert server.node.punch_socket_count == 0
         assert listening.session_count == 0
+
+
+@pytest.mark.parametrize("seed", seeds(19))
+@pytest.mark.parametrize("fast_open", [True, False])
+@pytest.mark.parametrize("nodes", [1, NODES])
+def test_routers_that_let_in_only_the_very_address_are_passed(
+    seed: int, nodes: int, fast_open: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NatBox, "_permission", lambda _, remote: remote)
+    with World(seed, link=LOSSY_LINK) as world:
+        network = Network(world, nodes=nodes)
+        server = make(network, "consistent", 1)
+        client = make(network, "consistent", 2)
+        server.listen(SERVER_KEYS)
+        ready, _ = meet(world, server, client, fast_open=fast_open)
+        assert ready.path == "direct"
+        assert ready.socket >= 2

@@ -16,8 +16,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 WINDOW_LIBRARIES: dict[str, str] = {
     "libEGL.so.1": "libegl1",
@@ -94,8 +94,7 @@ class SetupError(Exception):
     """A step of the set-up failed; the text is for the person at the keyboard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """One thing the system lacks."""
 
     thing: str

@@ -21,6 +21,8 @@ Address: TypeAlias = tuple[str, int]
 
 PACKED_BYTES = 6
 ID_BYTES = 32
+FIRST_MULTICAST = 224
+"""First byte from which addresses are multicast, reserved or broadcast."""
 MAX_REMEMBERED_ADDRESSES = 32768
 """Entries of each cache; the least recently used leave first."""
 
@@ -63,6 +65,14 @@ def node_id(address: Address) -> bytes:
 def is_true_id(packed: bytes, claimed: bytes | None) -> bool:
     """Tell whether a claimed id is that of the node at an address."""
     return claimed is not None and packed_node_id(packed) == claimed
+
+
+def is_sendable(packed: bytes) -> bool:
+    """Tell whether a datagram to an address could reach one node.
+
+    Port 0, "this network" (0.x) and everything from multicast upwards could not.
+    """
+    return 0 < packed[0] < FIRST_MULTICAST and packed[4:] != b"\0\0"
 
 
 def _is_octet(text: str) -> bool:

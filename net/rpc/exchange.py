@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from net.errors import LocalProtocolError, RemoteProtocolError
 from net.rpc.addresses import (
     Address,
+    is_sendable,
     is_true_id,
     pack_address,
     unpack_address,
@@ -107,7 +108,9 @@ class Exchange:
         self._down_hints_sent = 0
 
     def accepts(self, packed: bytes) -> bool:
-        """Tell whether the owner lets us use a node."""
+        """Tell whether a node has a real address and the owner lets us use it."""
+        if not is_sendable(packed):
+            return False
         return self._accept_node is None or self._accept_node(unpack_address(packed))
 
     def issue_token(self, host: str) -> bytes:

@@ -1,6 +1,6 @@
 // An npm dht-rpc node driven over lines of JSON: one command in, one answer out.
 //
-//   argv[2]: {"bootstrap": [{"host", "port"}], "first": bool, "host", "port"}
+//   argv[2]: {"bootstrap": [{"host", "port"}], "first": bool, "port", "firewalled": bool}
 //   -> {"listening": {"host", "port"}} once it is ready
 //   {"do": "state" | "find" | "request" | "store" | "fetch" | "end", ...} -> {"ok": ...}
 //
@@ -14,7 +14,9 @@ const FETCH = 8
 const options = JSON.parse(process.argv[2])
 const stored = new Map()
 
-const settings = { ephemeral: false, firewalled: false, host: '127.0.0.1' }
+const settings = options.firewalled
+  ? { host: '127.0.0.1' }
+  : { ephemeral: false, firewalled: false, host: '127.0.0.1' }
 const node = options.first
   ? DHT.bootstrapper(options.port, '127.0.0.1', { host: '127.0.0.1' })
   : new DHT({ ...settings, bootstrap: options.bootstrap })
@@ -51,6 +53,7 @@ async function obey(command) {
       return {
         id: node.id && node.id.toString('hex'),
         ephemeral: node.ephemeral,
+        firewalled: node.firewalled,
         address: node.remoteAddress(),
         nodes: node.toArray(),
         stored: [...stored].map(([key, held]) => [key, held.toString('hex')])
@@ -75,6 +78,8 @@ async function obey(command) {
         : await node.ping(command.to)
       return { error: reply.error, rtt: reply.rtt }
     }
+    case 'check':
+      return node._updateNetworkState()
     case 'store':
       return replies(node.query({ target, command: STORE, value }, { commit: true }))
     case 'fetch':

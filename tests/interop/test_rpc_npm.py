@@ -49,9 +49,15 @@ async def read_line(process: asyncio.subprocess.Process) -> Any:
 
 @asynccontextmanager
 async def npm_peer(
-    *, bootstrap: Address | None = None, first_on_port: int | None = None
+    *,
+    bootstrap: Address | None = None,
+    first_on_port: int | None = None,
+    firewalled: bool = False,
 ) -> AsyncIterator[NpmPeer]:
-    options: dict[str, Any] = {"first": first_on_port is not None}
+    options: dict[str, Any] = {
+        "first": first_on_port is not None,
+        "firewalled": firewalled,
+    }
     if first_on_port is not None:
         options["port"] = first_on_port
     if bootstrap is not None:
@@ -222,6 +228,24 @@ async def test_ours_finds_out_from_npm_that_it_is_open(unused_port: int) -> None
         assert await ours.settled(check) is True
         assert not ours.node.firewalled
         assert ours.node.id == node_id(("127.0.0.1", ours.port(SERVER)))
+
+
+async def test_npm_finds_out_from_ours_that_it_is_open() -> None:
+    async with our_node() as first:
+        address = first.node.remote_address()
+        assert address is not None
+        async with (
+            our_node(bootstrap=address),
+            our_node(bootstrap=address),
+            npm_peer(bootstrap=address, firewalled=True) as npm,
+        ):
+            before = await npm.ask("state")
+            assert before["ephemeral"] is True
+            assert await npm.ask("check") is True
+            after = await npm.ask("state")
+            assert (after["firewalled"], after["ephemeral"]) == (False, False)
+            port = after["address"]["port"]
+            assert after["id"] == node_id(("127.0.0.1", port)).hex()
 
 
 async def test_find_node_meets_both_kinds(unused_port: int) -> None:

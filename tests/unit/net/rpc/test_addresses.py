@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from net.errors import LocalProtocolError
 from net.rpc.addresses import (
     Address,
+    is_sendable,
     is_true_id,
     node_id,
     pack_address,
@@ -57,3 +58,21 @@ def test_an_id_is_believed_only_from_its_own_address() -> None:
     assert is_true_id(packed, node_id(("10.0.0.1", 49737)))
     assert not is_true_id(packed, node_id(("10.0.0.1", 49738)))
     assert not is_true_id(packed, None)
+
+
+@pytest.mark.parametrize(
+    ("address", "sendable"),
+    [
+        (("10.0.0.1", 1), True),
+        (("127.0.0.1", 65535), True),
+        (("223.255.255.255", 256), True),
+        (("10.0.0.1", 0), False),
+        (("0.0.0.0", 5), False),
+        (("224.0.0.1", 5), False),
+        (("255.255.255.255", 5), False),
+    ],
+)
+def test_only_addresses_of_one_node_are_sendable(
+    address: Address, sendable: bool
+) -> None:
+    assert is_sendable(pack_address(address)) == sendable

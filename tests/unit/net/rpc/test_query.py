@@ -148,6 +148,15 @@ def test_our_own_address_and_refused_nodes_are_not_asked() -> None:
     assert [sent.to for sent in asked(bench)] == [nodes[2]]
 
 
+def test_addresses_of_no_node_are_not_asked() -> None:
+    bench = Bench()
+    nowhere = [("10.0.0.3", 0), ("0.0.0.0", 3), ("255.255.255.255", 3)]
+    bench.node.query(TARGET, COMMAND, nodes=by_distance(1))
+    (sent,) = asked(bench)
+    bench.answer(sent, closer=[*nowhere, ("10.0.0.3", 3)])
+    assert [sent.to for sent in asked(bench)] == [("10.0.0.3", 3)]
+
+
 def test_who_named_a_dead_node_is_told_at_once_or_later() -> None:
     bench = Bench()
     nodes = by_distance(10)

@@ -171,6 +171,7 @@ class Bbr:
         cwnd: packets that may be in flight.
         pacing_rate: packets a second.
         pacing_gain: the factor applied to the bandwidth at present.
+        quantum: packets to hand to the network at once, about a millisecond's worth.
     """
 
     def __init__(self, entropy: Callable[[int], bytes]) -> None:
@@ -178,6 +179,7 @@ class Bbr:
         self.mode = Mode.STARTUP
         self.cwnd = INITIAL_CWND
         self.pacing_rate = INITIAL_CWND / 0.001 * HIGH_GAIN
+        self.quantum = int(self.pacing_rate * QUANTUM_S)
         self.pacing_gain = HIGH_GAIN
         self._cwnd_gain = HIGH_GAIN
         self._rtt_seen = False
@@ -267,10 +269,6 @@ class Bbr:
         self._set_gains()
         self._set_pacing(self.pacing_gain)
         self._set_cwnd(sample, delivered, in_flight)
-
-    def quantum(self) -> int:
-        """Packets to hand to the network at once: about a millisecond's worth."""
-        return max(1, min(int(self.pacing_rate * QUANTUM_S), MAX_QUANTUM_PACKETS))
 
     def _update_bandwidth(self, sample: RateSample, delivered: int) -> None:
         self._round_start = False
@@ -397,6 +395,9 @@ class Bbr:
         rate = self._bandwidth.value * gain * PACING_MARGIN
         if rate > 0 and (self._full or rate > self.pacing_rate):
             self.pacing_rate = rate
+        self.quantum = max(
+            1, min(int(self.pacing_rate * QUANTUM_S), MAX_QUANTUM_PACKETS)
+        )
 
     def _in_flight_target(self, gain: float) -> int:
         if self._min_rtt is None:
@@ -404,7 +405,7 @@ class Bbr:
         target = self._bandwidth.value * self._min_rtt * gain
         # Room for what waits in the offload buffers of both sides; none at rates where
         # packets go out one by one, so that upstream's streams get their share.
-        target += 3 * (self.quantum() - 1)
+        target += 3 * (self.quantum - 1)
         return max(int(target) + 1, MIN_CWND)
 
     def _set_cwnd(self, sample: RateSample, delivered: int, in_flight: int) -> None:
@@ -424,7 +425,7 @@ class Bbr:
         target = self._in_flight_target(self._cwnd_gain)
         if self._full:
             most = self._bandwidth.value * min(MAX_AGGREGATION_S, self._min_rtt or 0.0)
-            most = max(most, 3 * self.quantum())
+            most = max(most, 3 * self.quantum)
             target += int(min(max(self._extra_acked), most))
             self.cwnd = min(self.cwnd + acked, target)
         elif self.cwnd < target or delivered < INITIAL_CWND:

@@ -62,7 +62,7 @@ class Flight:
     first_seq: int
     count: int
     data: bytes
-    """The wire bytes of the buffer this run is part of."""
+    """The wire bytes of the buffer this run is part of; none once delivered."""
 
     offset: int
     """Where this run starts in ``data``."""
@@ -259,6 +259,7 @@ class Flights:
         self.in_flight_count += flight.count
 
     def _deliver(self, flight: Flight) -> None:
+        flight.data = b""
         if flight.state is FlightState.IN_FLIGHT:
             self.in_flight_count -= flight.count
         else:
@@ -306,4 +307,7 @@ class Flights:
                     and piece.transmission is transmission
                 ):
                     return
+            # Runs and their transmission refer to each other: do not leave them to the
+            # garbage collector.
+            transmission.pieces.clear()
             by_time.popleft()

@@ -135,10 +135,11 @@ class Sender:
     @property
     def writable(self) -> bool:
         """False while writers should pause."""
+        excess = self.queue.size_bytes - HIGH_WATER_BYTES
+        if excess <= 0:
+            return True
         cwnd_bytes = self.congestion.cwnd * self.mtu.max_payload
-        return self.queue.size_bytes <= HIGH_WATER_BYTES + min(
-            cwnd_bytes, self.remote_window
-        )
+        return excess <= min(cwnd_bytes, self.remote_window)
 
     def write(self, data: bytes) -> None:
         """Queue bytes, which must not change any more."""
@@ -348,7 +349,7 @@ class Sender:
             if not self.pacer.allows(turn.now):
                 self._paced_at = self.pacer.next_at
                 return
-            flight = flights.next_lost(min(room, congestion.quantum()))
+            flight = flights.next_lost(min(room, congestion.quantum))
             assert flight is not None
             room -= flight.count
             self._resend(flight, turn)
@@ -363,9 +364,7 @@ class Sender:
             congestion.on_idle_restart(turn.now)
         room = self._room()
         payload_bytes = self.mtu.max_payload
-        most = min(
-            congestion.quantum(), MAX_RUN_BYTES // (payload_bytes + HEADER_BYTES)
-        )
+        most = min(congestion.quantum, MAX_RUN_BYTES // (payload_bytes + HEADER_BYTES))
         if (
             in_flight
             and room < min(most, congestion.cwnd // DEFER_DIVISOR)

@@ -67,6 +67,9 @@ class Network(Protocol):
     def leave(self, topic: bytes) -> None:
         """Stop both."""
 
+    def refresh(self, topic: bytes) -> None:
+        """Announce or look up at a joined topic again, now."""
+
     async def facts(self) -> dict[str, Any]:
         """Details for the doctor, as plain data."""
 

@@ -15,6 +15,7 @@ from app.network import NetworkListener, Peer
 from app.snapshots import NetworkSnapshot, PeerSnapshot
 from net import KeyPair, Swarm
 from net.aio.stream import Connection
+from net.aio.swarm import Discovery
 from net.errors import NetError
 
 _LOG = logging.getLogger("covey.network")
@@ -55,6 +56,7 @@ class SwarmNetwork:
         self._swarm: Swarm | None = None
         self._listener: NetworkListener | None = None
         self._topics: dict[bytes, tuple[bool, bool]] = {}
+        self._sessions: dict[bytes, Discovery] = {}
         self._peers: dict[Connection, Peer] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sentence = ""
@@ -74,8 +76,12 @@ class SwarmNetwork:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if swarm is not None:
-            await swarm.close()
+        if swarm is None:
+            return
+        if not swarm.dht.doctor_facts().get("nodes"):
+            # Nobody is there to take leave of: do not wait for answers.
+            await swarm.dht.close()
+        await swarm.close()
 
     def join(self, topic: bytes, *, server: bool, client: bool) -> None:
         """See ``Network.join``."""
@@ -87,8 +93,15 @@ class SwarmNetwork:
 
     def leave(self, topic: bytes) -> None:
         """See ``Network.leave``."""
+        self._sessions.pop(topic, None)
         if self._topics.pop(topic, None) is not None and self._swarm is not None:
             self._spawn(self._leave(self._swarm, topic))
+
+    def refresh(self, topic: bytes) -> None:
+        """See ``Network.refresh``."""
+        session = self._sessions.get(topic)
+        if session is not None:
+            self._spawn(self._refresh(session))
 
     async def facts(self) -> dict[str, Any]:
         """What the doctor prints of the network."""
@@ -178,9 +191,17 @@ class SwarmNetwork:
         if mode is None:
             return
         try:
-            await swarm.join(topic, server=mode[0], client=mode[1])
+            session = await swarm.join(topic, server=mode[0], client=mode[1])
+            if topic in self._topics:
+                self._sessions[topic] = session
         except NetError as error:
             _LOG.warning("a topic could not be joined: %s", error)
+
+    async def _refresh(self, session: Discovery) -> None:
+        try:
+            await session.refresh()
+        except NetError as error:
+            _LOG.info("a topic could not be refreshed: %s", error)
 
     async def _leave(self, swarm: Swarm, topic: bytes) -> None:
         try:

@@ -1,0 +1,1 @@
+"""Cores, clients and command lines as real processes on loopback."""

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent
 OFFLINE_FOLDERS = ("unit", "sim")
 LOOPBACK_FOLDERS = ("unit/net/aio", "unit/app", "unit/tests")
 MUST_RUN_IN_CI = ("interop", "natlab")
-ORDER = ("house", "unit", "fuzz", "sim", "interop", "natlab", "ui")
+ORDER = ("house", "unit", "fuzz", "sim", "interop", "natlab", "core", "ui")
 """What fails fastest and tells most comes first."""
 
 DEFAULT_SEED = 20_260

@@ -3,7 +3,7 @@
 const DHT = require('hyperdht')
 const Hyperswarm = require('hyperswarm')
 const createTestnet = require('hyperdht/testnet')
-const { keep, identity } = require('./peer_streams').shared
+const { keep, identity } = require('./peer_streams').helpers
 
 const HANDSHAKE = 0
 const HOLEPUNCH = 1

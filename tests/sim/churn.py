@@ -7,8 +7,10 @@ anybody who has joined, at any time. Used for plain dht-rpc and for HyperDHT ali
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -62,6 +64,17 @@ class Network(Protocol[M]):
 
     def leave(self, member: M) -> None:
         """Take one away without a word."""
+
+
+@contextmanager
+def without_cycle_collection() -> Iterator[None]:
+    """Spare a run the walks through many nodes in search of cycles, which are few."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def mark(member: Member) -> bytes:

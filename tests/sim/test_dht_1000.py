@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -14,20 +12,11 @@ from net.dht import HyperDhtNode
 from net.flow import Deferred, Scheduler
 from net.rpc import CLIENT, SERVER, Address
 from tests.helpers.world import Host, Link, World
-from tests.sim.churn import Lookup, churn
+from tests.sim.churn import Lookup, churn, without_cycle_collection
 
 NODES = 1000
 PORT = 49737
 ROUGH = Link(loss=0.05, delay_min_s=0.02, delay_max_s=0.2)
-
-
-@pytest.fixture(autouse=True)
-def _no_cycle_collection() -> Iterator[None]:
-    # Walking a thousand nodes for cycles costs a third of the run and finds few.
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 class Member:
@@ -115,7 +104,7 @@ class Members:
 
 @pytest.mark.timeout(600)  # half a minute of computing, on machines that may be busy
 def test_topics_are_found_while_nodes_come_and_go(seed: int) -> None:
-    with World(seed, link=ROUGH) as world:
+    with without_cycle_collection(), World(seed, link=ROUGH) as world:
         network = Members(world)
         network.join(NODES - 1)
         assert len(network.members) == NODES

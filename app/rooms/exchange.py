@@ -9,6 +9,7 @@ whichever side got it.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
@@ -40,6 +41,12 @@ MAX_JOINS = 16
 JOIN_LIMIT_S = 60.0
 FIRST_SYNC_LIMIT_S = 15.0
 """How long a newcomer waits for the entries that make it a member."""
+LOOK_AGAIN_S = (1.0, 2.0, 4.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+"""Pauses between look-ups for members of a room while none is connected.
+
+Two that start at one moment can miss each other's announcement, and the swarm itself
+looks again after ten minutes only.
+"""
 FAREWELL_LIMIT_MS = 30 * 24 * 60 * 60 * 1000
 """How long a room that was left waits for somebody to tell."""
 
@@ -52,6 +59,8 @@ class _Attached:
         self.links = links
         self.host = host
         self.invites: set[bytes] = set()
+        self.looks = 0
+        self.timer: asyncio.TimerHandle | None = None
 
 
 class Exchange:
@@ -95,6 +104,8 @@ class Exchange:
         for guest in tuple(self._guests):
             guest.close()
         for attached in self._attached.values():
+            if attached.timer is not None:
+                attached.timer.cancel()
             await attached.links.stop()
         if self._network is not None:
             await self._network.stop()
@@ -113,6 +124,7 @@ class Exchange:
         for peer in tuple(self._peers):
             links.attach(peer, open_now=True)
         self._facts_changed(attached)
+        self._look_later(attached)
         gone = room.row.left_at
         if gone is not None and self._around.now_ms() - gone > FAREWELL_LIMIT_MS:
             self._said_farewell(room)
@@ -123,6 +135,8 @@ class Exchange:
         if attached is None:
             return
         room.on_facts = None
+        if attached.timer is not None:
+            attached.timer.cancel()
         for peer in tuple(self._peers):
             attached.links.detach(peer, closed=False)
         self._serve_invites(attached, set())
@@ -254,13 +268,25 @@ class Exchange:
             async with asyncio.timeout(
                 JOIN_LIMIT_S if timeout_s is None else timeout_s
             ):
-                return await asyncio.shield(guest.result)
+                return await self._answer_to(guest)
         except TimeoutError:
             raise self._nobody_answered() from None
         finally:
             self._guests.discard(guest)
             guest.close()
             self._network.leave(guest.topic)
+
+    async def _answer_to(self, guest: Guest) -> invitations.Admitted:
+        """Wait for an answer; look again now and then, for members who just came."""
+        assert self._network is not None
+        for pause_s in itertools.chain(
+            LOOK_AGAIN_S, itertools.repeat(LOOK_AGAIN_S[-1])
+        ):
+            await asyncio.wait((guest.result,), timeout=pause_s)
+            if guest.result.done():
+                break
+            self._network.refresh(guest.topic)
+        return guest.result.result()
 
     def _nobody_answered(self) -> UserFacingError:
         snapshot = self.network_snapshot()
@@ -276,6 +302,23 @@ class Exchange:
         )
 
     # inside
+
+    def _look_later(self, attached: _Attached) -> None:
+        """Look for members again after a while, as long as none is connected."""
+        pause_s = LOOK_AGAIN_S[min(attached.looks, len(LOOK_AGAIN_S) - 1)]
+        loop = asyncio.get_running_loop()
+        attached.timer = loop.call_later(pause_s, self._look, attached)
+
+    def _look(self, attached: _Attached) -> None:
+        room = attached.room
+        # A newcomer knows of nobody yet, itself included.
+        alone = room.is_member and room.snapshot().members == 1
+        if room.online or alone:
+            attached.looks = 0
+        elif self._network is not None:
+            attached.looks += 1
+            self._network.refresh(keys.room_topic(room.row.key))
+        self._look_later(attached)
 
     def _facts_changed(self, attached: _Attached) -> None:
         room = attached.room

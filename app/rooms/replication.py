@@ -98,7 +98,18 @@ class StoreEntries:
     """Verify and store entries; tell all sessions, and this one ``put_done``."""
 
     writer: bytes
+    start: int
     entries: tuple[bytes, ...]
+    asked: bool
+    """They answer a want of this session."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A want that is not answered yet."""
+
+    start: int
+    due: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +215,8 @@ class Session:
         self._told: dict[bytes, int] = {}
         self._pushed: dict[bytes, int] = {}
         self._push_bytes = 0
-        self._requests: dict[bytes, float] = {}
+        self._requests: dict[bytes, _Request] = {}
+        self._storing: dict[bytes, list[int]] = {}
         self._starved = False
         self._reads = 0
         self._pending_bytes = 0
@@ -235,7 +247,7 @@ class Session:
 
     def get_timer(self) -> float | None:
         """When ``handle_timer`` is due, in seconds of the clock given."""
-        times = [*self._requests.values()]
+        times = [request.due for request in self._requests.values()]
         if self._deadline is not None:
             times.append(self._deadline)
         return min(times) if times and self.state is not SessionState.CLOSED else None
@@ -294,22 +306,24 @@ class Session:
         self, effect: StoreEntries, now: float, *, stored_count: int, failed: str = ""
     ) -> None:
         """What ``StoreEntries`` asked for was done, or failed for a reason."""
+        writer = effect.writer
         self._pending_bytes -= sum(map(len, effect.entries))
-        asked = self._requests.pop(effect.writer, None) is not None
-        self._claims.release(effect.writer, self)
+        ends = self._storing[writer]
+        ends.pop(0)
+        if not ends:
+            del self._storing[writer]
+        if writer not in self._requests and writer not in self._storing:
+            self._claims.release(writer, self)
         if self.state is SessionState.CLOSED:
             return
         if failed:
             self._end(failed, fault=True)
             return
-        head = self._heads.get(effect.writer)
-        if asked and not stored_count and not (head and head.forked):
-            known = self._remote_heads.get(effect.writer)
-            if known is not None and self._lacks(known):
-                self._end("no-progress", fault=True)
-                return
-        self._tell([effect.writer])
-        self._ask(now, [effect.writer])
+        if effect.asked and not stored_count and self._was_useless(effect):
+            self._end("no-progress", fault=True)
+            return
+        self._tell([writer])
+        self._ask(now, [writer])
         if self._starved:
             self._starved = False
             self._ask(now, list(self._remote_heads))
@@ -433,15 +447,34 @@ class Session:
                 raise RemoteProtocolError("too many writers", code="too-many")
             self._remote_heads[writer] = RemoteHead(writer, end, b"")
         size = sum(map(len, offered.entries))
-        asked = writer in self._requests
+        request = self._requests.get(writer)
+        asked = request is not None and request.start == offered.start
+        if asked:
+            del self._requests[writer]
         room_left = self._pending_bytes + size <= MAX_PENDING_BYTES
         if asked and not room_left:
             raise RemoteProtocolError("too much at once", code="too-many")
-        if offered.start > length or (mine and mine.forked) or not room_left:
+        # What waits to be stored counts: it will be there when this one's turn comes.
+        reached = max([length, *self._storing.get(writer, ())])
+        if offered.start > reached or (mine and mine.forked) or not room_left:
             self._ask(now, [writer])
             return
         self._pending_bytes += size
-        self._effects.append(StoreEntries(writer, offered.entries))
+        self._storing.setdefault(writer, []).append(end)
+        self._effects.append(
+            StoreEntries(writer, offered.start, offered.entries, asked)
+        )
+
+    def _was_useless(self, effect: StoreEntries) -> bool:
+        """True when an answer left this side where it was: do not ask for ever."""
+        head = self._heads.get(effect.writer)
+        if head is None:
+            return True
+        if head.forked:
+            return False
+        known = self._remote_heads.get(effect.writer)
+        differs = known is not None and self._differs(known, head)
+        return head.length <= effect.start or differs
 
     def _lacks(self, head: RemoteHead) -> bool:
         """True when the peer holds something of a log that belongs here."""
@@ -467,7 +500,9 @@ class Session:
             return
         for writer in writers:
             head = self._remote_heads.get(writer)
-            if head is None or writer in self._requests or not self._lacks(head):
+            if head is None or not self._lacks(head):
+                continue
+            if writer in self._requests or writer in self._storing:
                 continue
             if len(self._requests) >= MAX_REQUESTS:
                 self._starved = True
@@ -479,7 +514,7 @@ class Session:
             if mine is not None and self._differs(head, mine):
                 start -= 1
             want = Want(writer, start, min(head.length, start + MAX_ENTRIES))
-            self._requests[writer] = now + ANSWER_LIMIT_S
+            self._requests[writer] = _Request(start, now + ANSWER_LIMIT_S)
             self._send(WANT, encode_want(want))
 
     def _tell(self, writers: Sequence[bytes]) -> None:

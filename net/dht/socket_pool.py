@@ -2,8 +2,9 @@
 
 A puncher holds its socket while it works; a connection that was punched through it
 holds it as long as its stream lives. With the last hold gone the rim is told to close
-it. Upstream: hyperdht 6.34.0 ``lib/socket-pool.js``; sockets kept for later
-connections to the same peer are not part of this yet.
+it, but never before it has told that the socket is open. Upstream: hyperdht 6.34.0
+``lib/socket-pool.js``; sockets kept for later connections to the same peer are not part
+of this yet.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class SocketPool:
     def __init__(self, emit: Callable[[SocketWanted | SocketReleased], None]) -> None:
         self._emit = emit
         self._sockets: dict[int, PunchSocket] = {}
+        self._unanswered: set[int] = set()
         self._next = FIRST_PUNCH_SOCKET
         self.added_count = 0
         self.refused_count = 0
@@ -67,7 +69,7 @@ class SocketPool:
     @property
     def exhausted(self) -> bool:
         """True when no further socket may be asked for."""
-        return len(self._sockets) >= MAX_PUNCH_SOCKETS
+        return len(self._sockets) + len(self._unanswered) >= MAX_PUNCH_SOCKETS
 
     def acquire(self) -> PunchSocket:
         """Ask for a socket, held once.
@@ -102,12 +104,17 @@ class SocketPool:
 
     def opened(self, number: int, local_port: int) -> None:
         """The rim opened a socket."""
+        if number in self._unanswered:
+            self._unanswered.remove(number)
+            self._emit(SocketReleased(number))
+            return
         socket = self._sockets.get(number)
         if socket is not None:
             socket.opened.resolve(local_port)
 
     def failed(self, number: int) -> None:
-        """The rim could not open a socket, or lost it."""
+        """The rim could not open a socket."""
+        self._unanswered.discard(number)
         socket = self._sockets.get(number)
         if socket is not None:
             fault = EnvironmentFault("a socket for hole punching could not be opened")
@@ -130,5 +137,7 @@ class SocketPool:
     def _drop(self, socket: PunchSocket) -> None:
         del self._sockets[socket.number]
         socket.on_probe = _ignore
-        socket.opened.fail(EnvironmentFault("the socket was given back"))
-        self._emit(SocketReleased(socket.number))
+        if socket.opened.fail(EnvironmentFault("the socket was given back")):
+            self._unanswered.add(socket.number)
+        else:
+            self._emit(SocketReleased(socket.number))

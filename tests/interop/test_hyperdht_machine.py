@@ -121,7 +121,6 @@ class Ours:
         self.transports: dict[int, asyncio.DatagramTransport] = {}
         self.timer: asyncio.TimerHandle | None = None
         self.ready: list[StreamReady] = []
-        self.released: set[int] = set()
         self.openings: set[asyncio.Task[None]] = set()
         self.node: HyperDhtNode
 
@@ -156,9 +155,7 @@ class Ours:
                 self.openings.add(task)
                 task.add_done_callback(self.openings.discard)
             elif isinstance(event, SocketReleased):
-                self.released.add(event.socket)
-                if event.socket in self.transports:
-                    self.transports.pop(event.socket).close()
+                self.transports.pop(event.socket).close()
             elif isinstance(event, StreamReady):
                 self.ready.append(event)
         for datagram in self.node.datagrams_to_send():
@@ -177,9 +174,6 @@ class Ours:
 
     async def open_punch_socket(self, socket: int) -> None:
         port = await self.bind(socket)
-        if socket in self.released:
-            self.transports.pop(socket).close()
-            return
         self.node.socket_opened(socket, port, self.loop.time())
         self.pump()
 

@@ -142,6 +142,7 @@ def test_consistent_punches_follow_the_measured_timeline(
 ) -> None:
     case, bench = SIMULATIONS[desc], Bench()
     puncher = bench.puncher(initiator=initiator, own=own)
+    bench.context.pool.opened(puncher.socket, 9)
     puncher.update_remote(
         told(Firewall.CONSISTENT, VERIFIED, UNVERIFIED), verified_host=verified
     )
@@ -267,6 +268,22 @@ def test_a_socket_that_cannot_be_opened_ends_the_wait() -> None:
     assert puncher.nat.analyzed.settled
     assert isinstance(puncher.opened.error, EnvironmentFault)
     assert len(bench.context.pool) == 0
+
+
+def test_a_socket_is_closed_only_once_it_was_open() -> None:
+    bench = Bench()
+    early, failed = bench.context.pool.acquire(), bench.context.pool.acquire()
+    bench.context.pool.release(early.number)
+    bench.context.pool.release(failed.number)
+    assert early.number not in bench.context.pool
+    assert all(isinstance(event, SocketWanted) for event in bench.events)
+    bench.context.pool.opened(early.number, 9)
+    bench.context.pool.failed(failed.number)
+    assert [e for e in bench.events if isinstance(e, SocketReleased)] == [
+        SocketReleased(early.number)
+    ]
+    bench.context.pool.opened(early.number, 9)
+    assert len(bench.events) == 3
 
 
 def test_no_more_sockets_than_allowed() -> None:

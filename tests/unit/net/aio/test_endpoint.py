@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -304,3 +305,27 @@ async def test_a_stopped_endpoint_opens_nothing(ends: Ends) -> None:
     with pytest.raises(LocalProtocolError):
         await ends.a.open_socket(9, host=HOST)
     ends.a.run_turn()
+
+
+async def echo_megabyte() -> None:
+    """What the fixture's tests do, on whatever loop runs this."""
+    a = Endpoint(entropy=random.Random(1).randbytes)
+    b = Endpoint(entropy=random.Random(2).randbytes)
+    for endpoint in (a, b):
+        await endpoint.open_socket(0, host=HOST)
+    one, two = Ends(a, b).join(echo=True)
+    data = random.Random(4).randbytes(1_000_000)
+    one.stream.write(data)
+    one.stream.end()
+    assert await one.closed is None
+    assert await two.closed is None
+    assert one.data == data
+    await a.stop()
+    await b.stop()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop is not for Windows")
+def test_it_runs_on_uvloop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(echo_megabyte())

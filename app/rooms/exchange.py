@@ -47,6 +47,8 @@ LOOK_AGAIN_S = (1.0, 2.0, 4.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 Two that start at one moment can miss each other's announcement, and the swarm itself
 looks again after ten minutes only.
 """
+ASK_AGAIN_S = (0.3, 0.7, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""The same for a newcomer that waits to be let in."""
 FAREWELL_LIMIT_MS = 30 * 24 * 60 * 60 * 1000
 """How long a room that was left waits for somebody to tell."""
 
@@ -279,9 +281,7 @@ class Exchange:
     async def _answer_to(self, guest: Guest) -> invitations.Admitted:
         """Wait for an answer; look again now and then, for members who just came."""
         assert self._network is not None
-        for pause_s in itertools.chain(
-            LOOK_AGAIN_S, itertools.repeat(LOOK_AGAIN_S[-1])
-        ):
+        for pause_s in itertools.chain(ASK_AGAIN_S, itertools.repeat(ASK_AGAIN_S[-1])):
             await asyncio.wait((guest.result,), timeout=pause_s)
             if guest.result.done():
                 break
@@ -294,7 +294,7 @@ class Exchange:
             return UserFacingError(
                 "no-network",
                 snapshot.sentence
-                or "The network cannot be reached: is this computer online?",
+                or "The network cannot be reached: check whether this computer is online.",
             )
         return UserFacingError(
             "nobody-online",

@@ -61,8 +61,12 @@ def test_two_cores_chat_and_tell_the_truth(stage: Stage) -> None:
     assert stage.run("Ada", "history", "Birds", "--before", found[1]["id"]) == found[:1]
     [line] = stage.run("Ada", "rooms")
     assert line == {
-        "room": room, "name": "Birds", "kind": "group",
-        "unread": 1, "members": 2, "peers": 1,
+        "room": room,
+        "name": "Birds",
+        "kind": "group",
+        "unread": 1,
+        "members": 2,
+        "peers": 1,
     }
     members = stage.run("Ada", "room", "members", "Birds")
     assert [(m["name"], m["role"], m["online"]) for m in members] == [

@@ -65,13 +65,16 @@ def test_every_combination_connects_and_tells_the_path(
         network = Network(world, nodes=NODES)
         server = make(network, server_kind, 1)
         client = make(network, client_kind, 2)
-        assert server.node.rpc.firewalled is (server_kind != "open")
+        if not link.loss:
+            assert server.node.rpc.firewalled is (server_kind != "open")
+            assert client.node.rpc.firewalled is (client_kind != "open")
         server.listen(SERVER_KEYS)
         ready, theirs = meet(world, server, client)
         assert (ready.path, theirs.path) == ("direct", "direct")
         assert ready.elapsed_s < 20
         assert [step for _, step in ready.trace][-1].startswith("direct path")
-        punched = server_kind == client_kind == "consistent"
+        # Under loss an open host may not have found out, and is then punched to.
+        punched = server.node.rpc.firewalled and client.node.rpc.firewalled
         assert (ready.socket >= 2) is punched
         assert (theirs.socket >= 2) is punched
         assert server.released_ids == client.released_ids == []

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -166,6 +167,19 @@ class Face:
         self.window = window
         return window
 
+    def call_when_usable(self, call: Callable[[], None]) -> None:
+        """Call once, with the first frame after the session stopped waiting."""
+
+        def look() -> None:
+            if self.window is not None and self.session.waits_for_a_person:
+                self.session.phaseChanged.disconnect(look)
+                self.window.frameSwapped.connect(
+                    call, Qt.ConnectionType.SingleShotConnection
+                )
+                self.window.update()
+
+        self.session.phaseChanged.connect(look)
+
     async def stop(self) -> None:
         """Take the window away, then end the session, which may take a while."""
         if self.window is not None:
@@ -187,6 +201,7 @@ def main(
     *,
     passphrase_file: Path | None = None,
     gateway: Gateway | None = None,
+    usable: Callable[[], None] | None = None,
 ) -> int:
     """Open the window of a profile and stay until it is closed.
 
@@ -196,6 +211,7 @@ def main(
         passphrase_file: Where the profile's passphrase is read from; None for the
             file named by ``COVEY_PASSPHRASE_FILE``, if any.
         gateway: Another way to a core, for tests.
+        usable: Called once, when a person can use what the window shows.
 
     Returns:
         The exit status.
@@ -214,6 +230,8 @@ def main(
             profile, bootstrap=bootstrap, passphrase_file=passphrase_file
         )
     face = Face(gateway, state=WindowState(profile))
+    if usable is not None:
+        face.call_when_usable(usable)
     closed = asyncio.Event()
     with loop:
         loop.run_until_complete(_live(face, closed))
@@ -225,7 +243,17 @@ async def _live(face: Face, closed: asyncio.Event) -> None:
     face.session.start()
     window = face.show()
     window.closing.connect(lambda _: closed.set(), Qt.ConnectionType.QueuedConnection)
+    _end_on_signals(closed)
     gc.collect()
     gc.freeze()
     await closed.wait()
     await face.stop()
+
+
+def _end_on_signals(closed: asyncio.Event) -> None:
+    """Let Ctrl+C in a terminal and the end of the session close the window."""
+    if sys.platform == "win32":
+        return
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, closed.set)

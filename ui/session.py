@@ -133,6 +133,11 @@ class Session(QObject):
     joiner = Property(QObject, lambda s: s._joiner, constant=True)
     maxNameChars = Property(int, lambda _: MAX_NAME_CHARS, constant=True)
 
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether the next step is a person's, not the core's."""
+        return self._phase != "starting" and not self._busy
+
     # Coming up ----------------------------------------------------------------
 
     def start(self) -> None:

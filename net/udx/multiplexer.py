@@ -277,7 +277,8 @@ class Multiplexer:
     def _schedule(self, stream: Stream) -> None:
         at = stream.get_timer()
         if at is None:
-            self._scheduled.pop(stream, None)
+            # An entry that is left over comes to nothing, which is cheaper than to
+            # remove it and to enter the next one.
             return
         scheduled = self._scheduled.get(stream)
         if scheduled is None or at < scheduled:

@@ -45,7 +45,12 @@ class SendQueue:
         queue ends with it. An empty list means an empty queue.
         """
         chunks = self._chunks
-        payloads: list[bytes] = []
+        if 0 < self.size_bytes <= payload_bytes and len(chunks) == 1 and count:
+            last = chunks.popleft()
+            payloads = [last[self._offset :] if self._offset else last]
+            self._offset = self.size_bytes = 0
+            return payloads
+        payloads = []
         while count > 0 and chunks:
             chunk = chunks[0]
             whole = (len(chunk) - self._offset) // payload_bytes

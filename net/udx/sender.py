@@ -116,6 +116,7 @@ class Sender:
         self._tail_probes = 0
         self._paced_at: float | None = None
         self._window_probe_at: float | None = None
+        self._window_probes = 0
 
     @property
     def ended(self) -> bool:
@@ -153,6 +154,7 @@ class Sender:
     def on_window(self, window: int) -> None:
         """The peer announced how many bytes it will take."""
         self.remote_window = window
+        self._window_probes = 0
         if window:
             self._window_probe_at = None
             self.window_probe_due = False
@@ -223,6 +225,9 @@ class Sender:
         if self.loss.deadline is not None and self.loss.deadline <= now:
             self._detect_loss(RateSample(), now)
         if self._window_probe_at is not None and self._window_probe_at <= now:
+            self._window_probes += 1
+            if self._window_probes > MAX_TIMEOUTS:
+                return False
             self.window_probe_due = True
             self._window_probe_at = now + 2 * self.round_trip.rto
         if self._timeout_at is not None and self._timeout_at <= now:
@@ -265,7 +270,11 @@ class Sender:
             self.round_trip.sample(sample.rtt, now)
         self.loss.on_delivered(delivered, now)
         delivery.finish(sample, now, self.round_trip.minimum_s)
-        self._detect_loss(sample, now)
+        if self.flights:
+            self._detect_loss(sample, now)
+        else:
+            self.flights.forget_old()
+            self.loss.deadline = None
         self.congestion.on_ack(
             sample,
             delivered=delivery.delivered_count,
@@ -386,7 +395,7 @@ class Sender:
             if ending:
                 self._end_seq = self.next_seq + len(payloads) - 1
             self._send_new(payloads, padding, turn)
-            if ending:
+            if not self.queue.size_bytes:
                 return
             room -= len(payloads)
 

@@ -66,6 +66,9 @@ MAX_UNREAD_MESSAGES = 1024
 MAX_UNREAD_CHUNKS = 1024
 """Payloads held apart before they are joined, because each has an overhead."""
 
+MAX_PENDING_SACKS = 2048
+"""SACK blocks acted on in one turn; peers repeat what is beyond."""
+
 UnknownSourceHook = Callable[[SocketId, Address], bool]
 """Asked for packets on a socket that is not the stream's; True takes the packet."""
 
@@ -373,7 +376,7 @@ class Stream:
         if flags & FLAG_MESSAGE:
             self._receive_message(packet.payload)
         self._on_header(packet.window, seq, ack)
-        if packet.sacks:
+        if packet.sacks and len(self._pending_sacks) < MAX_PENDING_SACKS:
             near = sender.acked_seq
             for start, end in packet.sacks:
                 self._pending_sacks[unwrap(start, near), unwrap(end, near)] = None

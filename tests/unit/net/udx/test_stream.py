@@ -28,7 +28,11 @@ from net.udx.packet import (
     encode_packet,
 )
 from net.udx.sender import HIGH_WATER_BYTES
-from net.udx.stream import MAX_UNREAD_MESSAGES, UnknownSourceHook
+from net.udx.stream import (
+    MAX_PENDING_SACKS,
+    MAX_UNREAD_MESSAGES,
+    UnknownSourceHook,
+)
 from tests.helpers.vectors import load_vectors
 from tests.unit.net.udx.pair import (
     ADDRESS_A,
@@ -272,6 +276,16 @@ def test_an_unread_reader_stops_the_sender_and_reading_starts_it_again() -> None
     assert pair.a.stream.closed is False
 
 
+def test_a_closed_window_without_answers_is_a_dead_peer() -> None:
+    pair = Pair()
+    hostile(pair, Packet(0, ID_A, 0, 0, 0))
+    pair.a.stream.write(b"waits for the window")
+    pair.run(60.0, drop_a=always)
+    assert pair.a.stream.close_reason is CloseReason.TIMED_OUT
+    assert {it.flags for it in pair.a.sent_packets} == {FLAG_HEARTBEAT}
+    assert len(pair.a.sent) == 7
+
+
 def test_a_peer_that_ignores_the_window_is_not_stored_without_end() -> None:
     pair = Pair()
     pair.b.stream.set_unread(3 * MAX_WINDOW_BYTES)
@@ -494,6 +508,18 @@ def test_senseless_sacks_are_counted_and_change_nothing() -> None:
     assert pair.a.stream.statistics.bad_sacks == len(blocks)
     pair.run(3.0)
     assert pair.b.data == bytes(5000)
+
+
+def test_a_flood_of_sacks_is_acted_on_in_part() -> None:
+    pair = Pair()
+    blocks = tuple((number, number + 1) for number in range(5, 55))
+    for shift in range(100):
+        shifted = tuple((start + 50 * shift, end + 50 * shift) for start, end in blocks)
+        packet = Packet(FLAG_SACK, ID_A, 1 << 22, 0, 0, b"", shifted)
+        data = encode_packet(packet)
+        pair.a.multiplexer.receive_datagram(SOCKET, data, 0, ADDRESS_B, 0.0)
+    pair.a.multiplexer.datagrams_to_send(0.0)
+    assert MAX_PENDING_SACKS <= pair.a.stream.statistics.bad_sacks < 5000
 
 
 def test_unread_messages_are_bounded() -> None:

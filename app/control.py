@@ -123,7 +123,7 @@ class ControlServer:
     ) -> None:
         client = _Client(self._messenger, reader, writer)
         if len(self._clients) >= MAX_CLIENTS:
-            await client.close("Too many programs use this profile at once.")
+            await client.refuse("Too many programs use this profile at once.")
             return
         self._clients.add(client)
         try:
@@ -176,6 +176,14 @@ class _Client:
                 task.cancel()
             await asyncio.gather(events, *self._calls.values(), return_exceptions=True)
             await self.close(reason)
+
+    async def refuse(self, reason: str) -> None:
+        """Say why there is no place, once the other side has spoken."""
+        # What is left unread at closing would take the reason with it.
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(HELLO_LIMIT_S):
+                await self._reader.read(READ_BYTES)
+        await self.close(reason)
 
     async def close(self, reason: str) -> None:
         """Say why, and end."""

@@ -34,7 +34,7 @@ async def serve(address: str, handler: Handler) -> LocalServer:
         # The lock is held, so a socket that is there belongs to a core that was killed.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(address)
-        mask = os.umask(stat.S_IRWXG | stat.S_IRWXO)
+        mask = os.umask(stat.S_IXUSR | stat.S_IRWXG | stat.S_IRWXO)
         try:
             return await asyncio.start_unix_server(handler, address)
         finally:

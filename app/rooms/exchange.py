@@ -294,7 +294,7 @@ class Exchange:
             return UserFacingError(
                 "no-network",
                 snapshot.sentence
-                or "The network cannot be reached: check whether this computer is online.",
+                or "The network cannot be reached: check that this computer is online.",
             )
         return UserFacingError(
             "nobody-online",

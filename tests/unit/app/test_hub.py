@@ -1,0 +1,56 @@
+"""Events reach whoever listens, and a slow listener harms only itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app import hub as hubs
+from app.events import CoreStopped, Event, RoomLeft
+from app.hub import Hub
+
+
+async def all_of(events: hubs.Subscription) -> list[Event]:
+    return [event async for event in events]
+
+
+async def test_everybody_hears_everything_from_then_on() -> None:
+    hub = Hub()
+    hub.publish(RoomLeft("before"))
+    one, two = hub.subscribe(), hub.subscribe()
+    hub.publish(RoomLeft("a"))
+    hub.unsubscribe(two)
+    hub.publish(RoomLeft("b"))
+    hub.close(CoreStopped("Over."))
+    assert await all_of(one) == [RoomLeft("a"), RoomLeft("b"), CoreStopped("Over.")]
+    assert await all_of(two) == [RoomLeft("a")]
+
+
+async def test_a_waiting_listener_is_woken() -> None:
+    hub = Hub()
+    subscription = hub.subscribe()
+    waiting = asyncio.create_task(anext(subscription))
+    await asyncio.sleep(0)
+    hub.publish(RoomLeft("a"))
+    assert await waiting == RoomLeft("a")
+
+
+async def test_a_slow_listener_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "MAX_WAITING_EVENTS", 3)
+    hub = Hub()
+    slow, quick = hub.subscribe(), hub.subscribe()
+    for number in range(6):
+        hub.publish(RoomLeft(str(number)))
+        if number < 5:
+            assert await anext(quick) == RoomLeft(str(number))
+    [last] = await all_of(slow)
+    assert isinstance(last, CoreStopped)
+    assert slow.late
+    assert not quick.late
+
+
+async def test_a_listener_nobody_holds_is_forgotten() -> None:
+    hub = Hub()
+    hub.subscribe()
+    assert len(hub._subscriptions) == 0

@@ -32,7 +32,7 @@ from PySide6.QtQml import QQmlApplicationEngine
 from PySide6.QtQuick import QQuickWindow, QSGRendererInterface
 
 import assets
-from ui.bridge import Bridge
+from ui.bridge import Bridge, pause
 from ui.gateway import Gateway
 from ui.images import IconProvider, QrProvider
 from ui.interpreter import guard_constants
@@ -241,6 +241,8 @@ def main(
 
 async def _live(face: Face, closed: asyncio.Event) -> None:
     face.session.start()
+    # The core starts while the window's own files are read.
+    await pause(0.002)
     window = face.show()
     window.closing.connect(lambda _: closed.set(), Qt.ConnectionType.QueuedConnection)
     _end_on_signals(closed)

@@ -17,6 +17,8 @@ MODULES: dict[str, str] = {
     "stream": "tests.bench.stream",
     "messages": "tests.bench.messages",
     "dht": "tests.bench.dht",
+    "startup": "tests.bench.startup",
+    "memory": "tests.bench.memory",
 }
 """Group name to module; the order is the order of a whole run."""
 

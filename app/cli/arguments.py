@@ -125,7 +125,9 @@ def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
 
 def _add_network_commands(add: _Add, common: argparse.ArgumentParser) -> None:
     dht = add("dht", "a node of the network, until SIGTERM")
-    dht.add_argument("--host", default="0.0.0.0", metavar="H")
+    dht.add_argument(
+        "--host", metavar="H", help="0.0.0.0, or 127.0.0.1 for an isolated one"
+    )
     dht.add_argument("--port", type=_port, default=49737, metavar="P")
     dht.add_argument(
         "--isolated", action="store_true", help="the first node of a network of its own"

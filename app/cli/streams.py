@@ -39,12 +39,12 @@ async def _dht(context: Context) -> None:
 
     arguments = context.arguments
     if arguments.isolated:
-        node = DHT.bootstrapper(arguments.port, arguments.host)
+        node = DHT.bootstrapper(arguments.port, arguments.host or "127.0.0.1")
     else:
         node = DHT(
             bootstrap_nodes(context.bootstrap),
             port=arguments.port,
-            host=arguments.host,
+            host=arguments.host or "0.0.0.0",
             ephemeral=False,
         )
     async with node:

@@ -73,7 +73,7 @@ def clean_name(name: str) -> str:
     text = " ".join("".join(c for c in name if c.isprintable() or c == " ").split())
     if not text:
         raise UserFacingError("bad-name", "The name is empty.")
-    if len(text.encode("utf-8", "replace")) > MAX_NAME_BYTES or not _encodes(text):
+    if len(text.encode()) > MAX_NAME_BYTES:
         raise UserFacingError(
             "bad-name", f"The name is longer than {MAX_NAME_BYTES} bytes."
         )
@@ -234,11 +234,3 @@ def _read(
         lock=lock,
         warning=warning,
     )
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -30,6 +31,7 @@ def run(context: Context) -> int:
     """Run the demo until its windows are closed."""
     folder = Path(tempfile.mkdtemp(prefix="covey-demo-"))
     processes: list[subprocess.Popen[bytes]] = []
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         bootstrap = _start_network(processes)
         context.output.tell(f"A network of its own runs at {bootstrap}.")
@@ -41,6 +43,12 @@ def run(context: Context) -> int:
         for process in processes:
             _wait(process)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Clean up after SIGTERM as after Ctrl-C."""
+    del number, frame
+    raise KeyboardInterrupt
 
 
 def _start_network(processes: list[subprocess.Popen[bytes]]) -> str:

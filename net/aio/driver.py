@@ -237,7 +237,7 @@ class Driver:
                     self._report(event.handle, event.error)
                 elif isinstance(event, SocketWanted):
                     # Datagrams for the socket wait until it is there, or are lost.
-                    self._spawn(self._open_socket(event.socket))
+                    self.spawn(self._open_socket(event.socket))
                 elif isinstance(event, SocketReleased):
                     self.endpoint.close_socket(event.socket)
                 self._on_event(event)
@@ -314,7 +314,8 @@ class Driver:
                 self._node.socket_opened(socket, port, time.monotonic())
         self.pump()
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run something beside, until it ends or ``stop``."""
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

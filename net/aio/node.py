@@ -28,7 +28,7 @@ from net.aio.verbs import DhtVerbs
 from net.crypto import KeyPair
 from net.dht.events import DhtEvent
 from net.dht.node import HyperDhtNode
-from net.errors import EnvironmentFault, LocalProtocolError
+from net.errors import EnvironmentFault, LocalProtocolError, NetError
 from net.rpc import CLIENT, SERVER, RpcEvent
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class DHT(DhtVerbs):
         self._servers: dict[ServerMachine, Server] = {}
         self._starting: asyncio.Task[None] | None = None
         self._bootstrap_nodes: Sequence[Address] = ()
+        self._unresolved: EnvironmentFault | None = None
         self._closed = False
         self._closing: asyncio.Task[None] | None = None
         self._suspended = False
@@ -156,11 +157,18 @@ class DHT(DhtVerbs):
 
         Raises:
             EnvironmentFault: The port is taken, names cannot be resolved, or none of
-                the bootstrap nodes answered. In the last case the node goes on trying.
+                the bootstrap nodes answered. Unless it is the port the node lives on,
+                and tries again when the network changes or this is called again.
         """
         node = await self._start()
         await settled(node.ready)
-        if not node.rpc.table.size and self._bootstrap_nodes:
+        if self._unresolved is not None:
+            await self._renew_bootstrap()
+        if node.rpc.table.size:
+            return self
+        if self._unresolved is not None:
+            raise self._unresolved
+        if self._bootstrap_nodes:
             asked = ", ".join(f"{host}:{port}" for host, port in self._bootstrap_nodes)
             raise EnvironmentFault(
                 f"None of the bootstrap nodes answered ({asked}). Check the addresses "
@@ -212,6 +220,8 @@ class DHT(DhtVerbs):
         self._driver.begin()
         self._node.network_changed()
         self._driver.pump()
+        if self._unresolved is not None:
+            self._driver.spawn(self._renew_bootstrap())
         for callback in list(self.on_network_change):
             callback()
 
@@ -458,8 +468,7 @@ class DHT(DhtVerbs):
         return self._node
 
     async def _open(self) -> None:
-        bootstrap = default_bootstrap() if self._bootstrap is None else self._bootstrap
-        self._bootstrap_nodes = await resolve(bootstrap)
+        await self._resolve_bootstrap()
         driver = Driver(
             keep_alive_s=self._keep_alive_s,
             host=self._host,
@@ -481,6 +490,25 @@ class DHT(DhtVerbs):
         if self._host == DEFAULT_HOST:
             self._watcher = InterfaceWatcher(lambda _: self.network_changed())
             self._watcher.start()
+
+    async def _resolve_bootstrap(self) -> None:
+        wanted = default_bootstrap() if self._bootstrap is None else self._bootstrap
+        try:
+            self._bootstrap_nodes = await resolve(wanted)
+            self._unresolved = None
+        except EnvironmentFault as fault:
+            # A machine that starts without a network may get one later.
+            self._unresolved = fault
+
+    async def _renew_bootstrap(self) -> None:
+        await self._resolve_bootstrap()
+        if self._unresolved is None and self.started:
+            with self._verb():
+                rpc = self.machine.rpc
+                rpc.set_bootstrap(self._bootstrap_nodes)
+                query = rpc.find_node(rpc.table.id)
+            with suppress(NetError):
+                await settled(query.finished)
 
     def _make_node(self, driver: Driver, server_port: int) -> HyperDhtNode:
         public: Address | None = None

@@ -323,6 +323,34 @@ async def test_a_wrong_bootstrap_is_said_plainly() -> None:
         await dht.close()
 
 
+async def test_names_that_resolve_later_are_used_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = False
+
+    async def getaddrinfo(_host: str, port: int, **_: object) -> list[object]:
+        if not known:
+            raise socket.gaierror("unknown name")
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (HOST, port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    async with local_testnet(1) as net:
+        nodes = [
+            DHT([("first.example", net.bootstrap[0][1])], host=HOST, port=0)
+            for _ in range(2)
+        ]
+        for node in nodes:
+            with pytest.raises(EnvironmentFault, match=r"first\.example"):
+                await node.ready()
+        known = True
+        await nodes[0].ready()
+        nodes[1].network_changed()
+        await until(lambda: nodes[1].stats.nodes > 0)
+        for node in nodes:
+            assert await node.lookup(bytes(32)) == []
+            await node.close()
+
+
 async def test_a_connect_can_be_limited_in_time() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind((HOST, 0))

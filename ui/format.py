@@ -94,7 +94,7 @@ def clean_name(name: str) -> str:
     """A name without control and direction characters, so that it cannot disguise."""
     kept = "".join(
         character
-        for character in name.translate(_BIDI)
+        for character in " ".join(name.translate(_BIDI).split())
         if unicodedata.category(character) not in ("Cc", "Cs", "Co", "Zl", "Zp")
     )
     return " ".join(kept.split())

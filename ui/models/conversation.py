@@ -75,6 +75,7 @@ class Conversation(QObject):
         self._in_view = True
         self._page: Job | None = None
         self._reading: Job | None = None
+        self._ordering: Job | None = None
         self._loaded = False
         self._exhausted = False
         self._newer = NewerPages()
@@ -190,6 +191,8 @@ class Conversation(QObject):
             self._messages.trim_oldest()
             if added:
                 self.scrollToNewest.emit()
+        if added and not self._is_newest(added):
+            self._check_order()
         for message in others[-3:]:
             self.arrived.emit(texts.clean_name(message.author_name), message.text)
         self._mark_read_if_seen()
@@ -384,6 +387,32 @@ class Conversation(QObject):
             core.history(room, limit=PAGE, before=before), done=loaded, failed=failed
         )
         self.loadingChanged.emit()
+
+    def _is_newest(self, added: list[MessageSnapshot]) -> bool:
+        """Whether the messages just added are the newest in this very order."""
+        entries = [e for e in self._messages.entries if not e.pending]
+        newest = [entry.message.id for entry in entries[: len(added)]]
+        return newest == [message.id for message in reversed(added)]
+
+    def _check_order(self) -> None:
+        """Ask the core where messages belong that came late or from a wrong clock."""
+        if self._core is None or self._room is None or self._ordering is not None:
+            return
+        room = self._room.room
+
+        def told(messages: list[MessageSnapshot]) -> None:
+            self._ordering = None
+            changed = self._get_room() == room and self._messages.agree(messages)
+            if changed and self._following:
+                self.scrollToNewest.emit()
+
+        def failed(error: UserFacingError) -> None:
+            del error
+            self._ordering = None
+
+        self._ordering = self._bridge.run(
+            self._core.history(room, limit=2 * PAGE), done=told, failed=failed
+        )
 
     def _let_newest_go(self) -> None:
         """Trim whole pages at the new end and remember how to fetch them again."""

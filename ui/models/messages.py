@@ -181,6 +181,31 @@ class MessageListModel(RowModel[MessageRow]):
         self._merge(run)
         return added
 
+    def agree(self, messages: Sequence[MessageSnapshot]) -> bool:
+        """Take over the order of the newest page as the core gives it, oldest first.
+
+        The core orders by what each author had seen, and only then by time: where a
+        machine's clock is wrong, the times alone would put a message elsewhere.
+
+        Returns:
+            Whether anything was in another order.
+        """
+        rank = {message.id: at for at, message in enumerate(reversed(messages))}
+        places = [
+            at for at, entry in enumerate(self._entries) if entry.message.id in rank
+        ]
+        told = sorted(
+            (self._entries[at] for at in places), key=lambda e: rank[e.message.id]
+        )
+        if all(
+            self._entries[at] is entry for at, entry in zip(places, told, strict=True)
+        ):
+            return False
+        for at, entry in zip(places, told, strict=True):
+            self._entries[at] = entry
+        self.replace_all([self._row(at) for at in range(len(self._entries))])
+        return True
+
     def _merge(self, run: list[Entry]) -> None:
         """Insert a run of entries, newest first, at once where it fits as a whole."""
         if not run:

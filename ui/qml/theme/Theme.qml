@@ -27,7 +27,7 @@ QtObject {
     // Text
     readonly property color text: dark ? "#e8efed" : "#14211f"
     readonly property color muted: dark ? "#a6b5b1" : "#52615e"
-    readonly property color faint: dark ? "#93a29e" : "#5f6e6a"
+    readonly property color faint: dark ? "#97a6a2" : "#5b6a66"
 
     // Accent
     readonly property color accent: dark ? "#52cfbd" : "#0f766e"

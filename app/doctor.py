@@ -31,6 +31,7 @@ async def examine(
         now_ms: The wall clock, milliseconds since 1970.
     """
     health = await _health(database)
+    below = reachability.get("network", {})
     clock_plausible = MIN_PLAUSIBLE_MS <= now_ms <= MAX_PLAUSIBLE_MS
     facts: dict[str, Any] = {
         "state": network.state,
@@ -38,6 +39,12 @@ async def examine(
         "firewall": network.firewall,
         "publicAddress": network.public_address,
         "connections": len(network.peers),
+        "backend": below.get("backend", "none"),
+        "eventLoop": below.get(
+            "eventLoop", type(asyncio.get_running_loop()).__module__
+        ),
+        "bootstrap": below.get("bootstrap", []),
+        "bootstrapReached": bool(below.get("bootstrapped")) and network.nodes > 0,
         "clockPlausible": clock_plausible,
         "clockMs": now_ms,
         "profile": health,

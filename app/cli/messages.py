@@ -22,6 +22,7 @@ from app.cli.output import (
 from app.client import Client
 from app.errors import UserFacingError
 from app.events import CoreStopped, MessageStored
+from store.keychain import system_keychain
 
 MAX_PHRASE_BYTES = 4096
 
@@ -71,7 +72,7 @@ async def _init(context: Context) -> int:
             raise UserFacingError(
                 "phrase-file", f"{arguments.restore_phrase_file} cannot be read."
             ) from error
-    passphrase = context.passphrase()
+    passphrase = context.passphrase() or _chosen_passphrase()
     await Client.create(
         context.profile, name=arguments.name, phrase=phrase, passphrase=passphrase
     )
@@ -95,6 +96,19 @@ async def _init(context: Context) -> int:
                 + await me.recovery_phrase()
             )
     return 0
+
+
+def _chosen_passphrase() -> str | None:
+    """Ask for a passphrase where there is no keychain and somebody to ask."""
+    if system_keychain() is not None or not sys.stdin.isatty():
+        return None
+    while True:
+        chosen = getpass.getpass("Passphrase for this profile (empty for none): ")
+        if not chosen:
+            return None
+        if getpass.getpass("The same again: ") == chosen:
+            return chosen
+        warn("These two differ.")
 
 
 async def _whoami(context: Context, me: Client) -> None:

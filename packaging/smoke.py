@@ -62,25 +62,28 @@ def stays_up(program: str, *arguments: str, environment: dict[str, str]) -> None
     Raises:
         SmokeError: if it ends by itself.
     """
-    with subprocess.Popen(
-        [program, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as running:
+    # A file and not a pipe: a core that lives on would hold the pipe open.
+    with tempfile.TemporaryFile("w+") as output:
+        running = subprocess.Popen(
+            [program, *arguments],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
         try:
-            said, _ = running.communicate(timeout=WINDOW_STAYS_S)
+            running.wait(WINDOW_STAYS_S)
         except subprocess.TimeoutExpired:
             running.terminate()
             try:
-                running.communicate(timeout=GRACE_S)
+                running.wait(GRACE_S)
             except subprocess.TimeoutExpired:
                 running.kill()
-                running.communicate()
+                running.wait()
                 raise SmokeError("covey did not end when asked to") from None
             return
-    raise SmokeError(f"covey {' '.join(arguments)} ended by itself: {said.strip()}")
+        output.seek(0)
+        said = output.read().strip()
+    raise SmokeError(f"covey {' '.join(arguments)} ended by itself: {said}")
 
 
 def try_all(program: str, folder: Path) -> None:

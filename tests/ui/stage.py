@@ -84,10 +84,11 @@ class Stage:
         Raises:
             AssertionError: It does not hold after :data:`PATIENCE_S`.
         """
-
         deadline = self.loop.time() + PATIENCE_S
         while not condition():
-            assert self.loop.time() < deadline, f"never came true: {what}"
+            assert self.loop.time() < deadline, (
+                f"never came true: {what}; seen instead: {self.texts()}"
+            )
             QTest.qWait(5)
 
     def items(self) -> Iterator[QQuickItem]:

@@ -428,7 +428,5 @@ def main(folder: Path, *, only: tuple[str, ...] = ()) -> int:
     QLocale.setDefault(QLocale(QLocale.Language.English, QLocale.Country.UnitedKingdom))
     loop = qasync.QEventLoop(application)
     with loop:
-        written = loop.run_until_complete(render(folder, only=only))
-    for path in written:
-        print(path)
+        loop.run_until_complete(render(folder, only=only))
     return 0

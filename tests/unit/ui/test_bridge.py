@@ -95,7 +95,7 @@ async def test_a_fault_in_a_callback_is_not_swallowed() -> None:
 async def test_cancelled_work_calls_nobody() -> None:
     bridge = Bridge()
     called: list[object] = []
-    job = bridge.run(asyncio.sleep(60), done=called.append, failed=called.append)
+    job = bridge.run(asyncio.Event().wait(), done=called.append, failed=called.append)
     await asyncio.sleep(0)
     job.cancel()
     await drain(bridge)
@@ -147,7 +147,7 @@ async def test_stopping_ends_work_and_watch_without_calls() -> None:
     recorder = Recorder(bridge)
     called: list[object] = []
     bridge.watch(Mailbox().events())
-    bridge.run(asyncio.sleep(60), done=called.append)
+    bridge.run(asyncio.Event().wait(), done=called.append)
     await asyncio.sleep(0)
     await asyncio.wait_for(bridge.stop(), 10)
     assert called == []

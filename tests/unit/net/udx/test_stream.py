@@ -194,6 +194,51 @@ def test_unknown_sources_are_refused_without_a_willing_hook(
     assert pair.b.multiplexer.dropped == {"unknown source": 1}
 
 
+def warmed_up() -> Pair:
+    """A pair that knows a round trip of 100 ms."""
+    pair = Pair()
+    pair.a.stream.write(b"warm")
+    packets = pair.a.multiplexer.datagrams_to_send(pair.now)
+    pair.advance(0.1)
+    for batch in packets:
+        pair.b.multiplexer.receive_datagram(SOCKET, batch.data, 0, ADDRESS_A, pair.now)
+    pair.settle()
+    assert pair.a.stream.statistics.rtt_s == pytest.approx(0.1)
+    pair.a.sent.clear()
+    return pair
+
+
+def test_a_lost_tail_is_probed_after_two_round_trips_and_then_ever_later() -> None:
+    pair = warmed_up()
+    start = pair.now
+    times: list[float] = []
+
+    def drop(packet: Packet) -> bool:
+        assert packet.payload == b"tail"
+        times.append(round(pair.now - start, 3))
+        return True
+
+    pair.a.stream.write(b"tail")
+    pair.run(1.4, drop_a=drop)
+    # Two round trips and two milliseconds, then twice that; then the timer at 1 s.
+    assert times == [0, 0.202, 0.606, 1.0]
+    pair.run(3.0)
+    assert pair.b.data == b"warmtail"
+
+
+def test_a_probe_is_new_data_when_there_is_any() -> None:
+    pair = warmed_up()
+    hostile(pair, Packet(0, ID_A, 1500, 1, 1))
+    pair.a.stream.write(b"a" * 1152 + b"b" * 1152)
+    first = pair.transfer(pair.a, drop=always)
+    assert [packet.payload[:1] for packet in first] == [b"a"]
+    pair.advance(0.25)
+    probe = pair.transfer(pair.a)
+    assert [(it.seq, it.payload[:1]) for it in probe] == [(2, b"b")]
+    pair.run(2.0)
+    assert pair.b.data == b"warm" + b"a" * 1152 + b"b" * 1152
+
+
 # MTU discovery
 
 

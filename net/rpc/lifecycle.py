@@ -1,8 +1,8 @@
 """A node's life: start, the tick of 5 s, sleep, suspension, background lookups.
 
 At the start a lookup for our own place fills the table. If the first node asked reaches
-our server socket, or the owner wants a persistent node, it is found out at once whether
-we are open, and with the new id the lookup is done again.
+our server socket in good time, or the owner wants a persistent node, it is found out at
+once whether we are open, and with the new id the lookup is done again.
 
 Leaves to others: what happens in a tick (``neighbours``, ``reachability``, ``health``).
 Upstream: dht-rpc 6.27.0 ``index.js``.
@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from net.flow import Deferred, Timer
+from net.flow import Deferred, Timer, first_settled
 from net.rpc.addresses import pack_address
 from net.rpc.errors import RequestCancelledError
 from net.rpc.events import (
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 TICK_S: Final = 5.0
 SLEEP_S: Final = 3 * TICK_S
 """A longer gap between two ticks means that the machine slept."""
+QUICK_SLACK_S: Final = 0.02
+"""Above two round trips, how long the quick test of the firewall may take."""
+MAX_QUICK_S: Final = 0.5
 BUSY_IN_FLIGHT: Final = 3
 """Background lookups go slowly while at least this many requests are in flight."""
 
@@ -164,19 +167,28 @@ class Lifecycle:
         probe = node.firewalled and self._quick_firewall and only_firewall
         asked: list[PendingRequest] = []
         reached: list[bool] = []
+        patient_until = 0.0
 
         def ask_first(reply: Reply) -> None:
+            nonlocal patient_until
             if probe and not asked:
                 packed = pack_address(reply.source)
+                patient_until = node.scheduler.now + _patience_s(reply.rtt_s)
                 asked.append(node.reachability.ping_nat(packed, reply.source_id))
                 asked[0].when_settled(note_reached)
 
         def note_reached(ping: Deferred[Reply]) -> None:
-            if ping.error is None:
-                reached.append(True)
+            if ping.error is not None or self.destroyed:
+                return
+            reached.append(True)
+            if self.bootstrapped:
+                # Too late for the start, but true all the same.
+                node.scheduler.spawn(node.reachability.check(only_firewall=True))
 
         for _ in range(2):
             await self._background_query(node.table.id, ask_first).finished
+            if asked and not reached:
+                await self._wait_until(patient_until, asked[0])
             if not reached and only_firewall:
                 break
             if not await node.reachability.check(only_firewall=only_firewall):
@@ -185,3 +197,21 @@ class Lifecycle:
             self.bootstrapped = True
             self.ready.resolve(None)
             node.emit(Ready())
+
+    async def _wait_until(self, instant: float, ping: PendingRequest) -> None:
+        """Wait for an answer, at most until an instant.
+
+        In a small network the lookup ends as soon as the answer can be there, and an
+        open node would take itself for firewalled by mere chance.
+        """
+        scheduler = self._node.scheduler
+        if instant <= scheduler.now or ping.settled:
+            return
+        over = scheduler.spawn(scheduler.sleep(instant - scheduler.now))
+        await first_settled([ping, over])
+        over.cancel()
+
+
+def _patience_s(rtt_s: float) -> float:
+    """How long an open node may take to be reached, seen from one round trip."""
+    return min(2 * rtt_s + QUICK_SLACK_S, MAX_QUICK_S)

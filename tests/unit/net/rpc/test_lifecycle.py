@@ -25,7 +25,7 @@ from net.rpc import exchange as exchange_module
 from net.rpc import node as node_module
 from net.rpc.messages import FIND_NODE, PING_NAT
 from net.rpc.stats import DropReason
-from tests.unit.net.rpc.bench import OWN, OWN_CLIENT, PEER, SERVER, Bench, peers
+from tests.unit.net.rpc.bench import OWN, OWN_CLIENT, PEER, SERVER, Bench, Sent, peers
 
 
 def events(bench: Bench) -> list[RpcEvent]:
@@ -77,6 +77,66 @@ def test_the_first_node_asked_is_asked_to_reach_our_server_socket() -> None:
     (sent,) = bench.sent()
     bench.answer(sent)
     assert not bench.sent()
+
+
+def started_lookup(rtt_s: float) -> tuple[Bench, Sent]:
+    """A node whose first lookup has just ended, and what it wants to be reached by."""
+    bench = Bench(bootstrap=[PEER])
+    (sent,) = bench.sent()
+    bench.advance(rtt_s)
+    bench.answer(sent)
+    (asked,) = (s for s in bench.sent() if s.request.command == PING_NAT)
+    return bench, asked
+
+
+def answer_all_there(bench: Bench) -> None:
+    """Answer everything the node asks, pings to its server socket there."""
+    while sent := bench.sent():
+        for one in sent:
+            reach = one.request.command == PING_NAT
+            bench.answer(one, socket=SERVER if reach else None)
+
+
+def test_an_answer_that_comes_just_after_the_lookup_counts() -> None:
+    bench, asked = started_lookup(0.1)
+    assert not bench.node.bootstrapped
+    bench.advance(0.1)
+    bench.answer(asked, socket=SERVER)
+    answer_all_there(bench)
+    assert bench.node.bootstrapped
+    assert not bench.node.firewalled
+    assert bench.node.ephemeral
+
+
+@pytest.mark.parametrize(("rtt_s", "held_s"), [(0.1, 0.22), (0.9, 0.5)])
+def test_a_firewalled_node_is_held_up_for_two_round_trips_at_most(
+    rtt_s: float, held_s: float
+) -> None:
+    bench, _ = started_lookup(rtt_s)
+    bench.advance(held_s - 0.01)
+    assert not bench.node.bootstrapped
+    bench.advance(0.02)
+    assert bench.node.bootstrapped
+    assert bench.node.firewalled
+
+
+def test_an_answer_that_comes_after_the_start_makes_open_all_the_same() -> None:
+    bench, asked = started_lookup(0.1)
+    bench.advance(0.5)
+    assert bench.node.bootstrapped
+    assert bench.node.firewalled
+    bench.answer(asked, socket=SERVER)
+    answer_all_there(bench)
+    assert not bench.node.firewalled
+    assert bench.node.ephemeral
+
+
+def test_no_answer_that_comes_after_the_end_revives_a_node() -> None:
+    bench, asked = started_lookup(0.1)
+    bench.node.destroy()
+    bench.answer(asked, socket=SERVER)
+    assert not bench.sent()
+    assert not bench.node.bootstrapped
 
 
 def test_a_bootstrap_node_that_is_silent_does_not_hold_up_for_ever() -> None:

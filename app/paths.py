@@ -18,6 +18,8 @@ from app.errors import UserFacingError
 DATABASE_NAME = "covey.db"
 LOCK_NAME = "core.lock"
 LOG_FOLDER = "log"
+MAX_RUNTIME_BYTES = 70
+"""Longest folder for the socket: with its name it must stay below 104 bytes."""
 
 
 def default_profile() -> Path:
@@ -45,10 +47,14 @@ def socket_address(profile: Path) -> str:
 def _runtime_folder() -> Path:
     """A folder of this user only, made when missing."""
     given = os.environ.get("XDG_RUNTIME_DIR")
-    if given and Path(given).is_dir():
+    short = given is not None and len(os.fsencode(given)) <= MAX_RUNTIME_BYTES
+    if given and short and Path(given).is_dir():
         folder = Path(given) / "covey"
     else:
-        folder = Path(tempfile.gettempdir()) / f"covey-{os.getuid()}"
+        parent = tempfile.gettempdir()
+        if len(os.fsencode(parent)) > MAX_RUNTIME_BYTES:
+            parent = "/tmp"
+        folder = Path(parent) / f"covey-{os.getuid()}"
     try:
         folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
         found = folder.lstat()

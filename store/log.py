@@ -74,10 +74,18 @@ class PutResult:
 
     stored: tuple[Entry, ...]
     """Entries that were new."""
-    length: int
-    """Of the log afterwards."""
-    forked: bool
-    """The writer has signed two histories; its log takes nothing more."""
+    head: Head
+    """Of the log afterwards; a forked log takes nothing more."""
+
+    @property
+    def length(self) -> int:
+        """Of the log afterwards."""
+        return self.head.length
+
+    @property
+    def forked(self) -> bool:
+        """The writer has signed two histories."""
+        return self.head.forked
 
 
 class WriterLogs(Protocol):
@@ -214,7 +222,7 @@ class DatabaseLogs:
         """See ``WriterLogs.put``."""
         number, head = self._writer(writer)
         if head.forked:
-            return PutResult((), head.length, True)
+            return PutResult((), head)
         length, last = head.length, head.hash
         fresh: list[Entry] = []
         evidence: bytes | None = None
@@ -238,7 +246,7 @@ class DatabaseLogs:
             self._connection.execute(
                 "UPDATE writer SET fork = ? WHERE id = ?", (evidence, number)
             )
-        return PutResult(tuple(fresh), length, evidence is not None)
+        return PutResult(tuple(fresh), Head(length, last, evidence is not None))
 
     def read(
         self, writer: bytes, start: int, end: int, *, max_bytes: int

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+from app import profile as profiles
 from app.cli.entry import Context
 from app.cli.output import (
     member_object,
@@ -76,25 +77,25 @@ async def _init(context: Context) -> int:
     await Client.create(
         context.profile, name=arguments.name, phrase=phrase, passphrase=passphrase
     )
-    async with Client.connect(
-        context.profile, bootstrap=context.bootstrap, passphrase=passphrase
-    ) as me:
-        profile = await me.profile()
-        if profile.warning:
-            warn(profile.warning)
-        context.output.put(
-            {
-                "name": profile.name,
-                "identityKey": profile.identity_key,
-                "deviceKey": profile.device_key,
-            },
-            f"{profile.name}, {profile.identity_key}",
+    # No core is needed to say who that is: look into the profile itself.
+    made = profiles.open_profile(context.profile, passphrase=passphrase)
+    made.close()
+    if made.warning:
+        warn(made.warning)
+    identity_key = made.identity_key.hex()
+    context.output.put(
+        {
+            "name": made.name,
+            "identityKey": identity_key,
+            "deviceKey": made.device.public_key.hex(),
+        },
+        f"{made.name}, {identity_key}",
+    )
+    if phrase is None:
+        context.output.tell(
+            "Write these words down; they are the only way back to this identity:\n"
+            + made.phrase
         )
-        if phrase is None:
-            context.output.tell(
-                "Write these words down; they are the only way back to this identity:\n"
-                + await me.recovery_phrase()
-            )
     return 0
 
 

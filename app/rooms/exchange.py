@@ -312,7 +312,7 @@ class Exchange:
     def _look(self, attached: _Attached) -> None:
         room = attached.room
         # A newcomer knows of nobody yet, itself included.
-        alone = room.is_member and room.snapshot().members == 1
+        alone = room.is_member and room.facts.present_count == 1
         if room.online or alone:
             attached.looks = 0
         elif self._network is not None:

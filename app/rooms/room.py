@@ -151,7 +151,7 @@ class Room:
             name=self.facts.name or self.row.name,
             kind=self.facts.kind.word,
             unread=self._unread,
-            members=sum(m.present for m in self.facts.members.values()),
+            members=self.facts.present_count,
             peers=len(self.online),
             can_write=bool(can_write and me and may_write(self.facts.kind, me.role)),
             last_message=self.message(self._last) if self._last else None,

@@ -71,6 +71,7 @@ class RoomFacts:
     name: str
     members: dict[bytes, MemberFact] = field(default_factory=dict)
     devices: dict[bytes, DeviceFact] = field(default_factory=dict)
+    present_count: int = 0
     invites: tuple[bytes, ...] = ()
     """Invite keys worth waiting for, newest last; spent ones too, to say so."""
 
@@ -172,10 +173,8 @@ class RoomView:
         Raises:
             RemoteProtocolError: (of ``net`` or ``store``) An entry is malformed.
         """
-        logs = self._logs(connection)
-        result = logs.put(writer, entries)
-        head = logs.heads()[writer]
-        return self._apply(connection, writer, result.stored, head)
+        result = self._logs(connection).put(writer, entries)
+        return self._apply(connection, writer, result.stored, result.head)
 
     def admit(
         self,
@@ -250,7 +249,12 @@ class RoomView:
             devices[key] = DeviceFact(device.identity, present, ends)
         served = list(state.invites)[-MAX_SERVED_INVITES:]
         return RoomFacts(
-            state.kind, state.name or self.row.name, members, devices, tuple(served)
+            kind=state.kind,
+            name=state.name or self.row.name,
+            members=members,
+            devices=devices,
+            present_count=state.present_count,
+            invites=tuple(served),
         )
 
     def _logs(self, connection: Connection) -> DatabaseLogs:

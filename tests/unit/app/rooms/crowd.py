@@ -24,6 +24,7 @@ from app.rooms.replication import (
     Terms,
 )
 from app.rooms.view import Applied, RoomFacts, RoomView
+from net.errors import RemoteProtocolError as NetProtocolError
 from store import history, rooms
 from store.database import Database
 from store.errors import RemoteProtocolError
@@ -216,7 +217,7 @@ class Crowd:
                     connection, effect.writer, effect.entries
                 )
             ).result(5)
-        except RemoteProtocolError as error:
+        except (RemoteProtocolError, NetProtocolError) as error:
             failed = error.code
         else:
             count = len(applied.entries)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -441,3 +441,59 @@ def test_people_of_the_tests_differ() -> None:
     }
     assert len(keys) == 2 * len(PEOPLE)
     assert isinstance(ADA, Person)
+
+
+VALID_MESSAGES = [
+    (DEVICE, messages.encode_device(BO.proof)),
+    (HAVE, messages.encode_have([messages.RemoteHead(b"w" * 32, 5, b"h" * 32)])),
+    (
+        HAVE,
+        messages.encode_have(
+            [messages.RemoteHead(who.device.public_key, 9, b"h" * 32) for who in PEOPLE]
+        ),
+    ),
+    (WANT, messages.encode_want(messages.Want(ADA.device.public_key, 0, 3))),
+    (
+        ENTRIES,
+        messages.encode_entries(
+            messages.Entries(BO.device.public_key, 0, (b"junk" * 20, b"more"))
+        ),
+    ),
+    (
+        ENTRIES,
+        messages.encode_entries(messages.Entries(CY.device.public_key, 7, (b"far",))),
+    ),
+    (BYE, messages.encode_bye(messages.Reason.LEFT)),
+    (77, b"from a later version"),
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_hostile_peer_harms_its_own_link_at_most(data: st.DataObject) -> None:
+    """Whatever comes: no crash, limits hold, and the others go on."""
+    with TemporaryDirectory() as folder:
+        crowd = Crowd(PEOPLE[:3], Path(folder))
+        begin(crowd, 3)
+        ada, bo, cy = crowd.members
+        left, _ = crowd.link(ada, bo)
+        crowd.link(ada, cy)
+        crowd.settle()
+        for _ in range(data.draw(st.integers(1, 12))):
+            kind, raw = data.draw(st.sampled_from(VALID_MESSAGES))
+            changed = bytearray(raw)
+            if data.draw(st.booleans()):
+                position = data.draw(st.integers(0, len(changed)))
+                length = data.draw(st.integers(0, 5))
+                changed[position : position + length] = data.draw(st.binary(max_size=5))
+            left.session.receive(kind, bytes(changed), crowd.now)
+            if data.draw(st.booleans()):
+                crowd.settle()
+            session = left.session
+            assert len(session._requests) <= replication.MAX_REQUESTS
+            assert 0 <= session._pending_bytes <= replication.MAX_PENDING_BYTES
+        crowd.settle()
+        say(ada, "goes on", crowd.now)
+        crowd.settle()
+        assert cy.texts() == ["goes on"]
+        crowd.close()

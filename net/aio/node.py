@@ -589,6 +589,16 @@ class DHT(DhtVerbs):
         driver, node = self._driver, self._node
         if driver is None or node is None:
             return
+        try:
+            await self._end(driver, node)
+        finally:
+            for server in list(self._servers.values()):
+                server.node_closed()
+            self._servers.clear()
+            await driver.stop()
+
+    async def _end(self, driver: Driver, node: HyperDhtNode) -> None:
+        """End connections and servers in good order, as far as time allows."""
         ending: list[Awaitable[object]] = [it.close() for it in driver.connections]
         driver.begin()
         closing = node.close()
@@ -602,7 +612,3 @@ class DHT(DhtVerbs):
                 await settled(closing)
         except TimeoutError:
             driver.counters["close-timeout"] += 1
-        for server in list(self._servers.values()):
-            server.node_closed()
-        self._servers.clear()
-        await driver.stop()

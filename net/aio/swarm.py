@@ -140,21 +140,13 @@ class Swarm:
         if self._closed:
             return
         self._closed = True
-        machine, rim = self._machine, self._rim
-        if machine is not None and rim is not None:
-            try:
-                async with asyncio.timeout(CLOSE_LIMIT_S):
-                    await self._wait(machine.destroy)
-            except TimeoutError:
-                self.dht.driver.counters["swarm-close-timeout"] += 1
-            self.dht.driver.forget(self._take_events)
-            self.dht.on_network_change.remove(self._on_network_change)
-            self.dht.on_event.remove(self._on_node_event)
-            await rim.stop()
-        if self._owns_dht:
-            await self.dht.close()
-        while self._waiters:
-            self._wake()
+        try:
+            await self._end()
+        finally:
+            if self._owns_dht:
+                await self.dht.close()
+            while self._waiters:
+                self._wake()
 
     async def suspend(self) -> None:
         """Go to sleep: connections end, nothing is announced, sockets are closed."""
@@ -291,6 +283,21 @@ class Swarm:
                 await self.dht._start()
                 self._machine = self._make_machine()
         return self._machine
+
+    async def _end(self) -> None:
+        """Leave and disconnect, as far as time allows."""
+        machine, rim = self._machine, self._rim
+        if machine is None or rim is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await self._wait(machine.destroy)
+        except TimeoutError:
+            self.dht.driver.counters["swarm-close-timeout"] += 1
+        self.dht.driver.forget(self._take_events)
+        self.dht.on_network_change.remove(self._on_network_change)
+        self.dht.on_event.remove(self._on_node_event)
+        await rim.stop()
 
     def _make_machine(self) -> SwarmMachine:
         server = self.dht.create_server(

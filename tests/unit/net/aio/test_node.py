@@ -385,6 +385,21 @@ async def test_what_the_doctor_hears() -> None:
     assert client.doctor_facts()["state"] == "closed"
 
 
+async def test_a_cancelled_close_closes_all_the_same() -> None:
+    async with local_testnet(1) as net:
+        server = await net.server()
+        client = await net.node()
+        near = await client.connect(server.public_key)
+        closing = asyncio.ensure_future(client.close())
+        await turns(1)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await until(lambda: near.closed)
+        await client.close()
+        assert client.doctor_facts()["state"] == "closed"
+
+
 async def test_nothing_survives_a_closed_network() -> None:
     async with local_testnet(2) as net:
         await net.pair()

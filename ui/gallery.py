@@ -329,6 +329,16 @@ async def _searching(scene: Scene) -> None:
     scene.core.set_network(NetworkSnapshot("searching", 3, "unknown", None))
 
 
+def key_file_world() -> SampleGateway:
+    """A profile whose key lies in a file, for want of a keychain."""
+    gateway = lively_world()
+    gateway.core.warning = (
+        "The key of this profile lies in a file readable by you only; whoever copies"
+        " the folder can read everything."
+    )
+    return gateway
+
+
 async def _stopped(scene: Scene) -> None:
     await scene.open_room("Garden collective")
     scene.core.end("Covey's core has ended unexpectedly.")
@@ -356,6 +366,7 @@ PICTURES = (
     Picture("locked", locked_world, _nothing),
     Picture("failed", broken_world, _nothing),
     Picture("empty", empty_world, _nothing),
+    Picture("key-warning", key_file_world, _nothing),
     Picture("rooms", lively_world, _nothing),
     Picture("conversation", lively_world, _garden),
     Picture("new-line", lively_world, _hike),

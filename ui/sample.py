@@ -60,6 +60,7 @@ class SampleCore:
 
     Attributes:
         refusal: When set, everything a person asks for fails with it.
+        warning: What the profile says of how its key is kept.
         waits_s: How long ``join`` looks for a member, in seconds.
         sends_wait_s: How long storing a message takes, in seconds.
     """
@@ -68,6 +69,7 @@ class SampleCore:
         self.me = name
         self.now_ms = now_ms
         self.refusal: UserFacingError | None = None
+        self.warning = ""
         self.waits_s = 0.0
         self.sends_wait_s = 0.0
         self.closed = False
@@ -81,7 +83,11 @@ class SampleCore:
     async def profile(self) -> ProfileSnapshot:
         """Who this profile is."""
         return ProfileSnapshot(
-            self.me, key_of(self.me), key_of(self.me + " device"), "profile"
+            self.me,
+            key_of(self.me),
+            key_of(self.me + " device"),
+            "profile",
+            warning=self.warning,
         )
 
     async def network(self) -> NetworkSnapshot:

@@ -81,6 +81,7 @@ class Session(QObject):
         self._words: list[str] = []
         self._banner = ""
         self._banner_action = ""
+        self._banner_tone = "bad"
         self._rooms = RoomListModel(now_ms=now_ms, parent=self)
         self._network = NetworkView(parent=self)
         self._conversation = Conversation(
@@ -124,6 +125,7 @@ class Session(QObject):
         int, lambda s: texts.colour_index(s._get_key()), notify=profileChanged
     )
     banner = Property(str, lambda s: s._banner, notify=bannerChanged)
+    bannerTone = Property(str, lambda s: s._banner_tone, notify=bannerChanged)
     bannerAction = Property(str, lambda s: s._banner_action, notify=bannerChanged)
     rooms = Property(QObject, lambda s: s._rooms, constant=True)
     network = Property(QObject, lambda s: s._network, constant=True)
@@ -198,7 +200,7 @@ class Session(QObject):
         if opened is not None:
             self._conversation.open(opened)
         if self._state.phrase_seen():
-            self._go("ready")
+            self._be_ready()
         else:
             self.fetchPhrase()
 
@@ -232,7 +234,14 @@ class Session(QObject):
         """The 24 words are written down."""
         self._state.keep_phrase_seen()
         self._words = []
+        self._be_ready()
+
+    def _be_ready(self) -> None:
+        """Show the rooms and, until it was dismissed once, how the key is kept."""
         self._go("ready")
+        warning = self._profile.warning if self._profile else ""
+        if warning and not self._state.key_warning_seen():
+            self._set_banner(warning, tone="warn")
 
     @Slot(str)
     def createProfile(self, name: str) -> None:
@@ -396,14 +405,19 @@ class Session(QObject):
     @Slot()
     def dismissBanner(self) -> None:
         """The sentence has been read."""
+        if self._banner_tone == "warn":
+            self._state.keep_key_warning_seen()
         self._set_banner("")
 
     def _tell_surprise(self, line: str) -> None:
         del line
         self.tell(self.tr("Something unexpected went wrong. The log has the details."))
 
-    def _set_banner(self, sentence: str, *, action: str = "") -> None:
+    def _set_banner(
+        self, sentence: str, *, action: str = "", tone: str = "bad"
+    ) -> None:
         self._banner, self._banner_action = sentence, action
+        self._banner_tone = tone
         self.bannerChanged.emit()
 
     def _notice_time(self) -> None:

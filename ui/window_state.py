@@ -55,12 +55,26 @@ class WindowState:
 
     def phrase_seen(self) -> bool:
         """Whether somebody said that the 24 words are written down."""
-        file = self._file()
-        return file is not None and str(file.value("phraseSeen", "no")) == "yes"
+        return self._said("phraseSeen")
 
     def keep_phrase_seen(self) -> None:
         """Remember that the 24 words are written down."""
+        self._say("phraseSeen")
+
+    def key_warning_seen(self) -> bool:
+        """Whether the sentence on how the profile's key is kept was dismissed."""
+        return self._said("keyWarningSeen")
+
+    def keep_key_warning_seen(self) -> None:
+        """Remember that the sentence on the profile's key was dismissed."""
+        self._say("keyWarningSeen")
+
+    def _said(self, name: str) -> bool:
+        file = self._file()
+        return file is not None and str(file.value(name, "no")) == "yes"
+
+    def _say(self, name: str) -> None:
         file = self._file()
         if file is not None:
-            file.setValue("phraseSeen", "yes")
+            file.setValue(name, "yes")
             file.sync()

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 
 from app.errors import UserFacingError
 from tests.ui.stage import Stage
-from ui.sample import PHRASE, SampleCore, SampleGateway
+from ui.sample import PHRASE, SampleCore, SampleGateway, online
 from ui.window_state import WindowState
 
 
@@ -120,3 +120,23 @@ def test_a_core_that_does_not_start_is_told_and_tried_again(
     gateway.refusal = None
     stage.press(Qt.Key.Key_Space)
     stage.wait_for_text("No rooms yet")
+
+
+def test_how_the_key_is_kept_is_told_until_it_is_dismissed(
+    open_stage: Callable[..., Stage],
+    core: SampleCore,
+    gateway: SampleGateway,
+    tmp_path: Path,
+) -> None:
+    WindowState(tmp_path).keep_phrase_seen()
+    core.warning = "The key of this profile lies in a file."
+    stage = open_stage(gateway, state=WindowState(tmp_path))
+    stage.wait_for_text("The key of this profile lies in a file.")
+    stage.click("bannerDismiss")
+    stage.wait_until(lambda: not stage.shows("bannerDismiss"))
+    stage.run(stage.face.session.stop())
+
+    core.set_network(online())
+    again = open_stage(SampleGateway(core), state=WindowState(tmp_path))
+    again.wait_for_text("No rooms yet")
+    assert not again.sees("The key of this profile")

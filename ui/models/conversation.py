@@ -8,6 +8,7 @@ decided by :class:`ui.session.Session`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 
 from PySide6.QtCore import Property, QObject, Signal, Slot
 
@@ -390,8 +391,8 @@ class Conversation(QObject):
 
     def _is_newest(self, added: list[MessageSnapshot]) -> bool:
         """Whether the messages just added are the newest in this very order."""
-        entries = [e for e in self._messages.entries if not e.pending]
-        newest = [entry.message.id for entry in entries[: len(added)]]
+        settled = (e for e in self._messages.entries if not e.pending)
+        newest = [entry.message.id for entry in islice(settled, len(added))]
         return newest == [message.id for message in reversed(added)]
 
     def _check_order(self) -> None:

@@ -36,6 +36,7 @@ Item {
         visible: height > 0
         clip: true
         text: covey.banner
+        tone: covey.bannerTone
         action: covey.bannerAction === "restart" ? qsTr("Start again") : ""
         busy: covey.busy
         onActed: covey.retry()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import random
 import socket
 
 import pytest
@@ -151,6 +152,38 @@ async def test_a_punched_connection_gives_its_socket_back() -> None:
         await asyncio.gather(near.close(), far.close())
         await until(lambda: client.stats.punch_sockets == 0)
         await until(lambda: server_node.stats.punch_sockets == 0)
+
+
+async def test_noise_on_the_sockets_changes_nothing() -> None:
+    chance = random.Random(20_260)
+    async with local_testnet(1) as net:
+        server_node = await net.node()
+        server = server_node.create_server()
+        await server.listen(KeyPair.generate())
+        client = await net.node()
+        near = await client.connect(server.public_key)
+        far = await anext(server)
+        heads = [b"", b"\xff\x01", b"\x03", b"\x13", b"\x03\x04"]
+        streams = list(server_node.driver.endpoint.multiplexer.streams)
+        heads += [
+            b"\xff\x01" + bytes([flags, 0]) + stream_id.to_bytes(4, "little")
+            for stream_id in streams
+            # A DESTROY that names the stream is believed, as upstream does.
+            for flags in (0x00, 0x04, 0x08, 0x20)
+        ]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as noisy:
+            for number in range(600):
+                head = heads[number % len(heads)]
+                noise = head + chance.randbytes(chance.randrange(0, 200))
+                noisy.sendto(noise, (HOST, server_node.port))
+                if number % 50 == 0:
+                    await turns(5)
+        await near.write(b"unmoved")
+        assert await anext(far) == b"unmoved"
+        await far.write(b"both ways")
+        assert await anext(near) == b"both ways"
+        again = await client.connect(server.public_key)
+        assert not again.closed
 
 
 async def test_a_server_can_refuse_a_key() -> None:

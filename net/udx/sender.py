@@ -41,6 +41,9 @@ MAX_TAIL_PROBES = 3
 """Probes in a row without an answer, each after twice the silence, before it is left to
 the retransmission timer."""
 
+OLD_ROUTE_ATTEMPTS = 3
+"""Times a packet goes where it was first sent to; then it follows a changed remote."""
+
 BLACK_HOLE_TIMEOUTS = 3
 """Time-outs in a row after which packets above the base MTU are suspected."""
 
@@ -456,6 +459,10 @@ class Sender:
         self._emit(flight, turn)
 
     def _resend(self, flight: Flight, turn: Turn) -> None:
+        if flight.sent_count >= OLD_ROUTE_ATTEMPTS:
+            flight.socket = turn.route.socket
+            flight.address = turn.route.address
+            flight.remote_id = turn.route.remote_id
         payloads = flight.payloads()
         data = self._encode(
             payloads,

@@ -122,6 +122,17 @@ def test_an_outage_is_survived_and_a_longer_one_noticed() -> None:
         assert 13.0 <= world.now <= 20.0
 
 
+def test_a_relay_carries_a_lossy_transfer_to_its_end() -> None:
+    with World(13, link=link(loss=0.03)) as world:
+        data = world.random.randbytes(2 * MB)
+        moved = Transfer(world, data, relay=True)
+        world.run_until(lambda: moved.done, 20.0)
+        assert moved.received == data
+        assert moved.reasons == [CloseReason.FINISHED] * 2
+        assert moved.stream.statistics.minimum_rtt_s is not None
+        assert moved.stream.statistics.minimum_rtt_s > 0.08
+
+
 def test_lost_acknowledgements_alone_cost_little() -> None:
     with World(9, link=link()) as world:
         world.set_link(IP_RECEIVER, IP_SENDER, link(loss=0.3))

@@ -20,6 +20,7 @@ from tests.helpers.world import Address, Host, World
 CHUNK_BYTES = 65_536
 IP_SENDER = "10.0.0.1"
 IP_RECEIVER = "10.0.0.2"
+IP_RELAY = "10.0.0.3"
 PORT = 5000
 
 
@@ -75,7 +76,7 @@ class Transfer:
         reasons: and why.
     """
 
-    def __init__(self, world: World, data: bytes) -> None:
+    def __init__(self, world: World, data: bytes, *, relay: bool = False) -> None:
         self._world = world
         self._data = data
         self._written = 0
@@ -88,8 +89,13 @@ class Transfer:
         self.receiver_host = self._start(IP_RECEIVER, receiver)
         self.stream = sender.multiplexer.create_stream(1)
         self._remote: Stream = receiver.multiplexer.create_stream(2)
-        self._remote.connect(1, 0, (IP_SENDER, PORT))
-        self.stream.connect(2, 0, (IP_RECEIVER, PORT))
+        if relay:
+            self._relay()
+            self._remote.connect(102, 0, (IP_RELAY, PORT))
+            self.stream.connect(101, 0, (IP_RELAY, PORT))
+        else:
+            self._remote.connect(1, 0, (IP_SENDER, PORT))
+            self.stream.connect(2, 0, (IP_RECEIVER, PORT))
         sender.on_event = self._on_sender
         receiver.on_event = self._on_receiver
         self._pump()
@@ -103,6 +109,17 @@ class Transfer:
         host = self._world.add_host(ip)
         host.run(machine, sockets={0: PORT})
         return host
+
+    def _relay(self) -> None:
+        """A third host that passes packets on between two streams of its own."""
+        machine = UdxHost(self._world, "relay")
+        self._start(IP_RELAY, machine)
+        one = machine.multiplexer.create_stream(101)
+        two = machine.multiplexer.create_stream(102)
+        one.connect(1, 0, (IP_SENDER, PORT))
+        two.connect(2, 0, (IP_RECEIVER, PORT))
+        one.relay_to(two)
+        two.relay_to(one)
 
     def _pump(self) -> None:
         while self._written < len(self._data):

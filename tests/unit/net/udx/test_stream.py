@@ -479,6 +479,20 @@ def test_packets_go_to_a_new_remote_and_old_ones_stay_with_the_old() -> None:
     assert len(pair.a.events_of(RemoteChanged)) == 1
 
 
+def test_packets_that_the_old_remote_never_takes_follow_to_the_new_one() -> None:
+    pair = Pair()
+    pair.a.stream.write(b"old")
+    pair.transfer(pair.a, drop=always)
+    other = ("10.0.0.9", 9)
+    pair.a.stream.change_remote(7, 5, other)
+    routes = []
+    for now in (1.0, 3.0, 5.0):
+        pair.a.multiplexer.handle_timer(now)
+        (batch,) = pair.a.multiplexer.datagrams_to_send(now)
+        routes.append((batch.address, decode_packet(batch.data).stream_id))
+    assert routes == [(ADDRESS_B, ID_B), (ADDRESS_B, ID_B), (other, 7)]
+
+
 def test_a_remote_changes_at_once_when_nothing_is_outstanding() -> None:
     pair = Pair()
     pair.a.stream.change_remote(7, 5, ("10.0.0.9", 9))

@@ -70,8 +70,7 @@ class GenerationCache(Generic[K, V]):
 
     def retain(self, key: K, value: V) -> None:
         """Store an entry of our own that no age ends."""
-        self._latest.pop(key, None)
-        self._oldest.pop(key, None)
+        self.discard(key)
         self._retained[key] = value
 
     def get(self, key: K, now: float) -> V | None:
@@ -85,10 +84,14 @@ class GenerationCache(Generic[K, V]):
             return value
         return self._retained.get(key)
 
-    def delete(self, key: K) -> None:
-        """Drop an entry of any kind; nothing happens if there is none."""
+    def discard(self, key: K) -> None:
+        """Drop an entry that others brought; one that is retained stays."""
         self._latest.pop(key, None)
         self._oldest.pop(key, None)
+
+    def delete(self, key: K) -> None:
+        """Drop an entry of any kind; nothing happens if there is none."""
+        self.discard(key)
         self._retained.pop(key, None)
 
     def _turn(self, now: float) -> None:

@@ -114,7 +114,7 @@ MAX_SESSIONS = 1_024
 MAX_SESSIONS_PER_HOST = 128
 """The same for one host of clients, those that got through not counted."""
 MAX_REFUSED = 4_096
-"""Undecipherable handshakes remembered, so that repeats cost nothing."""
+"""Handshakes that are over remembered, so that copies of them are ignored."""
 MAX_PUNCH_SOCKETS = 512
 MAX_CANDIDATES = 64
 """Relays a client tries for one connection."""

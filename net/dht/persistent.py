@@ -132,9 +132,13 @@ class Persistent:
         return True
 
     def unannounce(self, target: bytes, public_key: bytes) -> None:
-        """Forget that a peer announced a topic, or itself."""
+        """Forget that a peer announced a topic, or itself.
+
+        A server of ours stays, since another device with the same key may go while we
+        still listen.
+        """
         if blake2b_256(public_key) == target:
-            self._router.delete(target)
+            self._router.discard(target)
         self.records.remove(target, public_key)
 
     def _on_find_peer(self, request: Request, now: float) -> str | None:

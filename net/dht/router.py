@@ -115,6 +115,10 @@ class Router:
         """The entry of a target, or None."""
         return self._forwards.get(target, now)
 
+    def discard(self, target: bytes) -> None:
+        """Drop what others announced; an entry for a server of ours stays."""
+        self._forwards.discard(target)
+
     def delete(self, target: bytes) -> None:
         """Drop an entry."""
         self._forwards.delete(target)

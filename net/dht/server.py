@@ -281,10 +281,15 @@ class Server:
         self._slots[number] = session
         self._by_noise[noise] = session
         self._hosts[host] += 1
-        if session.begin(peer_address, request):
-            return session
-        self._forget(session)
-        return None
+        answered = False
+        try:
+            answered = session.begin(peer_address, request)
+        finally:
+            # Also when the owner's firewall hook fails: its error is loud, but the
+            # place at the door must not be lost with it.
+            if not answered:
+                self._forget(session)
+        return session if answered else None
 
     def _free_slot(self) -> int:
         for number, session in enumerate(self._slots):
@@ -307,7 +312,8 @@ class Server:
         if not session.connected:
             self._uncount(session)
         del self._by_noise[session.noise]
-        self._remember_settled(session.noise)
+        if session.remote_public_key:
+            self._remember_settled(session.noise)
         session.close()
 
     def _uncount(self, session: ServerSession) -> None:
@@ -318,7 +324,10 @@ class Server:
             del self._hosts[host]
 
     def _remember_settled(self, noise: bytes) -> None:
-        """Ignore copies of a handshake that is over: an attacker may keep them."""
+        """Ignore copies of a handshake that is over: an attacker may keep them.
+
+        Only of such as could be deciphered, or rubbish would push those out.
+        """
         self._settled_noise[noise] = None
         if len(self._settled_noise) > MAX_REFUSED:
             del self._settled_noise[next(iter(self._settled_noise))]

@@ -8,7 +8,6 @@ from net.crypto import KeyPair, blake2b_256
 from net.dht import server as server_module
 from net.dht.constants import (
     MAX_PUNCH_SOCKETS,
-    MAX_REFUSED,
     MAX_SESSIONS_PER_HOST,
     Address,
     Command,
@@ -95,7 +94,9 @@ def hello(number: int, to: KeyPair = KEYS) -> bytes:
 
 
 @pytest.mark.parametrize("seed", seeds(1))
-def test_a_replayed_handshake_is_answered_alike_and_later_ignored(seed: int) -> None:
+def test_a_replayed_handshake_is_answered_alike_and_later_ignored(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with World(seed, link=GOOD_LINK) as world:
         network = Network(world, nodes=24)
         server = network.add_ready("3.0.0.1")
@@ -115,9 +116,16 @@ def test_a_replayed_handshake_is_answered_alike_and_later_ignored(seed: int) -> 
         assert len(server.ready) == 1
         world.run_for(40)
         assert listening.session_count == 0
+        monkeypatch.setattr(server_module, "MAX_REFUSED", len(copies))
+        for number in range(50):
+            noise = blake2b_256(number.to_bytes(4, "little")) * 4
+            to = ("3.0.0.1", 49737)
+            rubbish = HandshakeMessage(Mode.FROM_CLIENT, noise).encode()
+            attacker.send(request_bytes(Command.PEER_HANDSHAKE, to, rubbish), to)
         for data, to in copies:
             attacker.send(data, to)
         world.run_for(1)
+        assert server.node.counters["handshake-undecipherable"] == 50
         assert listening.session_count == 0
         assert server.node.counters["handshake-replayed"] == len(copies)
         assert len(server.ready) == 1
@@ -213,8 +221,31 @@ def test_a_flood_of_rubbish_handshakes_leaves_nothing_behind(seed: int) -> None:
         assert server.node.counters["handshake-undecipherable"] == count
         assert attacker.received == []
         assert listening.session_count == 0
-        assert len(listening._settled_noise) <= MAX_REFUSED
+        assert not listening._settled_noise, "rubbish pushes no real handshake out"
         assert len(server.node.scheduler._timers) <= timers + 20
+
+
+@pytest.mark.parametrize("seed", seeds(9))
+def test_a_firewall_hook_that_fails_costs_no_place_at_the_door(seed: int) -> None:
+    with World(seed, link=GOOD_LINK) as world:
+        network = Network(world, nodes=8)
+        server = network.add_ready("3.0.0.1")
+
+        def fail(*_: object) -> bool:
+            raise ZeroDivisionError
+
+        listening = server.node.create_server(firewall=fail)
+        task = server.host.call(lambda: listening.listen(KEYS))
+        world.wait(task, 30)
+        message = HandshakeMessage(Mode.FROM_CLIENT, hello(1))
+        to = ("3.0.0.1", 49737)
+        data = request_bytes(Command.PEER_HANDSHAKE, to, message.encode())
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                server.node.receive_datagram(data, ("6.6.6.6", 6), world.now, socket=0)
+            assert listening.session_count == 0
+            assert not listening._hosts
+            listening._settled_noise.clear()
 
 
 @pytest.mark.parametrize("seed", seeds(6))

@@ -30,7 +30,7 @@ from net.dht.records import (
     signed_announcement,
     signed_unannouncement,
 )
-from net.dht.router import Forward, Router
+from net.dht.router import Forward, HandshakeHandler, Router
 from net.encoding import Writer
 from net.rpc import Request
 from tests.unit.net.dht.requests import RecordedRequest
@@ -194,6 +194,19 @@ def test_announcing_oneself_makes_a_forward_entry() -> None:
     assert len(node.persistent.records) == 0
     node.persistent.unannounce(target, keys.public_key)
     assert node.ask(Command.FIND_PEER, target=target) == {"value": None}
+
+
+def test_another_device_that_goes_leaves_the_server_of_the_same_key_here() -> None:
+    node, keys = Node(), pair(1)
+    target = blake2b_256(keys.public_key)
+    ours = Forward(record=b"ours", server=cast(HandshakeHandler, object()))
+    node.router.set(target, ours, 0.0)
+    value = signed_unannouncement(keys, target=target, node_id=NODE_ID, token=TOKEN)
+    answer = node.ask(Command.UNANNOUNCE, target=target, token=TOKEN, value=value)
+    assert answer == {"value": None, "token": False, "closer_nodes": False}
+    assert node.router.get(target, 0.0) is ours
+    node.router.delete(target)
+    assert node.router.get(target, 0.0) is None
 
 
 def test_lookups_tell_at_most_twenty_and_the_forward_entry_with_room() -> None:

@@ -64,6 +64,8 @@ FONT_SUFFIXES = {".ttf", ".otf", ".ttc"}
 
 TEST_PROGRAMS: dict[str, str] = {
     "ip": "iproute2",
+    "nft": "nftables",
+    "setpriv": "util-linux",
     "tc": "iproute2",
 }
 """What the tests in network namespaces call, to its Debian package."""

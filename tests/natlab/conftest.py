@@ -1,0 +1,106 @@
+"""One lab for all tests of NATs: places, networks of both kinds, and what runs there.
+
+Its public addresses: 1 to 5 a network of Covey's nodes, 6 a network of one node, 7 to
+11 a network of npm's nodes, from 20 on hosts and routers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.interop.node_peer import MODULES, why_not
+from tests.natlab.lab import ROOT, Lab, NatKind, Program, why_no_lab
+
+PORT = 49737
+READY_LIMIT_S = 20.0
+NETWORK_SIZE = 5
+NPM_ROLE = ROOT / "tests" / "natlab" / "npm_role.js"
+
+HOMES = {
+    "ada": (21, NatKind.CONSISTENT),
+    "bo": (22, NatKind.CONSISTENT),
+    "rae": (23, NatKind.RANDOM),
+    "roy": (24, NatKind.RANDOM),
+}
+"""Number of the public address and kind of the router; two hosts in each home."""
+
+PUBLIC_HOST = ("open", 20)
+
+
+def covey(*arguments: str) -> list[str]:
+    """A command line of Covey's."""
+    return [sys.executable, "-m", "app", "--json", *arguments]
+
+
+def npm(*arguments: str) -> list[str]:
+    """The same of npm's."""
+    return ["node", str(NPM_ROLE), *arguments]
+
+
+def start_npm(lab: Lab, place: str, *arguments: str) -> Program:
+    """Start a role of npm's in a place."""
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    return lab.start(place, npm(*arguments), {"NODE_PATH": str(MODULES)})
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Two homes with ordinary routers, two with random ones, and a public host."""
+    reason = why_no_lab()
+    if reason is not None:
+        pytest.skip(reason)
+    with Lab() as lab:
+        lab.add_public_host(*PUBLIC_HOST)
+        for name, (number, kind) in HOMES.items():
+            lab.add_home(name, number, kind, hosts=2)
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def covey_network(lab: Lab) -> str:
+    """Five programs ``covey dht``; where to enter their network."""
+    hosts = [lab.add_address(1 + count) for count in range(NETWORK_SIZE)]
+    bootstrap = start_first_node(lab, hosts[0])
+    nodes = [
+        lab.start(
+            "internet",
+            covey(
+                *("--bootstrap", bootstrap, "dht", "--host", host, "--port", str(PORT))
+            ),
+        )
+        for host in hosts[1:]
+    ]
+    for node in nodes:
+        assert node.hear(READY_LIMIT_S)["event"] == "ready"
+    return bootstrap
+
+
+@pytest.fixture(scope="session")
+def smallest_network(lab: Lab) -> str:
+    """A network of one node."""
+    return start_first_node(lab, lab.add_address(6))
+
+
+@pytest.fixture(scope="session")
+def npm_network(lab: Lab) -> str:
+    """Five nodes of npm's; where to enter their network."""
+    hosts = [lab.add_address(7 + count) for count in range(NETWORK_SIZE)]
+    nodes = start_npm(lab, "internet", "dht", str(PORT), *hosts)
+    assert nodes.hear(READY_LIMIT_S)["event"] == "ready"
+    return f"{hosts[0]}:{PORT}"
+
+
+def start_first_node(lab: Lab, host: str) -> str:
+    """Start ``covey dht --isolated``; returns its address."""
+    node = lab.start(
+        "internet",
+        covey("dht", "--isolated", "--host", host, "--port", str(PORT)),
+    )
+    told = node.hear(READY_LIMIT_S)
+    assert told == {"event": "ready", "host": host, "port": PORT}
+    return f"{host}:{PORT}"

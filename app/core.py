@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from app.control import ControlServer
 from app.errors import UserFacingError
 from app.log import start_log
 from app.messenger import Messenger
+
+
+_LOG = logging.getLogger("covey.core")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,18 @@ async def run_core(options: CoreOptions, ready: Callable[[str], None]) -> None:
         opened.close()
         raise
     control = ControlServer(messenger, paths.socket_address(options.folder))
+    began_at = asyncio.get_running_loop().time()
     try:
         await messenger.start()
         await control.start()
+        took_ms = (asyncio.get_running_loop().time() - began_at) * 1000
+        _LOG.info("core ready after %.0f ms", took_ms)
         ready(opened.warning)
         await _until_over(messenger, control, options)
     finally:
         await control.stop()
         await messenger.close()
+        _LOG.info("core ended")
 
 
 async def _until_over(

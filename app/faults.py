@@ -41,6 +41,12 @@ def explain(error: BaseException) -> UserFacingError:
         return UserFacingError(
             "disk", f"The profile's folder cannot be used: {_plain(error)}."
         )
+    if isinstance(error, NetworkFault) and error.code == "no-network":
+        return UserFacingError(
+            "no-network",
+            "None of the network's first nodes answers: check their addresses and that"
+            " this computer is online.",
+        )
     if isinstance(error, NetworkFault):
         return UserFacingError(
             "network", f"The network cannot be used: {_plain(error)}."
@@ -90,4 +96,5 @@ def _explain_schema(error: store.SchemaError) -> UserFacingError:
 
 def _plain(error: BaseException) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text.rstrip(".")
+    # Those who wrote it may have added advice: one sentence is enough.
+    return text.split(". ")[0].rstrip(".")

@@ -179,11 +179,18 @@ class SwarmNetwork:
         if connection.closed or self._listener is None:
             return
         self._peers[connection] = connection
+        _LOG.info(
+            "connected, %s, after %.0f ms", connection.path, connection.elapsed_s * 1000
+        )
+        for at_s, step in connection.opened_trace:
+            _LOG.debug("%.3f %s", at_s, step)
         connection.on_close.append(self._connection_closed)
         self._listener.peer_connected(connection)
 
     def _connection_closed(self, connection: Connection) -> None:
         if self._peers.pop(connection, None) is not None and self._listener is not None:
+            error = connection.error
+            _LOG.info("disconnected: %s", "ended" if error is None else error.code)
             self._listener.peer_disconnected(connection)
 
     async def _join(self, swarm: Swarm, topic: bytes) -> None:

@@ -428,8 +428,8 @@ class Flock(RuleBasedStateMachine):
 
 TestFlock = Flock.TestCase
 TestFlock.settings = settings(
-    max_examples=12,
-    stateful_step_count=20,
+    max_examples=30,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -16,7 +16,6 @@ from app.errors import UserFacingError
 from app.log import start_log
 from app.messenger import Messenger
 
-
 _LOG = logging.getLogger("covey.core")
 
 

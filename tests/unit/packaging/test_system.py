@@ -29,7 +29,7 @@ class Machine:
     """An invented system: what it has, and what was run on it."""
 
     def __init__(self) -> None:
-        self.programs = {"apt-get", "ldd", "ip", "tc", "iptables", "ping", "npm"}
+        self.programs = {"apt-get", "ldd", "ip", "nft", "setpriv", "tc", "npm"}
         self.is_root = True
         self.sudo_works = False
         self.apt_works_after_update = False

@@ -37,7 +37,7 @@ from ui.gateway import Gateway
 from ui.images import IconProvider, QrProvider
 from ui.interpreter import guard_constants
 from ui.session import Session
-from ui.window_state import WindowState
+from ui.window_state import UNPLACED, WindowState
 
 FONT_FILES = (
     "fonts/Inter-Regular.otf",
@@ -156,7 +156,11 @@ class Face:
         """Put the window on the screen in whatever phase the session is."""
         place = self._state.geometry()
         known = {"width": place.width(), "height": place.height()}
-        if place.x() >= 0 and place.y() >= 0:
+        screens = QGuiApplication.screens()
+        # A screen may be gone since; a window out of reach helps nobody.
+        if place.topLeft() != UNPLACED and any(
+            screen.geometry().contains(place.topLeft()) for screen in screens
+        ):
             known |= {"x": place.x(), "y": place.y()}
         self._engine.setInitialProperties({**known, "visible": True})
         self._engine.load(QUrl.fromLocalFile(str(_QML_ROOT / "Main.qml")))

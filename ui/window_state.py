@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QRect, QSettings
+from PySide6.QtCore import QPoint, QRect, QSettings, QSize
 
 FILE_NAME = "window.ini"
 DEFAULT_SIZE = (1080, 720)
+UNPLACED = QPoint(-1, -1)
+"""A position that leaves the choice to the system."""
 SMALLEST_SIZE = (360, 480)
 
 
@@ -45,7 +47,7 @@ class WindowState:
         kept = file.value("geometry") if file is not None else None
         if isinstance(kept, QRect) and kept.width() >= SMALLEST_SIZE[0]:
             return kept
-        return QRect(-1, -1, *DEFAULT_SIZE)
+        return QRect(UNPLACED, QSize(*DEFAULT_SIZE))
 
     def keep_geometry(self, geometry: QRect) -> None:
         """Remember where the window is."""

@@ -12,7 +12,7 @@ from PySide6.QtTest import QTest
 
 from app.errors import UserFacingError
 from tests.ui.stage import Stage
-from ui.sample import SampleCore, SampleGateway
+from ui.sample import LINK, SampleCore, SampleGateway
 from ui.window_state import WindowState
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -231,6 +231,30 @@ def test_text_is_shown_as_written_and_copied_as_written(
     stage.click_item(item, Qt.MouseButton.RightButton)
     stage.click("copyTextItem")
     stage.wait_until(lambda: QGuiApplication.clipboard().text() == text)
+
+
+def test_an_invite_in_a_message_is_followed_only_when_clicked(
+    stage: Stage, core: SampleCore, garden: str
+) -> None:
+    core.hear(garden, "Grace", LINK)
+    stage.wait_until(lambda: len(messages(stage)) == 1)
+    assert not stage.shows("linkField")
+    stage.click_item(messages(stage)[0])
+    stage.get("linkField")
+    stage.wait_until(lambda: stage.get("confirmJoinButton").isEnabled())
+    stage.press(Qt.Key.Key_Return)
+    stage.wait_until(lambda: stage.get("roomTitle").property("text") != "Garden")
+    assert stage.get("roomTitle").property("text") == "Reading circle"
+
+
+def test_a_very_long_message_is_shown_in_full_when_asked_for(
+    stage: Stage, core: SampleCore, garden: str
+) -> None:
+    core.hear(garden, "Grace", "word " * 2000 + "end")
+    stage.wait_until(lambda: len(messages(stage)) == 1)
+    assert messages(stage)[0].property("length") < 5000
+    stage.click("showAllButton")
+    stage.wait_until(lambda: messages(stage)[0].property("length") == 10_003)
 
 
 def test_readers_of_a_broadcast_have_no_composer(

@@ -142,6 +142,7 @@ Item {
         }
         ActionButton {
             id: more
+            objectName: "showAllButton"
             visible: bubble.row.cut
             kind: "quiet"
             height: 32

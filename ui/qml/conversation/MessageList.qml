@@ -120,7 +120,7 @@ Item {
         title: area.room.memberCount > 1 ? qsTr("Nothing said yet") : qsTr("Your room is ready")
         text: area.room.memberCount > 1
             ? qsTr("The first message is yours.")
-            : qsTr("Invite somebody with a link or a QR code. What you write before they come is there when they do.")
+            : qsTr("Invite somebody with a link or a QR code. What you write now is there when they come.")
         ActionButton {
             objectName: "emptyInviteButton"
             visible: area.room.memberCount <= 1

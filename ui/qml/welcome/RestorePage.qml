@@ -20,8 +20,8 @@ Item {
         showBirds: page.height > 640
         widest: 460
         title: qsTr("Restore your identity")
-        text: qsTr("Type the 24 words in their order. Rooms come back as soon as one of "
-                   + "their members is online.")
+        text: qsTr("Type the 24 words in their order. They bring back who you are; "
+                   + "to your rooms you need a new invite.")
 
         Column {
             width: parent.width

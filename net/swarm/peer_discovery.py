@@ -1,8 +1,10 @@
 """One topic of a swarm: its sessions, its announces and look-ups, and their rhythm.
 
 A topic is refreshed ten to twelve minutes after the last refresh ended, at once when
-its mode changes or the network does, and shortly after a sleep of the machine.
-Upstream: hyperswarm, lib/peer-discovery.js.
+its mode changes or the network does, and shortly after a sleep of the machine. Who
+looks for peers looks a few times more in the first minute: two that join in the same
+instant both look before the other has announced. Upstream, which leaves those two apart
+until the next refresh: hyperswarm, lib/peer-discovery.js.
 """
 
 from __future__ import annotations
@@ -17,6 +19,10 @@ from net.swarm.retry_timer import uniform
 
 REFRESH_INTERVAL_S = 600.0
 REFRESH_JITTER_S = 120.0
+EARLY_REFRESHES_S = (2.0, 8.0, 30.0)
+"""Waits between the first refreshes of one that looks for peers; each up to half more,
+so that two which began together drift apart."""
+
 OVERDUE_S = 30.0
 """A timer this late means that the machine slept."""
 
@@ -112,6 +118,7 @@ class PeerDiscovery:
         self._refreshing: FlowTask[bool] | None = None
         self._timer: Timer | None = None
         self._refresh_count = 0
+        self._early_count = 0
         self._first_announce = True
         self._announced = False
         self._closest_nodes: Sequence[Any] = ()
@@ -148,8 +155,10 @@ class PeerDiscovery:
         if (server, client) == (self._is_server, self._is_client):
             if running is not None:
                 return running
-        elif self._query is not None:
-            self._query.cancel()
+        else:
+            self._early_count = 0
+            if self._query is not None:
+                self._query.cancel()
         self._is_server, self._is_client = server, client
         self._refresh_count += 1
         task = self._scheduler.spawn(self._run(self._refresh_count), watched=True)
@@ -178,6 +187,7 @@ class PeerDiscovery:
         """Take up again after ``suspend``."""
         if self.suspended:
             self.suspended = False
+            self._early_count = 0
             self.refresh()
 
     async def _run(self, clock: int) -> bool:
@@ -254,8 +264,13 @@ class PeerDiscovery:
             self._refreshing = None
 
     def _refresh_later(self, *, eager: bool) -> None:
-        jitter_s = uniform(self._entropy, REFRESH_JITTER_S)
-        delay_s = jitter_s if eager else REFRESH_INTERVAL_S + jitter_s
+        if self._is_client and not eager and self._early_count < len(EARLY_REFRESHES_S):
+            delay_s = EARLY_REFRESHES_S[self._early_count]
+            delay_s += uniform(self._entropy, delay_s / 2)
+            self._early_count += 1
+        else:
+            jitter_s = uniform(self._entropy, REFRESH_JITTER_S)
+            delay_s = jitter_s if eager else REFRESH_INTERVAL_S + jitter_s
         self._cancel_timer()
         due_at = self._scheduler.now + delay_s
 

@@ -20,6 +20,8 @@ from net.swarm import (
 
 CONNECT_TIMEOUT_S = 10.0
 LOOKUP_S = 0.5
+COMMIT_S = 0.5
+"""As long as the slowest look-up, so that two who announce at once miss each other."""
 
 
 class FakeQuery:
@@ -202,7 +204,13 @@ class SimPeer:
             world.random.shuffle(records)
             for record in records[:20]:
                 on_peer(record)
-            if commit and self.up:
+            if not commit:
+                return
+            try:
+                await world.scheduler.sleep(COMMIT_S)
+            except FlowCancelledError:
+                return
+            if self.up:
                 world.records[topic][self.public_key] = PeerFound(self.public_key)
 
         del nodes

@@ -73,7 +73,7 @@ def test_a_mode_is_the_union_of_the_sessions() -> None:
     world.run(5)
     assert names(peer)[-1].startswith("announce")
     world.settle(server.destroy())
-    world.run(5)
+    world.run(1)
     assert names(peer)[-1] == "lookup_and_unannounce"
     world.settle(client.destroy())
     assert peer.machine.topics() == []
@@ -95,12 +95,37 @@ def test_a_machine_that_slept_does_not_refresh_everything_at_once() -> None:
     peer = world.add_peer()
     session = peer.machine.join(TOPIC)
     world.settle(session.flushed())
-    world.run(1)
+    world.run(100)
     before = len(peer.calls)
     world.scheduler.handle_timer(world.scheduler.now + 5000)
     assert len(peer.calls) == before
     world.run(121)
     assert len(peer.calls) == before + 1
+
+
+def test_who_looks_for_peers_looks_a_few_times_more_at_first() -> None:
+    world = SwarmWorld(13)
+    peer = world.add_peer()
+    world.settle(peer.machine.join(TOPIC).flushed())
+    world.run(100)
+    assert names(peer) == ["announce+clear"] + ["announce"] * 3
+    world.run(400)
+    assert len(names(peer)) == 4, "then the slow rhythm"
+    world.settle(peer.machine.leave(TOPIC))
+    world.settle(peer.machine.join(TOPIC, server=False).flushed())
+    world.run(100)
+    assert names(peer)[-4:] == ["lookup"] * 4
+
+
+def test_two_that_join_in_the_same_instant_meet_soon() -> None:
+    world = SwarmWorld(14)
+    first, second = world.add_peer(), world.add_peer()
+    # Each has looked before the other was there to be found.
+    first.machine.join(TOPIC)
+    second.machine.join(TOPIC)
+    world.run(20)
+    assert first.machine.open_connections()
+    assert second.machine.open_connections()
 
 
 def test_the_limit_bounds_new_peers_of_a_refresh() -> None:

@@ -127,9 +127,15 @@ def test_a_failing_peer_is_tried_four_times_and_then_only_when_found_again() -> 
     peer = world.add_peer()
     ghost = b"\x55" * 32
     world.records[TOPIC] = {ghost: PeerFound(ghost)}
-    peer.machine.join(TOPIC, server=False)
+    session = peer.machine.join(TOPIC, server=False)
+    world.settle(session.flushed())
+    del world.records[TOPIC]
     world.run(400)
     assert connects(peer) == [ghost] * 4
+    world.records[TOPIC] = {ghost: PeerFound(ghost)}
+    world.settle(session.refresh())
+    world.run(1)
+    assert connects(peer) == [ghost] * 5
 
 
 def test_an_explicit_peer_is_tried_for_ever() -> None:

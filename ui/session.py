@@ -79,6 +79,7 @@ class Session(QObject):
         self._busy = False
         self._profile: ProfileSnapshot | None = None
         self._words: list[str] = []
+        self._words_pending = False
         self._banner = ""
         self._banner_action = ""
         self._banner_tone = "bad"
@@ -199,7 +200,7 @@ class Session(QObject):
         opened = self._rooms.snapshot(self._rooms.selected)
         if opened is not None:
             self._conversation.open(opened)
-        if self._state.phrase_seen():
+        if self._state.phrase_seen() and not self._words_pending:
             self._be_ready()
         else:
             self.fetchPhrase()
@@ -233,6 +234,7 @@ class Session(QObject):
     def confirmPhrase(self) -> None:
         """The 24 words are written down."""
         self._state.keep_phrase_seen()
+        self._words_pending = False
         self._words = []
         self._be_ready()
 
@@ -268,8 +270,9 @@ class Session(QObject):
             return
 
         def created(core: Core) -> None:
-            if phrase is not None:
-                self._state.keep_phrase_seen()
+            if phrase is None:
+                self._words_pending = True
+                self._state.keep_phrase_unseen()
             self._greet(core)
 
         def failed(error: UserFacingError) -> None:

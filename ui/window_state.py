@@ -56,8 +56,16 @@ class WindowState:
             file.setValue("geometry", geometry)
 
     def phrase_seen(self) -> bool:
-        """Whether somebody said that the 24 words are written down."""
-        return self._said("phraseSeen")
+        """False while a window showed the 24 words and nobody confirmed them.
+
+        A profile made elsewhere has told its words there.
+        """
+        file = self._file()
+        return file is None or str(file.value("phraseSeen", "yes")) == "yes"
+
+    def keep_phrase_unseen(self) -> None:
+        """Remember that the 24 words have yet to be written down."""
+        self._say("phraseSeen", "no")
 
     def keep_phrase_seen(self) -> None:
         """Remember that the 24 words are written down."""
@@ -75,8 +83,8 @@ class WindowState:
         file = self._file()
         return file is not None and str(file.value(name, "no")) == "yes"
 
-    def _say(self, name: str) -> None:
+    def _say(self, name: str, answer: str = "yes") -> None:
         file = self._file()
         if file is not None:
-            file.setValue(name, "yes")
+            file.setValue(name, answer)
             file.sync()

@@ -41,8 +41,16 @@ def test_a_newcomer_gives_a_name_and_writes_down_the_words(
 def test_the_words_come_again_until_they_are_confirmed(
     open_stage: Callable[..., Stage], gateway: SampleGateway, tmp_path: Path
 ) -> None:
+    WindowState(tmp_path).keep_phrase_unseen()
     stage = open_stage(gateway, state=WindowState(tmp_path))
     stage.wait_for_text("Your 24 words")
+
+
+def test_a_profile_made_elsewhere_opens_at_once(
+    open_stage: Callable[..., Stage], gateway: SampleGateway, tmp_path: Path
+) -> None:
+    stage = open_stage(gateway, state=WindowState(tmp_path))
+    stage.wait_for_text("No rooms yet")
 
 
 def test_somebody_comes_back_with_the_words(

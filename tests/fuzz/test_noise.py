@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from net.errors import LocalProtocolError, RemoteProtocolError
@@ -85,6 +85,9 @@ def test_an_initiator_takes_only_the_right_answer(pattern: str, message: bytes) 
         assert message == MESSAGES[pattern][1]
 
 
+# A frame too short for its tag, and one that is cut off.
+@example(SENT + b"\5\0\0hello", 500, False)
+@example(SENT[:-3], 500, False)
 @given(mutated([SENT]), st.integers(1, 500), st.booleans())
 def test_a_stream_gives_a_prefix_of_what_was_sent(
     data: bytes, piece_bytes: int, filter_empty: bool

@@ -15,6 +15,13 @@ MAX_PLAUSIBLE_MS = 4_102_444_800_000
 """2100-01-01: a clock after it is wrong."""
 
 
+def clock_sentence(now_ms: int) -> str:
+    """What to tell a person whose clock cannot be right, else nothing."""
+    if MIN_PLAUSIBLE_MS <= now_ms <= MAX_PLAUSIBLE_MS:
+        return ""
+    return "This computer's clock is wrong: set it, or invites will not work."
+
+
 async def examine(
     *,
     network: NetworkSnapshot,
@@ -32,7 +39,6 @@ async def examine(
     """
     health = await _health(database)
     below = reachability.get("network", {})
-    clock_plausible = MIN_PLAUSIBLE_MS <= now_ms <= MAX_PLAUSIBLE_MS
     facts: dict[str, Any] = {
         "state": network.state,
         "nodes": network.nodes,
@@ -45,7 +51,7 @@ async def examine(
         ),
         "bootstrap": below.get("bootstrap", []),
         "bootstrapReached": bool(below.get("bootstrapped")) and network.nodes > 0,
-        "clockPlausible": clock_plausible,
+        "clockPlausible": not clock_sentence(now_ms),
         "clockMs": now_ms,
         "profile": health,
         "durability": database.synchronous.value,
@@ -68,7 +74,7 @@ def _verdict(network: NetworkSnapshot, facts: dict[str, Any]) -> str:
     if facts["profile"] != "sound":
         return str(facts["profile"])
     if not facts["clockPlausible"]:
-        return "This computer's clock is wrong: set it, or others will not find you."
+        return clock_sentence(facts["clockMs"])
     if network.state == "offline":
         return network.sentence or (
             "No node of the network answers: check the connection to the internet."

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import profile as profiles
 from app.client import Client, Connecting
+from app.doctor import examine
 from app.errors import UserFacingError
 from app.events import CoreStopped, Event, NetworkChanged, RoomLeft
 from app.faults import explained
@@ -303,8 +304,6 @@ class Messenger:
 
     async def doctor(self) -> dict[str, Any]:
         """Facts about network, clock and profile, and one sentence of verdict."""
-        from app.doctor import examine
-
         return await examine(
             network=self._exchange.network_snapshot(),
             reachability=await self._exchange.facts(),
@@ -345,7 +344,9 @@ class Messenger:
         with explained():
             await asyncio.wrap_future(
                 self._profile.database.write(
-                    lambda connection: stored_rooms.remove_room(connection, row)
+                    lambda connection: stored_rooms.forget_room(
+                        connection, row, self._profile.device.public_key
+                    )
                 )
             )
 

@@ -94,6 +94,17 @@ def operations(connection: Connection, row: int) -> Iterator[tuple[bytes, int, b
     )
 
 
+def is_derived(connection: Connection, row: int, device: bytes) -> bool:
+    """True when something of this device's log stands in these tables."""
+    found = connection.execute(
+        "SELECT 1 FROM writer WHERE room = ? AND key = ? AND ("
+        " EXISTS (SELECT 1 FROM operation WHERE operation.writer = writer.id)"
+        " OR EXISTS (SELECT 1 FROM message WHERE message.writer = writer.id))",
+        (row, device),
+    )
+    return bool(found.fetchall())
+
+
 def page(
     connection: Connection, row: int, *, limit: int, before: bytes | None = None
 ) -> list[MessageRow]:

@@ -88,7 +88,12 @@ class SystemKeychain:
 
 
 def system_keychain() -> SystemKeychain | None:
-    """The keychain of this system, or None where there plainly is none."""
+    """The keychain of this system, or None where there plainly is none.
+
+    ``COVEY_KEYCHAIN=off`` says that there is none, for machines without anybody.
+    """
+    if os.environ.get("COVEY_KEYCHAIN") == "off":
+        return None
     if sys.platform.startswith("linux") and not os.environ.get(
         "DBUS_SESSION_BUS_ADDRESS"
     ):

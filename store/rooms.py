@@ -39,9 +39,8 @@ def add_room(
     """Keep a room; one that was left before is kept again with its logs."""
     connection.execute(
         "INSERT INTO room (room, key, founder, name, kind, joined_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (room) DO UPDATE"
-        " SET left_at = NULL, joined_at = excluded.joined_at",
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (room) DO UPDATE SET left_at = NULL,"
+        " key = excluded.key, name = excluded.name, joined_at = excluded.joined_at",
         (room, key, founder, name, kind, joined_at),
     )
     found = [row for row in list_rooms(connection) if row.room == room]
@@ -50,12 +49,12 @@ def add_room(
 
 
 def list_rooms(connection: Connection) -> list[RoomRow]:
-    """Every room, in the order in which they came."""
+    """Every room that is not forgotten, in the order in which they came."""
     return [
         RoomRow(*values)
         for values in connection.execute(
             "SELECT id, room, key, founder, name, kind, joined_at, left_at"
-            " FROM room ORDER BY id"
+            " FROM room WHERE length(key) > 0 ORDER BY id"
         )
     ]
 
@@ -72,9 +71,22 @@ def set_left(connection: Connection, row: int, left_at: int) -> None:
     connection.execute("UPDATE room SET left_at = ? WHERE id = ?", (left_at, row))
 
 
-def remove_room(connection: Connection, row: int) -> None:
-    """Forget a room with its key, its logs and its messages."""
-    connection.execute("DELETE FROM room WHERE id = ?", (row,))
+def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
+    """Forget a room: its key, its name, its messages and what others wrote.
+
+    The device's own log stays, sealed and unreadable without the key: whoever comes
+    back must go on where it ended, for others still hold it.
+    """
+    connection.execute("DELETE FROM message WHERE room = ?", (row,))
+    connection.execute(
+        "DELETE FROM writer WHERE room = ? AND key <> ?", (row, own_device)
+    )
+    writers = "(SELECT id FROM writer WHERE room = ?)"
+    for table in ("operation", "held"):
+        connection.execute(f"DELETE FROM {table} WHERE writer IN {writers}", (row,))
+    connection.execute(
+        "UPDATE room SET key = x'', name = '', read_arrival = 0 WHERE id = ?", (row,)
+    )
 
 
 def set_held(

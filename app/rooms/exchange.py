@@ -12,8 +12,10 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
+from app.doctor import clock_sentence
 from app.errors import UserFacingError
 from app.faults import explained
 from app.network import Network, Peer
@@ -27,6 +29,7 @@ from app.rooms.room import Room, Surroundings
 from app.rooms.view import RoomView
 from app.snapshots import NetworkSnapshot
 from store import rooms as stored_rooms
+from store.database import Connection
 from store.rooms import RoomRow
 
 _LOG = logging.getLogger("covey.exchange")
@@ -152,7 +155,9 @@ class Exchange:
             return NetworkSnapshot(
                 state="offline", nodes=0, firewall="unknown", public_address=None
             )
-        return self._network.snapshot(self._name_of)
+        snapshot = self._network.snapshot(self._name_of)
+        wrong = clock_sentence(self._around.now_ms())
+        return replace(snapshot, sentence=wrong) if wrong else snapshot
 
     async def facts(self) -> dict[str, Any]:
         """What the doctor wants to know of the network."""
@@ -228,20 +233,22 @@ class Exchange:
             raise UserFacingError("too-many", "Too many invites are being tried.")
         admitted = await self._ask_within(link, timeout_s)
         now_ms = self._around.now_ms()
-        with explained():
-            return await asyncio.wrap_future(
-                self._around.profile.database.write(
-                    lambda connection: stored_rooms.add_room(
-                        connection,
-                        room=link.room,
-                        key=admitted.room_key,
-                        founder=admitted.founder,
-                        name=admitted.name,
-                        kind=admitted.kind.word,
-                        joined_at=now_ms,
-                    )
-                )
+
+        def work(connection: Connection) -> RoomRow:
+            row = stored_rooms.add_room(
+                connection,
+                room=link.room,
+                key=admitted.room_key,
+                founder=admitted.founder,
+                name=admitted.name,
+                kind=admitted.kind.word,
+                joined_at=now_ms,
             )
+            RoomView(row, self._around.profile.device).restore(connection)
+            return row
+
+        with explained():
+            return await asyncio.wrap_future(self._around.profile.database.write(work))
 
     async def first_sync(self, room: Room) -> None:
         """Wait until the room's entries say that this profile is a member."""

@@ -34,10 +34,11 @@ from net.errors import RemoteProtocolError
 from store import history, rooms
 from store.database import Connection
 from store.history import MessageRow
-from store.log import DatabaseLogs, Entry, Head
+from store.log import DatabaseLogs, Entry, Head, decode_entry
 from store.rooms import RoomRow
 
 UNKNOWN_TEXT = "(This message needs a newer version of Covey.)"
+RESTORE_BYTES = 1024 * 1024
 MAX_SERVED_INVITES = 32
 """Newest invites for which a room waits at a rendezvous."""
 
@@ -128,6 +129,20 @@ class RoomView:
         newest = max((item.place[0] for item in placed), default=0)
         self._clock = max(newest, history.newest_clock(connection, self.row.row))
         return self.facts()
+
+    def restore(self, connection: Connection) -> None:
+        """Derive anew what this device wrote during an earlier stay in the room."""
+        own = self._device.public_key
+        logs = self._logs(connection)
+        head = logs.heads().get(own)
+        if head is None or history.is_derived(connection, self.row.row, own):
+            return
+        start = 0
+        while start < head.length:
+            portion = logs.read(own, start, head.length, max_bytes=RESTORE_BYTES)
+            entries = tuple(decode_entry(self.row.room, own, data) for data in portion)
+            self._apply(connection, own, entries, head)
+            start += len(entries)
 
     def heads(self, connection: Connection) -> dict[bytes, Head]:
         """The head of every log."""
@@ -288,7 +303,12 @@ class RoomView:
                 placed.append(Placed(place, operation))
             else:
                 written.append(self._message(writer, entry, operation))
-        again = self._state.add(placed)
+        # Own messages of an earlier stay count from the moment one is let in again.
+        again = self._state.add(placed) or any(
+            isinstance(item.operation.body, Admit)
+            and item.operation.body.proof.device == self._device.public_key
+            for item in placed
+        )
         changed = (
             history.reconsider(connection, self.row.row, self._state.shows)
             if again

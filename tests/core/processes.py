@@ -33,7 +33,7 @@ class Stage:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "XDG_RUNTIME_DIR": str(runtime),
-            "DBUS_SESSION_BUS_ADDRESS": "",
+            "COVEY_KEYCHAIN": "off",
         }
 
     def __enter__(self) -> Stage:

@@ -185,6 +185,24 @@ def test_roles_removal_and_leaving(stage: Stage) -> None:
         names = [m["name"] for m in stage.run("Ada", "room", "members", room)]
 
 
+def test_who_left_comes_back_and_goes_on(stage: Stage) -> None:
+    room = meet(stage, "Ada", "Bo")
+    wait = ("--wait", "delivered", "--timeout", "20")
+    stage.run("Bo", "send", room, "before", *wait)
+    stage.run("Bo", "room", "leave", room)
+    while len(stage.run("Ada", "room", "members", room)) == 2:
+        continue
+    stage.run("Ada", "send", room, "between")
+    assert "no room" in stage.refusal("Bo", "history", room)
+    [link] = stage.run("Ada", "room", "invite", room)
+    stage.run("Bo", "room", "join", link["invite"], "--timeout", "30")
+    # A log begun anew would be a second history of the same device, and be refused.
+    [sent] = stage.run("Bo", "send", room, "after", *wait)
+    assert sent["state"] == "delivered"
+    for name in ("Ada", "Bo"):
+        assert texts(stage, name, room) == ["before", "between", "after"]
+
+
 def test_broadcast_rooms_are_read(stage: Stage) -> None:
     room = meet(stage, "Ada", "Bo", options=("--kind", "broadcast"))
     wait = ("--wait", "delivered", "--timeout", "20")

@@ -18,7 +18,7 @@ PHRASE = "abandon " * 11 + "about"
 
 @pytest.fixture(autouse=True)
 def _no_keychain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "")
+    monkeypatch.setenv("COVEY_KEYCHAIN", "off")
 
 
 def test_what_is_made_is_opened(tmp_path: Path) -> None:

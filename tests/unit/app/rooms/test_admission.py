@@ -65,7 +65,7 @@ async def settle(
 
 @pytest.fixture(autouse=True)
 def _no_keychain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "")
+    monkeypatch.setenv("COVEY_KEYCHAIN", "off")
 
 
 @pytest.fixture

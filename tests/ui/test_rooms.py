@@ -310,3 +310,15 @@ def test_the_window_comes_back_in_its_size(
     kept = remembered.geometry()
     assert isinstance(kept, QRect)
     assert (kept.width(), kept.height()) == (820, 610)
+
+
+def test_the_only_room_is_open_from_the_start(
+    open_stage: Callable[..., Stage],
+    gateway: SampleGateway,
+    core: SampleCore,
+    remembered: WindowState,
+) -> None:
+    core.add_room("Garden")
+    stage = open_stage(gateway, state=remembered)
+    stage.wait_until(lambda: stage.focused() == "composer", what="composer has focus")
+    assert stage.get("roomTitle").property("text") == "Garden"

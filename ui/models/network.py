@@ -156,6 +156,13 @@ class NetworkView(QObject):
         count = {"direct": 0, "lan": 0, "relayed": 0}
         for peer in network.peers:
             count[peer.path] = count.get(peer.path, 0) + 1
+        kinds = [path for path, number in count.items() if number]
+        if len(kinds) == 1:
+            return {
+                "direct": self.tr("directly"),
+                "lan": self.tr("in the same network"),
+                "relayed": self.tr("through a relay"),
+            }.get(kinds[0], kinds[0])
         parts = []
         if count["direct"]:
             parts.append(self.tr("%n directly", "", count["direct"]))

@@ -88,6 +88,11 @@ Item {
             conversation.focusText()
         }
     }
+    // Where there is but one room and space for it, nothing is left to choose.
+    Component.onCompleted: {
+        if (!narrow && covey.rooms.count === 1)
+            covey.openRoom(covey.rooms.roomAt(0))
+    }
     Connections {
         target: covey
         function onRoomOpened() { Qt.callLater(conversation.focusText) }

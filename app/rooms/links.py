@@ -16,20 +16,17 @@ from typing import TYPE_CHECKING, Any
 from app.errors import UserFacingError
 from app.network import Peer
 from app.rooms import keys
-from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
-from app.rooms.replication import (
-    MAX_READ_BYTES,
+from app.rooms.effects import (
     Acknowledged,
-    Claims,
     Ended,
     Proven,
     ReadEntries,
     Send,
-    Session,
-    SessionState,
     StoreEntries,
     Terms,
 )
+from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
+from app.rooms.replication import MAX_READ_BYTES, Claims, Session
 from app.rooms.view import Applied, RoomFacts
 from net.errors import LocalProtocolError, NetError
 from net.errors import RemoteProtocolError as NetProtocolError
@@ -41,6 +38,9 @@ if TYPE_CHECKING:
     from net.mux import Channel
 
 _LOG = logging.getLogger("covey.room")
+
+REOPEN_S = 30.0
+"""After so long a room is tried again with a peer that did not answer."""
 
 
 class Link:
@@ -177,6 +177,8 @@ class RoomLinks:
         self._profile = profile
         self._on_farewell = on_farewell
         self._claims = Claims()
+        self._peers: set[Peer] = set()
+        self._reopening: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         room.listener = self
 
@@ -187,6 +189,7 @@ class RoomLinks:
 
     def attach(self, peer: Peer, *, open_now: bool) -> None:
         """Be ready for the room on a connection, and perhaps open it at once."""
+        self._peers.add(peer)
         channel_id = self._channel_id(peer)
         peer.mux.pair(PROTOCOL, channel_id, lambda _: self._open(peer))
         if open_now:
@@ -194,6 +197,7 @@ class RoomLinks:
 
     def detach(self, peer: Peer, *, closed: bool) -> None:
         """The connection is gone, or the room is."""
+        self._peers.discard(peer)
         link = self.links.get(peer)
         if link is not None:
             if closed:
@@ -206,6 +210,8 @@ class RoomLinks:
 
     async def stop(self) -> None:
         """Let the work in hand end."""
+        for handle in self._reopening:
+            handle.cancel()
         for peer in tuple(self.links):
             self.detach(peer, closed=True)
         while self._tasks:
@@ -219,8 +225,21 @@ class RoomLinks:
             for other in tuple(self.links.values()):
                 other.session.claims_released(self.now())
                 other.pump()
+        if effect.reason == "silent" and link.peer in self._peers:
+            self._reopen_later(link.peer)
         if self.room.left and effect.reason == "bye":
             self._on_farewell(self.room)
+
+    def _reopen_later(self, peer: Peer) -> None:
+        """Try again with a peer that was silent, if it is still connected."""
+
+        def reopen() -> None:
+            self._reopening.discard(handle)
+            if peer in self._peers:
+                self._open(peer)
+
+        handle = asyncio.get_running_loop().call_later(REOPEN_S, reopen)
+        self._reopening.add(handle)
 
     async def record_held(self, effect: Acknowledged) -> None:
         """A peer acknowledged entries of this device."""
@@ -285,8 +304,3 @@ class RoomLinks:
 
     def _channel_id(self, peer: Peer) -> bytes:
         return keys.channel_id(self.room.row.key, peer.handshake_hash)
-
-
-def is_open(link: Link) -> bool:
-    """True once both sides are proven and until the end."""
-    return link.session.state is SessionState.OPEN

@@ -26,8 +26,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from app.identity import Proof, attest_data, verify_proof
+from app.identity import attest_data, verify_proof
 from app.rooms import keys
+from app.rooms.effects import (
+    Acknowledged,
+    Effect,
+    Ended,
+    Proven,
+    ReadEntries,
+    Send,
+    StoreEntries,
+    Terms,
+)
 from app.rooms.messages import (
     BYE,
     DEVICE,
@@ -54,7 +64,6 @@ from app.rooms.messages import (
     encode_want,
 )
 from app.rooms.view import RoomFacts
-from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
 from store.log import MAX_WRITERS, Head
 
@@ -79,65 +88,11 @@ class SessionState(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
-    """Send a message on the channel."""
-
-    kind: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ReadEntries:
-    """Read entries and give them to ``entries_read``."""
-
-    want: Want
-
-
-@dataclass(frozen=True, slots=True)
-class StoreEntries:
-    """Verify and store entries; tell all sessions, and this one ``put_done``."""
-
-    writer: bytes
-    start: int
-    entries: tuple[bytes, ...]
-    asked: bool
-    """They answer a want of this session."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Request:
     """A want that is not answered yet."""
 
     start: int
     due: float
-
-
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """The peer proved the room key and this device of this identity."""
-
-    device: bytes
-    identity: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """The peer's device holds so much of this device's log."""
-
-    device: bytes
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The session is over; close the channel."""
-
-    reason: str
-    fault: bool
-    """The peer broke the protocol."""
-
-
-Effect = Send | ReadEntries | StoreEntries | Proven | Acknowledged | Ended
 
 
 class Claims:
@@ -163,19 +118,6 @@ class Claims:
         for writer in mine:
             del self._held[writer]
         return bool(mine)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What a session needs to know of room, profile and connection."""
-
-    room: bytes
-    room_key: bytes
-    handshake_hash: bytes
-    is_initiator: bool
-    device: KeyPair
-    proof: Proof
-    """Attests the own device."""
 
 
 class Session:

@@ -11,18 +11,17 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.rooms.operations import Body, Message
-from app.rooms.replication import (
+from app.rooms.effects import (
     Acknowledged,
-    Claims,
     Ended,
     Proven,
     ReadEntries,
     Send,
-    Session,
     StoreEntries,
     Terms,
 )
+from app.rooms.operations import Body, Message
+from app.rooms.replication import Claims, Session
 from app.rooms.view import Applied, RoomFacts, RoomView
 from net.errors import RemoteProtocolError as NetProtocolError
 from store import history, rooms

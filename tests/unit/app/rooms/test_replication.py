@@ -18,10 +18,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from app.rooms import messages, replication
+from app.rooms import effects, messages, replication
+from app.rooms.effects import Terms
 from app.rooms.messages import BYE, DEVICE, ENTRIES, HAVE, WANT
 from app.rooms.operations import Remove
-from app.rooms.replication import Session, SessionState, Terms
+from app.rooms.replication import Session, SessionState
 from net.crypto import KeyPair
 from tests.unit.app.rooms.crowd import Crowd, CrowdMember, LinkEnd, say
 from tests.unit.app.rooms.people import (
@@ -104,7 +105,7 @@ def test_nothing_is_told_before_the_proofs(crowd: Crowd) -> None:
     left.opened = True
     left.session.remote_opened(right.session.handshake)
     effect = left.session.next_effect()
-    assert isinstance(effect, replication.Send)
+    assert isinstance(effect, effects.Send)
     assert effect.kind == DEVICE
     assert left.session.next_effect() is None
 
@@ -112,7 +113,7 @@ def test_nothing_is_told_before_the_proofs(crowd: Crowd) -> None:
 def closed_for(end: LinkEnd) -> str:
     """Why an end closed."""
     while (effect := end.session.next_effect()) is not None:
-        if isinstance(effect, replication.Ended):
+        if isinstance(effect, effects.Ended):
             return effect.reason
     return ""
 
@@ -158,7 +159,7 @@ def test_a_device_of_another_connection_is_refused(crowd: Crowd) -> None:
     left, right = crowd.link(ada, bo)
     other.session.remote_opened(one.session.handshake)
     effect = other.session.next_effect()
-    assert isinstance(effect, replication.Send)
+    assert isinstance(effect, effects.Send)
     left.session.remote_opened(right.session.handshake)
     left.session.receive(effect.kind, effect.data, crowd.now)
     assert closed_for(left) == "unproven"
@@ -183,7 +184,7 @@ def test_a_device_that_is_not_its_signer_is_refused(crowd: Crowd) -> None:
     )
     liar.remote_opened(left.session.handshake)
     effect = liar.next_effect()
-    assert isinstance(effect, replication.Send)
+    assert isinstance(effect, effects.Send)
     left.session.remote_opened(right.session.handshake)
     left.session.receive(effect.kind, effect.data, crowd.now)
     assert closed_for(left) == "unproven"
@@ -243,7 +244,7 @@ def test_nonsense_ends_this_link_only(
     crowd.settle()
     left.session.receive(kind, data, crowd.now)
     crowd.settle()
-    assert left.ended == replication.Ended(reason, fault=True)
+    assert left.ended == effects.Ended(reason, fault=True)
     say(ada, "goes on", crowd.now)
     crowd.settle()
     assert cy.texts() == ["goes on"]
@@ -262,7 +263,7 @@ def test_what_waits_to_be_stored_is_limited(
     left.session.receive(ENTRIES, messages.encode_entries(entry), crowd.now)
     stores = 0
     while (effect := left.session.next_effect()) is not None:
-        stores += isinstance(effect, replication.StoreEntries)
+        stores += isinstance(effect, effects.StoreEntries)
     assert stores == 1
 
 

@@ -12,7 +12,7 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.profile import Profile
-from app.rooms import invitations
+from app.rooms import invitations, links
 from app.rooms.admission import Guest
 from app.rooms.invitations import (
     ADMITTED,
@@ -26,6 +26,7 @@ from app.rooms.invitations import (
 )
 from app.rooms.roles import Kind
 from net.mux import Mux
+from store import rooms
 
 
 class JoinedPeer:
@@ -248,19 +249,13 @@ async def test_a_handshake_without_the_invite_is_closed(ada: Messenger) -> None:
     assert channel.closed
 
 
-async def test_two_members_rooms_meet_over_a_mux(
-    ada: Messenger, bo: Profile, tmp_path: Path
-) -> None:
-    """The whole exchange without a network: room channel, messages, delivery."""
-    del bo
-    profiles.create(tmp_path / "di", name="Di", now_s=1)
-    di = Messenger(profiles.open_profile(tmp_path / "di"))
+async def second_member(ada: Messenger, folder: Path) -> Messenger:
+    """Di, let in by Ada, with the room but none of its entries yet."""
+    profiles.create(folder / "di", name="Di", now_s=1)
+    di = Messenger(profiles.open_profile(folder / "di"))
     await di.start()
     link = decode_link(await ada.invite("Birds"))
-    guest = await ask(ada, di._profile, link)
-    admitted = guest.result.result()
-    from store import rooms
-
+    admitted = (await ask(ada, di._profile, link)).result.result()
     row = await asyncio.wrap_future(
         di._profile.database.write(
             lambda connection: rooms.add_room(
@@ -275,6 +270,14 @@ async def test_two_members_rooms_meet_over_a_mux(
         )
     )
     await di._add_room(row)
+    return di
+
+
+async def test_two_members_rooms_meet_over_a_mux(
+    ada: Messenger, tmp_path: Path
+) -> None:
+    """The whole exchange without a network: room channel, messages, delivery."""
+    di = await second_member(ada, tmp_path)
     left, right = ends(5)
     ada._exchange.peer_connected(left)
     di._exchange.peer_connected(right)
@@ -292,4 +295,28 @@ async def test_two_members_rooms_meet_over_a_mux(
     ada._exchange.peer_disconnected(left)
     di._exchange.peer_disconnected(right)
     assert (await di.rooms())[0].peers == 0
+    await di.close()
+
+
+async def test_a_silent_peer_is_tried_again(
+    ada: Messenger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links, "REOPEN_S", 0.0)
+    di = await second_member(ada, tmp_path)
+    left, right = ends(5)
+    ada._exchange.peer_connected(left)
+    di._exchange.peer_connected(right)
+    [room] = [*di._rooms.values()]
+    await settle(left, right, lambda: room.is_member and bool(room.online))
+    [attached] = ada._exchange._attached.values()
+    [link] = attached.links.links.values()
+    link.session._end("silent", fault=False)
+    link.pump()
+    await settle(left, right, lambda: not room.online)
+    await settle(left, right, lambda: bool(room.online))
+    await di.send("Birds", "still here")
+    [theirs] = ada._rooms.values()
+    await settle(left, right, lambda: theirs.snapshot().unread == 1)
+    ada._exchange.peer_disconnected(left)
+    di._exchange.peer_disconnected(right)
     await di.close()

@@ -34,6 +34,7 @@ from net.rpc.messages import (
 from net.rpc.requests import (
     DEFAULT_RETRIES,
     DEFAULT_TIMEOUT_S,
+    TIDS,
     PendingRequest,
     Requester,
 )
@@ -92,7 +93,7 @@ class Exchange:
         self.requests = Requester(
             node.scheduler,
             self.transmit,
-            first_tid=node.random_below(0x10000),
+            draw_tid=lambda: node.random_below(TIDS),
             stats=node.stats,
             default_socket=self.default_socket,
             on_timeout=self._timed_out,

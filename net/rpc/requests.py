@@ -158,7 +158,7 @@ class Requester:
         scheduler: Scheduler,
         transmit: Transmit,
         *,
-        first_tid: int,
+        draw_tid: Callable[[], int],
         stats: RpcStats,
         default_socket: Callable[[], int],
         on_timeout: Callable[[PendingRequest], None],
@@ -167,7 +167,7 @@ class Requester:
         self.congestion = CongestionWindow(scheduler.now, limit=window)
         self._scheduler = scheduler
         self._transmit = transmit
-        self._next_tid = first_tid
+        self._draw_tid = draw_tid
         self._stats = stats
         self._default_socket = default_socket
         self._on_timeout = on_timeout
@@ -215,10 +215,12 @@ class Requester:
         if len(self._in_flight) >= MAX_REQUESTS_IN_FLIGHT:
             request.fail(RequestLimitError("too many requests in flight"))
             return
-        while self._next_tid in self._in_flight:
-            self._next_tid = (self._next_tid + 1) % TIDS
-        request.tid = self._next_tid
-        self._next_tid = (self._next_tid + 1) % TIDS
+        # Drawn, not counted: responses are matched by number alone, and whoever is sent
+        # one request must not be able to answer those sent to others.
+        tid = self._draw_tid()
+        while tid in self._in_flight:
+            tid = self._draw_tid()
+        request.tid = tid
         self._in_flight[request.tid] = request
         requests = self._stats.requests
         requests.active += 1

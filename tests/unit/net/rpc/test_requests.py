@@ -96,14 +96,27 @@ def test_requests_leave_from_the_client_socket_until_we_are_open() -> None:
     assert (two.socket, two.request.id) == (CLIENT, None)
 
 
-def test_numbers_wrap_and_skip_those_in_flight() -> None:
+def test_numbers_in_flight_are_not_given_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     bench = Bench()
-    first = bench.node.request(COMMAND, PEER, retries=50, timeout_s=3600.0)
-    for _ in range(0x10000):
-        request = bench.node.request(COMMAND, PEER)
-        assert request.tid != first.tid
-        request.cancel()
-    assert bench.node.requests_in_flight == 1
+    drawn = [7, 7, 7, 8, 8, 7, 9]
+    monkeypatch.setattr(bench.node.exchange.requests, "_draw_tid", lambda: drawn.pop(0))
+    tids = [bench.node.request(COMMAND, PEER).tid for _ in range(3)]
+    assert tids == [7, 8, 9]
+    assert bench.node.requests_in_flight == 3
+
+
+def test_who_was_asked_cannot_answer_for_those_asked_next() -> None:
+    bench = Bench()
+    requests = [bench.node.request(COMMAND, (f"10.5.0.{n}", 1)) for n in range(1, 40)]
+    asked, *others = bench.sent()
+    for ahead in range(1, 200):
+        tid = (asked.request.tid + ahead) % 0x10000
+        forged = bytes((0x13, 0)) + tid.to_bytes(2, "little") + bytes(6)
+        bench.hear(forged, source=requests[0].to, socket=CLIENT)
+    assert not any(request.settled for request in requests)
+    assert len({sent.request.tid for sent in others}) == len(others)
 
 
 def test_a_full_window_queues_in_order_and_drains_with_the_slots() -> None:

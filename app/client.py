@@ -21,11 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from app import launch, local_socket, paths
+from app import launch, local_socket, lock, paths
 from app.errors import UserFacingError
 from app.events import CoreStopped, Event
 from app.frames import (
     MAX_ANSWER_BYTES,
+    MAX_CALL_BYTES,
+    MAX_CALLS_AT_ONCE,
     VERSION,
     FrameReader,
     check_hello,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 READ_BYTES = 256 * 1024
 HELLO_LIMIT_S = 10.0
+GOODBYE_LIMIT_S = 2.0
 START_LIMIT_S = 30.0
 RETRY_S = 0.05
 
@@ -75,8 +78,12 @@ class Client:
         self._hub = Hub()
         self._numbers = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
+        # One place fewer than the core has: ``stop`` needs no turn.
+        self._places = asyncio.Semaphore(MAX_CALLS_AT_ONCE - 1)
         self._ended: UserFacingError | None = None
-        self._greeted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._greeted: asyncio.Future[None] = loop.create_future()
+        self._others_stay: asyncio.Future[bool] = loop.create_future()
         self._task = asyncio.create_task(self._read())
 
     @staticmethod
@@ -268,7 +275,7 @@ class Client:
     async def stop(self) -> None:
         """End the core, for every client of it."""
         with contextlib.suppress(UserFacingError):
-            await self._call(None, "stop")
+            await self._answer("stop", {})
         self._keep_running = False
         await self.close()
 
@@ -286,6 +293,7 @@ class Client:
         It stays while other clients use it, and after ``keep_running``.
         """
         self._end("This client has been closed.")
+        others = self.core is not None and await self._say_goodbye()
         self._task.cancel()
         self._writer.close()
         with contextlib.suppress(ConnectionError, asyncio.CancelledError):
@@ -295,8 +303,21 @@ class Client:
         core, self.core = self.core, None
         if core is None:
             return
-        if self._keep_running or not await asyncio.to_thread(core.wait):
+        stays = self._keep_running or others
+        if stays or not await asyncio.to_thread(core.wait):
             core.detach()
+
+    async def _say_goodbye(self) -> bool:
+        """Ask the core whether other clients keep it."""
+        if self._task.done() or self._writer.is_closing():
+            return False
+        self._writer.write(encode_frame({"goodbye": True}))
+        await asyncio.wait(
+            (self._others_stay, self._task),
+            timeout=GOODBYE_LIMIT_S,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        return self._others_stay.done() and self._others_stay.result()
 
     async def __aenter__(self) -> Self:
         return self
@@ -325,26 +346,33 @@ class Client:
             ) from None
 
     async def _call(self, kind: Any, call: str, /, **arguments: Any) -> Any:
+        async with self._places:
+            value = await self._answer(call, arguments)
+        try:
+            return from_plain(kind, value)
+        except RemoteProtocolError as error:
+            raise _other_version() from error
+
+    async def _answer(self, call: str, arguments: dict[str, Any]) -> Any:
         if self._ended is not None:
             raise self._ended
         number = next(self._numbers)
+        frame = encode_frame({"id": number, "call": call, "arguments": arguments})
+        if len(frame) > MAX_CALL_BYTES:
+            raise UserFacingError(
+                "too-large", f"That is longer than {MAX_CALL_BYTES} bytes."
+            )
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls[number] = future
-        self._writer.write(
-            encode_frame({"id": number, "call": call, "arguments": arguments})
-        )
+        self._writer.write(frame)
         try:
-            value = await future
+            return await future
         except asyncio.CancelledError:
             if self._ended is None:
                 self._writer.write(encode_frame({"id": number, "cancel": True}))
             raise
         finally:
             self._calls.pop(number, None)
-        try:
-            return from_plain(kind, value)
-        except RemoteProtocolError as error:
-            raise _other_version() from error
 
     async def _read(self) -> None:
         sentence = "Covey's core has ended."
@@ -367,11 +395,18 @@ class Client:
             event = event_from_plain(str(frame["event"]), frame.get("data"))
             if event is not None:
                 self._hub.publish(event)
+        elif "goodbye" in frame:
+            self._take_goodbye(frame["goodbye"])
         elif "closed" in frame:
             return str(frame["closed"])
         else:
             self._settle(frame)
         return None
+
+    def _take_goodbye(self, said: Any) -> None:
+        if not self._others_stay.done():
+            others = said.get("others") if isinstance(said, dict) else None
+            self._others_stay.set_result(others is True)
 
     def _settle(self, frame: dict[str, Any]) -> None:
         future = self._calls.get(frame.get("id", 0))
@@ -435,28 +470,43 @@ class Connecting:
 
     async def _connect(self) -> Client:
         """Connect, starting a core if need be; wait for one that is on its way out."""
-        address = paths.socket_address(self._folder)
         deadline = asyncio.get_running_loop().time() + START_LIMIT_S
         core: launch.CoreProcess | None = None
         while True:
-            streams = await local_socket.connect(address)
+            streams = await self._find_core()
             if streams is not None:
                 return await self._greet(streams, core)
             if not self._start:
                 raise UserFacingError("no-core", "No core runs for this profile.")
             try:
-                core = await asyncio.to_thread(
-                    launch.start_core, self._folder, **self._options
-                )
+                core = await self._start_core()
             except UserFacingError as error:
                 late = asyncio.get_running_loop().time() > deadline
                 if error.code != "profile-in-use" or late:
                     raise
                 await asyncio.sleep(RETRY_S)
 
+    async def _find_core(self) -> local_socket.Streams | None:
+        """Connect to the core that runs, wherever it listens; None when none runs."""
+        announced = lock.announced_address(self._folder)
+        if announced is not None:
+            streams = await local_socket.connect(announced)
+            if streams is not None:
+                return streams
+        own = paths.socket_address(self._folder)
+        return await local_socket.connect(own) if own != announced else None
+
+    async def _start_core(self) -> launch.CoreProcess:
+        starting = launch.StartingCore(self._folder, **self._options)
+        try:
+            return await asyncio.to_thread(starting.run)
+        except asyncio.CancelledError:
+            starting.give_up()
+            raise
+
     async def _greet(
         self,
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        streams: local_socket.Streams,
         core: launch.CoreProcess | None,
     ) -> Client:
         client = self._kind(*streams, core, keep_running=self._keep_running)

@@ -9,15 +9,22 @@ sends events unasked::
              {"event": name, "data": {...}}
              {"closed": sentence}                             the last frame
 
+A client that leaves may ask whether it was the last one; the answer ends its calls::
+
+    client   {"goodbye": true}
+    core     {"goodbye": {"others": true or false}}
+
 What a client may call, and with what, is the table ``CALLS``. Every size is bounded: a
-client that sends nonsense, asks too much at once or does not read is closed with a
-reason. Only this user's processes reach the socket (``app/local_socket.py``).
+client that sends nonsense or does not read is closed with a reason, and one that asks
+much at once is read no further until answers are out. Only this user's processes reach
+the socket (``app/local_socket.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -28,6 +35,7 @@ from app.faults import Explained, explain
 from app.frames import (
     MAX_ANSWER_BYTES,
     MAX_CALL_BYTES,
+    MAX_CALLS_AT_ONCE,
     VERSION,
     FrameReader,
     check_hello,
@@ -42,8 +50,6 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("covey.control")
 
 MAX_CLIENTS = 64
-MAX_CALLS_AT_ONCE = 256
-"""Calls of one client that are not answered yet."""
 MAX_QUEUE_BYTES = MAX_ANSWER_BYTES + 8 * 1024 * 1024
 """Bytes a client may leave unread."""
 READ_BYTES = 256 * 1024
@@ -121,7 +127,9 @@ class ControlServer:
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        client = _Client(self._messenger, reader, writer)
+        client = _Client(
+            self._messenger, reader, writer, others=lambda: len(self._clients) > 1
+        )
         if len(self._clients) >= MAX_CLIENTS:
             await client.refuse("Too many programs use this profile at once.")
             return
@@ -146,13 +154,18 @@ class _Client:
         messenger: Messenger,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        *,
+        others: Callable[[], bool],
     ) -> None:
         self._messenger = messenger
+        self._others = others
         self._reader = reader
         self._writer = writer
         self._frames = FrameReader(max_bytes=MAX_CALL_BYTES)
         self._calls: dict[int, asyncio.Task[None]] = {}
+        self._place = asyncio.Event()
         self._greeted = False
+        self._leaving = False
         self._closing = False
 
     async def run(self) -> None:
@@ -190,6 +203,7 @@ class _Client:
         if self._closing:
             return
         self._closing = True
+        self._place.set()
         if reason and not self._writer.is_closing():
             self._writer.write(encode_frame({"closed": reason}))
         self._writer.close()
@@ -198,19 +212,25 @@ class _Client:
                 await self._writer.wait_closed()
 
     async def _read(self) -> None:
-        while not self._closing:
+        while not self._closing and not self._leaving:
             async with asyncio.timeout(None if self._greeted else HELLO_LIMIT_S):
                 data = await self._reader.read(READ_BYTES)
             if not data:
                 return
             for frame in self._frames.receive_data(data):
                 if self._greeted:
-                    self._receive(frame)
+                    await self._receive(frame)
                 else:
                     check_hello(frame)
                     self._greeted = True
 
-    def _receive(self, frame: dict[str, Any]) -> None:
+    async def _receive(self, frame: dict[str, Any]) -> None:
+        if self._leaving:
+            return
+        if frame.get("goodbye"):
+            self._leaving = True
+            self._write({"goodbye": {"others": self._others()}})
+            return
         number = frame.get("id")
         if not isinstance(number, int) or isinstance(number, bool):
             raise RemoteProtocolError("a call without a number")
@@ -221,16 +241,16 @@ class _Client:
             return
         if number in self._calls:
             raise RemoteProtocolError("two calls with one number")
-        if len(self._calls) >= MAX_CALLS_AT_ONCE:
-            raise RemoteProtocolError("too many calls at once", code="too-many")
+        while len(self._calls) >= MAX_CALLS_AT_ONCE and not self._closing:
+            self._place.clear()
+            await self._place.wait()
         task = asyncio.create_task(self._answer(number, frame))
         self._calls[number] = task
         task.add_done_callback(lambda done: self._call_done(number, done))
 
     async def _answer(self, number: int, frame: dict[str, Any]) -> None:
         try:
-            call, arguments = _read_call(frame)
-            method: Callable[..., Any] = getattr(self._messenger, call)
+            method, arguments = _read_call(frame, self._messenger)
             result = to_plain(await method(**arguments))
             self._write({"id": number, "result": result})
         except UserFacingError as error:
@@ -240,6 +260,7 @@ class _Client:
 
     def _call_done(self, number: int, task: asyncio.Task[None]) -> None:
         self._calls.pop(number, None)
+        self._place.set()
         if task.cancelled() or (error := task.exception()) is None:
             return
         # A bug of ours: loud in the log, and the caller must not wait for ever.
@@ -277,7 +298,9 @@ class _Client:
         self._writer.write(data)
 
 
-def _read_call(frame: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _read_call(
+    frame: dict[str, Any], messenger: Messenger
+) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The method and its checked arguments.
 
     Raises:
@@ -288,10 +311,16 @@ def _read_call(frame: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if not isinstance(call, str) or call not in CALLS:
         raise UserFacingError("unknown-call", f"The core does not know {call}.")
     known = CALLS[call]
-    if not isinstance(given, dict) or not given.keys() <= known.keys():
+    method: Callable[..., Any] = getattr(messenger, call)
+    needed = {
+        name
+        for name, parameter in inspect.signature(method).parameters.items()
+        if parameter.default is parameter.empty
+    }
+    if not isinstance(given, dict) or not needed <= given.keys() <= known.keys():
         raise UserFacingError("bad-arguments", f"{call} was called wrongly.")
     try:
-        return call, {
+        return method, {
             name: from_plain(known[name], value) for name, value in given.items()
         }
     except RemoteProtocolError as error:

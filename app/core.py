@@ -51,10 +51,12 @@ async def run_core(options: CoreOptions, ready: Callable[[str], None]) -> None:
     except BaseException:
         opened.close()
         raise
-    control = ControlServer(messenger, paths.socket_address(options.folder))
+    address = paths.socket_address(options.folder)
+    control = ControlServer(messenger, address)
     began_at = asyncio.get_running_loop().time()
     try:
         await messenger.start()
+        opened.lock.announce(address)
         await control.start()
         took_ms = (asyncio.get_running_loop().time() - began_at) * 1000
         _LOG.info("core ready after %.0f ms", took_ms)

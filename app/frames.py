@@ -19,6 +19,8 @@ MAX_CALL_BYTES = 1024 * 1024
 """Largest frame a client may send."""
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 """Largest frame a core may send."""
+MAX_CALLS_AT_ONCE = 256
+"""Calls of one client that the core works on; further ones wait for a place."""
 
 
 def encode_frame(value: dict[str, Any]) -> bytes:

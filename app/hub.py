@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import AsyncIterator
 from weakref import WeakSet
 
-from app.events import CoreStopped, Event
+from app.events import CoreStopped, Event, MessageStored, RoomChanged
 
 MAX_WAITING_EVENTS = 10_000
 """Events one listener may leave unread before it is cut off."""
+MAX_WAITING_CHARACTERS = 32 * 1024 * 1024
+"""Length of all texts in these events, before which it is cut off as well."""
 
 
 class Subscription:
@@ -23,6 +25,7 @@ class Subscription:
     def __init__(self) -> None:
         self.late = False
         self._events: deque[Event] = deque()
+        self._characters = 0
         self._news = asyncio.Event()
         self._ended = False
 
@@ -30,7 +33,11 @@ class Subscription:
         """Queue an event; cut the listener off when it does not keep up."""
         if self._ended:
             return
-        if len(self._events) >= MAX_WAITING_EVENTS:
+        self._characters += _text_length(event)
+        if (
+            len(self._events) >= MAX_WAITING_EVENTS
+            or self._characters > MAX_WAITING_CHARACTERS
+        ):
             self._events.clear()
             self.late = True
             self._events.append(
@@ -55,7 +62,20 @@ class Subscription:
                 raise StopAsyncIteration
             self._news.clear()
             await self._news.wait()
-        return self._events.popleft()
+        event = self._events.popleft()
+        self._characters -= _text_length(event)
+        return event
+
+
+def _text_length(event: Event) -> int:
+    """How long the part is whose size others choose; the rest is small."""
+    match event:
+        case MessageStored(message=message):
+            return len(message.text)
+        case RoomChanged(room=room) if room.last_message is not None:
+            return len(room.last_message.text)
+        case _:
+            return 0
 
 
 class Hub:

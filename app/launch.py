@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from app.errors import UserFacingError
 
 LINE_LIMIT_BYTES = 64 * 1024
 STOP_LIMIT_S = 15.0
+READY_LIMIT_S = 60.0
+"""How long a core may take to say that it is ready; old machines are slow."""
 
 
 class CoreProcess:
@@ -60,56 +63,101 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def start_core(
-    profile: Path,
-    *,
-    bootstrap: str | None = None,
-    passphrase: str | None = None,
-    keep_running: bool = False,
-    log_level: str | None = None,
-) -> CoreProcess:
-    """Start a core and wait until it is ready. Blocks; run it in a thread.
+class StartingCore:
+    """A core about to be started, which another thread may give up."""
 
-    Args:
-        profile: The profile's folder.
-        bootstrap: ``host:port[,host:port...]``; None for the public nodes.
-        passphrase: What unlocks the profile, if it is locked.
-        keep_running: Stay when the last client has gone.
-        log_level: For the core's log.
+    def __init__(
+        self,
+        profile: Path,
+        *,
+        bootstrap: str | None = None,
+        passphrase: str | None = None,
+        keep_running: bool = False,
+        log_level: str | None = None,
+    ) -> None:
+        """Start nothing yet.
 
-    Raises:
-        UserFacingError: What the core says, or ``core-failed``.
-    """
-    arguments = ["--profile", str(profile), "--json"]
-    if bootstrap is not None:
-        arguments += ["--bootstrap", bootstrap]
-    if log_level is not None:
-        arguments += ["--log-level", log_level]
-    arguments += ["serve", "--launched"]
-    if not keep_running:
-        arguments.append("--until-idle")
-    if passphrase is not None:
-        arguments.append("--passphrase-stdin")
-    process = subprocess.Popen(
-        command(*arguments),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment(),
-        start_new_session=True,
-    )
+        Args:
+            profile: The profile's folder.
+            bootstrap: ``host:port[,host:port...]``; None for the public nodes.
+            passphrase: What unlocks the profile, if it is locked.
+            keep_running: Stay when the last client has gone.
+            log_level: For the core's log.
+        """
+        arguments = ["--profile", str(profile), "--json"]
+        if bootstrap is not None:
+            arguments += ["--bootstrap", bootstrap]
+        if log_level is not None:
+            arguments += ["--log-level", log_level]
+        arguments += ["serve", "--launched"]
+        if not keep_running:
+            arguments.append("--until-idle")
+        if passphrase is not None:
+            arguments.append("--passphrase-stdin")
+        self._arguments = arguments
+        self._passphrase = passphrase
+        self._process: subprocess.Popen[bytes] | None = None
+        self._mutex = threading.Lock()
+        self._given_up = False
+        self._late = False
+
+    def run(self) -> CoreProcess:
+        """Start it and wait until it is ready. Blocks; run it in a thread.
+
+        Raises:
+            UserFacingError: What the core says, or ``core-failed``.
+        """
+        with self._mutex:
+            process = subprocess.Popen(
+                command(*self._arguments),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=environment(),
+                start_new_session=True,
+            )
+            self._process = process
+            if self._given_up:
+                process.kill()
+        limit = threading.Timer(READY_LIMIT_S, self._end_late, (process,))
+        limit.daemon = True
+        limit.start()
+        try:
+            return _judge(process, _first_line(process, self._passphrase))
+        except UserFacingError:
+            if self._late:
+                raise UserFacingError(
+                    "core-stuck",
+                    f"Covey's core was not ready after {READY_LIMIT_S:.0f} seconds.",
+                ) from None
+            raise
+        finally:
+            limit.cancel()
+
+    def give_up(self) -> None:
+        """End it, wherever its start stands; ``run`` then fails soon."""
+        with self._mutex:
+            self._given_up = True
+            if self._process is not None:
+                self._process.terminate()
+
+    def _end_late(self, process: subprocess.Popen[bytes]) -> None:
+        self._late = True
+        process.kill()
+
+
+def _first_line(process: subprocess.Popen[bytes], passphrase: str | None) -> bytes:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         if passphrase is not None:
-            process.stdin.write(passphrase.encode() + b"\n")
+            process.stdin.write(passphrase.encode("utf-8", "replace") + b"\n")
         process.stdin.close()
-        line = process.stdout.readline(LINE_LIMIT_BYTES)
+        return process.stdout.readline(LINE_LIMIT_BYTES)
     except BrokenPipeError:
-        line = b""
+        return b""
     finally:
         process.stdout.close()
-    return _judge(process, line)
 
 
 def _judge(process: subprocess.Popen[bytes], line: bytes) -> CoreProcess:

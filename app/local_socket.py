@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from app.errors import UserFacingError
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Any]
 
 
@@ -45,9 +46,7 @@ async def serve(address: str, handler: Handler) -> LocalServer:
         ) from error
 
 
-async def connect(
-    address: str,
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+async def connect(address: str) -> Streams | None:
     """Connect to a core; None when none listens there."""
     try:
         if sys.platform == "win32":
@@ -81,9 +80,7 @@ if sys.platform == "win32":
         found: LocalServer = server
         return found
 
-    async def _connect_pipe(
-        address: str,
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect_pipe(address: str) -> Streams:
         loop: Any = asyncio.get_running_loop()
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)

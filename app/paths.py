@@ -38,10 +38,16 @@ def profile_path(folder: str | os.PathLike[str] | None) -> Path:
 
 def socket_address(profile: Path) -> str:
     """Where the core of ``profile`` listens: a socket's path or a pipe's name."""
-    name = blake2b(os.fsencode(profile.resolve()), digest_size=10).hexdigest()
+    name = socket_name(profile)
     if sys.platform == "win32":
-        return rf"\\.\pipe\covey-{name}"
-    return str(_runtime_folder() / f"{name}.sock")
+        return rf"\\.\pipe\{name}"
+    return str(_runtime_folder() / name)
+
+
+def socket_name(profile: Path) -> str:
+    """The last part of the address: the same in whatever folder the socket is."""
+    name = blake2b(os.fsencode(profile.resolve()), digest_size=10).hexdigest()
+    return f"covey-{name}" if sys.platform == "win32" else f"{name}.sock"
 
 
 def _runtime_folder() -> Path:

@@ -6,7 +6,9 @@ field's type; fields that a newer version added are ignored.
 
 from __future__ import annotations
 
+import math
 import types
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -58,8 +60,8 @@ def from_plain(kind: Any, value: Any) -> Any:
         if value is not None:
             raise RemoteProtocolError("expected nothing")
         return None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+    if kind is float:
+        return _from_number(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise RemoteProtocolError(f"expected {kind}, got {type(value).__name__}")
     return value
@@ -77,6 +79,16 @@ def event_from_plain(name: str, value: Any) -> events.Event | None:
         return None
     event: events.Event = from_plain(kind, value)
     return event
+
+
+def _from_number(value: Any) -> float:
+    """A finite number: JSON as Python reads it knows others too."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        with suppress(OverflowError):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    raise RemoteProtocolError("expected a finite number")
 
 
 def _from_union(kind: Any, value: Any) -> Any:

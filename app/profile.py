@@ -32,6 +32,7 @@ from store.keychain import Keychain, system_keychain
 from store.settings import get_setting, set_setting
 
 MAX_NAME_BYTES = 128
+MAX_PASSPHRASE_BYTES = 1023
 SEED_BYTES = 32
 
 Entropy = Callable[[int], bytes]
@@ -80,6 +81,29 @@ def clean_name(name: str) -> str:
     return text
 
 
+def check_passphrase(passphrase: str) -> None:
+    """Check that a new passphrase can be given again, in a file or over a pipe.
+
+    Raises:
+        UserFacingError: ``bad-passphrase``: it is empty, too long, or not one line.
+    """
+    if not passphrase:
+        raise UserFacingError("bad-passphrase", "The passphrase is empty.")
+    if any(mark in passphrase for mark in "\r\n\0"):
+        raise UserFacingError("bad-passphrase", "The passphrase is not one line.")
+    try:
+        size_bytes = len(passphrase.encode())
+    except UnicodeEncodeError as error:
+        raise UserFacingError(
+            "bad-passphrase", "The passphrase has characters that are no text."
+        ) from error
+    if size_bytes > MAX_PASSPHRASE_BYTES:
+        raise UserFacingError(
+            "bad-passphrase",
+            f"The passphrase is longer than {MAX_PASSPHRASE_BYTES} bytes.",
+        )
+
+
 def create(
     folder: Path,
     *,
@@ -102,10 +126,12 @@ def create(
         entropy: Gives random bytes.
 
     Raises:
-        UserFacingError: ``profile-exists``, ``bad-name``, ``bad-phrase``, ``disk``,
-            ``profile-in-use``.
+        UserFacingError: ``profile-exists``, ``bad-name``, ``bad-phrase``,
+            ``bad-passphrase``, ``disk``, ``profile-in-use``.
     """
     name = clean_name(name)
+    if passphrase is not None:
+        check_passphrase(passphrase)
     words = (
         identity.normalised_phrase(phrase) if phrase else identity.new_phrase(entropy)
     )
@@ -200,6 +226,13 @@ def _write_database(
         database.close()
     fresh.chmod(stat.S_IRUSR | stat.S_IWUSR)
     fresh.rename(folder / DATABASE_NAME)
+    if os.name == "posix":
+        # Without this the rename may not survive a power cut.
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _read(

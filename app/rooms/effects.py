@@ -56,6 +56,13 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """This session asks for a log no more: let the others of the room ask."""
+
+    writer: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The session is over; close the channel."""
 
@@ -64,7 +71,7 @@ class Ended:
     """The peer broke the protocol."""
 
 
-Effect = Send | ReadEntries | StoreEntries | Proven | Acknowledged | Ended
+Effect = Send | ReadEntries | StoreEntries | Proven | Acknowledged | Released | Ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from app.rooms.effects import (
     Ended,
     Proven,
     ReadEntries,
+    Released,
     Send,
     StoreEntries,
     Terms,
@@ -107,6 +108,8 @@ class Link:
             links.room.set_online(effect.device, online=True)
         elif isinstance(effect, Acknowledged):
             links.spawn(links.record_held(effect))
+        elif isinstance(effect, Released):
+            links.released(self, effect.writer)
         elif isinstance(effect, Ended):
             self._end(effect)
 
@@ -142,10 +145,16 @@ class Link:
 
     async def _read(self, effect: ReadEntries) -> None:
         want = effect.want
-        entries = await self._links.room.read_entries(
-            want.writer, want.start, want.end, max_bytes=MAX_READ_BYTES
-        )
-        self.session.entries_read(want, entries)
+        try:
+            entries = await self._links.room.read_entries(
+                want.writer, want.start, want.end, max_bytes=MAX_READ_BYTES
+            )
+        except (StoreError, UserFacingError) as error:
+            # The peer shall ask somebody else now rather than wait for an answer.
+            _LOG.error("entries could not be read: %s", error)
+            self.session.channel_closed()
+        else:
+            self.session.entries_read(want, entries)
         self.pump()
 
     def _arm(self) -> None:
@@ -178,6 +187,8 @@ class RoomLinks:
         self._on_farewell = on_farewell
         self._claims = Claims()
         self._peers: set[Peer] = set()
+        self._devices: dict[Peer, bytes] = {}
+        self._parted: set[Peer] = set()
         self._reopening: set[asyncio.TimerHandle] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         room.listener = self
@@ -186,6 +197,14 @@ class RoomLinks:
     def now() -> float:
         """The loop's clock."""
         return asyncio.get_running_loop().time()
+
+    def knows(self, peer: Peer) -> bool:
+        """True once the peer proved a device that was let into the room."""
+        link = self.links.get(peer)
+        proven = link.proven if link is not None else None
+        device = self._devices.get(peer) if proven is None else proven.device
+        fact = self.room.facts.devices.get(device) if device is not None else None
+        return fact is not None and fact.identity != b""
 
     def attach(self, peer: Peer, *, open_now: bool) -> None:
         """Be ready for the room on a connection, and perhaps open it at once."""
@@ -198,6 +217,8 @@ class RoomLinks:
     def detach(self, peer: Peer, *, closed: bool) -> None:
         """The connection is gone, or the room is."""
         self._peers.discard(peer)
+        self._devices.pop(peer, None)
+        self._parted.discard(peer)
         link = self.links.get(peer)
         if link is not None:
             if closed:
@@ -225,10 +246,22 @@ class RoomLinks:
             for other in tuple(self.links.values()):
                 other.session.claims_released(self.now())
                 other.pump()
-        if effect.reason == "silent" and link.peer in self._peers:
-            self._reopen_later(link.peer)
+        if link.peer in self._peers:
+            if link.proven is not None:
+                self._devices[link.peer] = link.proven.device
+            if effect.reason in ("bye", "removed"):
+                self._parted.add(link.peer)
+            elif effect.reason == "silent":
+                self._reopen_later(link.peer)
         if self.room.left and effect.reason == "bye":
             self._on_farewell(self.room)
+
+    def released(self, link: Link, writer: bytes) -> None:
+        """A session asks for a log no more: another peer may have more of it."""
+        for other in tuple(self.links.values()):
+            if other is not link:
+                other.session.claims_released(self.now(), writer)
+                other.pump()
 
     def _reopen_later(self, peer: Peer) -> None:
         """Try again with a peer that was silent, if it is still connected."""
@@ -263,6 +296,16 @@ class RoomLinks:
         for link in tuple(self.links.values()):
             link.session.facts_changed(facts, self.now())
             link.pump()
+        if self.room.is_member:
+            self._open_again(facts)
+
+    def _open_again(self, facts: RoomFacts) -> None:
+        """Talk again to those who were let in again while still connected."""
+        for peer in tuple(self._parted):
+            fact = facts.devices.get(self._devices.get(peer, b""))
+            if fact is not None and fact.present:
+                self._parted.discard(peer)
+                self._open(peer)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run work of a link; a failure of it is loud and ends nobody else."""

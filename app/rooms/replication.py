@@ -34,6 +34,7 @@ from app.rooms.effects import (
     Ended,
     Proven,
     ReadEntries,
+    Released,
     Send,
     StoreEntries,
     Terms,
@@ -254,8 +255,6 @@ class Session:
         ends.pop(0)
         if not ends:
             del self._storing[writer]
-        if writer not in self._requests and writer not in self._storing:
-            self._claims.release(writer, self)
         if self.state is SessionState.CLOSED:
             return
         if failed:
@@ -269,6 +268,7 @@ class Session:
         if self._starved:
             self._starved = False
             self._ask(now, list(self._remote_heads))
+        self._let_go(writer)
 
     def facts_changed(self, facts: RoomFacts, now: float) -> None:
         """Members or devices changed."""
@@ -284,9 +284,9 @@ class Session:
             self._tell(list(self._heads))
         self._ask(now, list(self._remote_heads))
 
-    def claims_released(self, now: float) -> None:
-        """Another session ended: what it had asked for may be asked for here."""
-        self._ask(now, list(self._remote_heads))
+    def claims_released(self, now: float, writer: bytes | None = None) -> None:
+        """What another session had asked for, one log or all, may be asked for here."""
+        self._ask(now, list(self._remote_heads) if writer is None else [writer])
 
     def entries_read(self, want: Want, entries: Sequence[bytes]) -> None:
         """The answer to ``ReadEntries``."""
@@ -400,12 +400,20 @@ class Session:
         reached = max([length, *self._storing.get(writer, ())])
         if offered.start > reached or (mine and mine.forked) or not room_left:
             self._ask(now, [writer])
+            self._let_go(writer)
             return
         self._pending_bytes += size
         self._storing.setdefault(writer, []).append(end)
         self._effects.append(
             StoreEntries(writer, offered.start, offered.entries, asked)
         )
+
+    def _let_go(self, writer: bytes) -> None:
+        """Give a claim back when nothing of that log is under way here."""
+        if writer in self._requests or writer in self._storing:
+            return
+        if self._claims.release(writer, self):
+            self._effects.append(Released(writer))
 
     def _was_useless(self, effect: StoreEntries) -> bool:
         """True when an answer left this side where it was: do not ask for ever."""

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from app import hub as hubs
-from app.events import CoreStopped, Event, RoomLeft
+from app.events import CoreStopped, Event, MessageStored, RoomLeft
 from app.hub import Hub
+from app.snapshots import MessageSnapshot
 
 
 async def all_of(events: hubs.Subscription) -> list[Event]:
@@ -44,6 +45,30 @@ async def test_a_slow_listener_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
         hub.publish(RoomLeft(str(number)))
         if number < 5:
             assert await anext(quick) == RoomLeft(str(number))
+    [last] = await all_of(slow)
+    assert isinstance(last, CoreStopped)
+    assert slow.late
+    assert not quick.late
+
+
+async def test_unread_texts_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hubs, "MAX_WAITING_CHARACTERS", 2500)
+    hub = Hub()
+    slow, quick = hub.subscribe(), hub.subscribe()
+    event = MessageStored(
+        MessageSnapshot(
+            id="0",
+            room="0",
+            author="0",
+            author_name="Bo",
+            text="x" * 1000,
+            sent_at=0,
+            mine=False,
+        )
+    )
+    for _ in range(5):
+        hub.publish(event)
+        assert await anext(quick) == event
     [last] = await all_of(slow)
     assert isinstance(last, CoreStopped)
     assert slow.late

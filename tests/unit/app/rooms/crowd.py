@@ -16,6 +16,7 @@ from app.rooms.effects import (
     Ended,
     Proven,
     ReadEntries,
+    Released,
     Send,
     StoreEntries,
     Terms,
@@ -193,6 +194,10 @@ class Crowd:
             held[effect.device] = max(held.get(effect.device, 0), effect.length)
         elif isinstance(effect, Proven):
             end.proven = effect
+        elif isinstance(effect, Released):
+            for other in list(end.member.ends):
+                if other is not end:
+                    other.session.claims_released(self.now, effect.writer)
         elif isinstance(effect, Ended):
             end.ended = effect
             self._forget(end)

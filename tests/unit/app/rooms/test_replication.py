@@ -391,7 +391,13 @@ class Flock(RuleBasedStateMachine):
 
     @rule()
     def rest(self) -> None:
+        """Whoever is linked has the same when all is quiet, without a new link."""
         self.there.settle()
+        for end in self.there.ends:
+            assert end.other is not None
+            pair = (end.member, end.other.member)
+            if all(map(self.is_member, pair)):
+                assert pair[0].texts() == pair[1].texts()
 
     @invariant()
     def nothing_is_acknowledged_that_is_not_held(self) -> None:

@@ -166,7 +166,10 @@ class OurNode:
 
 @asynccontextmanager
 async def our_node(
-    *, bootstrap: Address | None = None, firewalled: bool = False
+    *,
+    bootstrap: Address | None = None,
+    firewalled: bool = False,
+    quick_firewall: bool = True,
 ) -> AsyncIterator[OurNode]:
     ours = OurNode()
     await ours.open()
@@ -179,6 +182,7 @@ async def our_node(
             bootstrap=[] if bootstrap is None else [bootstrap],
             ephemeral=None if firewalled else False,
             firewalled=firewalled,
+            quick_firewall=quick_firewall,
             public_address=("127.0.0.1", port) if first else None,
             on_request=ours.on_request,
         )
@@ -220,7 +224,7 @@ async def test_ours_bootstraps_from_npm(unused_port: int) -> None:
 async def test_ours_finds_out_from_npm_that_it_is_open(unused_port: int) -> None:
     async with (
         npm_peer(first_on_port=unused_port) as npm,
-        our_node(bootstrap=npm.address, firewalled=True) as ours,
+        our_node(bootstrap=npm.address, firewalled=True, quick_firewall=False) as ours,
     ):
         assert ours.node.firewalled
         assert ours.node.ephemeral
@@ -228,6 +232,18 @@ async def test_ours_finds_out_from_npm_that_it_is_open(unused_port: int) -> None
         assert await ours.settled(check) is True
         assert not ours.node.firewalled
         assert ours.node.id == node_id(("127.0.0.1", ours.port(SERVER)))
+
+
+async def test_ours_learns_at_its_start_that_npm_reaches_it(unused_port: int) -> None:
+    async with (
+        npm_peer(first_on_port=unused_port) as npm,
+        our_node(bootstrap=npm.address, firewalled=True) as ours,
+        asyncio.timeout(LIMIT_S),
+    ):
+        while ours.node.firewalled:
+            await asyncio.sleep(0.01)
+        assert ours.node.ephemeral, "open is not yet known to be there to stay"
+        assert ours.node.id is None
 
 
 async def test_npm_finds_out_from_ours_that_it_is_open() -> None:

@@ -95,6 +95,18 @@ def test_names_that_are_none(tmp_path: Path, name: str) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "passphrase", ["", "two\nlines", "end\r", "a\0b", "x" * 1024, "\udc80"]
+)
+def test_passphrases_that_could_not_be_given_again(
+    tmp_path: Path, passphrase: str
+) -> None:
+    with pytest.raises(UserFacingError) as caught:
+        profile.create(tmp_path, name="Ada", now_s=1, passphrase=passphrase)
+    assert caught.value.code == "bad-passphrase"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_default_folder_is_absolute_and_home_is_understood() -> None:
     assert paths.profile_path(None).is_absolute()
     assert paths.profile_path("~/x") == Path.home() / "x"

@@ -504,3 +504,31 @@ def test_a_hostile_peer_harms_its_own_link_at_most(data: st.DataObject) -> None:
         crowd.settle()
         assert cy.texts() == ["goes on"]
         crowd.close()
+
+
+def test_who_was_asked_in_vain_lets_others_be_asked(crowd: Crowd) -> None:
+    """Two peers tell of one log at once; the one that is asked has less of it."""
+    ada, bo, cy = crowd.members
+    for other in (bo, cy):
+        crowd.link(ada, other)
+    crowd.settle()
+    for end in list(crowd.ends):
+        crowd.cut(end)
+    say(ada, "one", crowd.now)
+    short, _ = crowd.link(ada, bo)
+    crowd.settle()
+    crowd.cut(short)
+    say(ada, "two", crowd.now + 1)
+    # Cy hears of the shorter log first and asks for it; the longer one comes meanwhile.
+    from_bo, at_cy = crowd.link(bo, cy)
+    while not at_cy.session._requests:
+        for end in (from_bo, at_cy):
+            crowd.step(end)
+    from_ada, also_at_cy = crowd.link(ada, cy)
+    for _ in range(50):
+        for end in (from_ada, also_at_cy):
+            crowd.step(end)
+    assert not also_at_cy.session._requests, "one asks for a log at a time"
+    assert cy.texts() == []
+    crowd.settle()
+    assert cy.texts() == ["one", "two"]

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app import Messenger, control, paths, profile
+from app import Messenger, control, launch, paths, profile
 from app.client import Client
 from app.control import ControlServer
 from app.errors import UserFacingError
 from app.events import CoreStopped, MessageStored
 from app.frames import FrameReader, encode_frame
+from app.launch import CoreProcess
+from app.snapshots import RoomSnapshot
 
 
 @pytest.fixture
@@ -32,9 +38,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 async def server(folder: Path) -> AsyncIterator[ControlServer]:
     """A core inside the test, without a network."""
-    messenger = Messenger(profile.open_profile(folder))
+    opened = profile.open_profile(folder)
+    messenger = Messenger(opened)
     await messenger.start()
-    served = ControlServer(messenger, paths.socket_address(folder))
+    address = paths.socket_address(folder)
+    opened.lock.announce(address)
+    served = ControlServer(messenger, address)
     await served.start()
     yield served
     await served.stop()
@@ -110,11 +119,86 @@ async def test_calls_at_once_are_limited(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control, "MAX_CALLS_AT_ONCE", 3)
+    running = most = 0
+
+    async def rooms(self: Messenger) -> list[RoomSnapshot]:
+        del self
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        return []
+
+    monkeypatch.setattr(Messenger, "rooms", rooms)
     reader, writer = await raw(folder)
     for number in range(10):
         writer.write(encode_frame({"id": number, "call": "rooms"}))
-    assert "too many calls" in await last_words(reader)
+    writer.write(encode_frame({"goodbye": True}))
+    frames = FrameReader(max_bytes=10**6).receive_data(await reader.read())
     writer.close()
+    assert most == 3
+    answered = {frame["id"] for frame in frames if "result" in frame}
+    assert answered >= set(range(7))
+
+
+async def test_a_bot_may_ask_for_more_than_the_core_does_at_once(
+    server: ControlServer, folder: Path
+) -> None:
+    async with Client.connect(folder, start=False) as me:
+        room = await me.create_room("Birds")
+        sent = await asyncio.gather(
+            *(me.send(room.room, str(number)) for number in range(600))
+        )
+        assert len({message.id for message in sent}) == 600
+        message = sent[0]
+        waits = [
+            asyncio.create_task(me.wait_delivered(room.room, message.id))
+            for _ in range(300)
+        ]
+        await asyncio.sleep(0)
+        for wait in waits[:100]:
+            wait.cancel()
+        # Those taken back make room for others.
+        assert (await me.profile()).name == "Ada"
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+    while server._clients:
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.usefixtures("server")
+async def test_a_call_too_large_to_send_harms_nothing(folder: Path) -> None:
+    async with Client.connect(folder, start=False) as me:
+        room = await me.create_room("Birds")
+        with pytest.raises(UserFacingError) as caught:
+            await me.send(room.room, "x" * (2 << 20))
+        assert caught.value.code == "too-large"
+        assert len(await me.rooms()) == 1
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("send", {}),
+        ("send", {"room": "Birds"}),
+        ("send", {"room": "Birds", "text": "x", "more": 1}),
+        ("wait_delivered", {"room": "Birds", "id": "0", "timeout_s": float("nan")}),
+        ("wait_delivered", {"room": "Birds", "id": "0", "timeout_s": float("inf")}),
+        ("wait_delivered", {"room": "Birds", "id": "0", "timeout_s": 10**400}),
+        ("history", {"room": "Birds", "limit": None}),
+    ],
+)
+async def test_wrong_arguments_are_told_apart_from_bugs(
+    folder: Path, call: str, arguments: dict[str, Any]
+) -> None:
+    async with Client.connect(folder, start=False) as me:
+        await me.create_room("Birds")
+        with pytest.raises(UserFacingError) as caught:
+            await me._call(None, call, **arguments)
+        assert caught.value.code == "bad-arguments"
 
 
 @pytest.mark.usefixtures("server")
@@ -218,6 +302,59 @@ async def test_a_bot_starts_a_core_that_ends_with_it(folder: Path) -> None:
             code = error.code
             await asyncio.sleep(0.01)
     assert code == "free"
+
+
+async def test_who_leaves_first_does_not_wait_for_the_core_to_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[CoreProcess] = []
+    monkeypatch.setattr(CoreProcess, "wait", waited.append)
+    first = await Client.connect(folder, bootstrap="127.0.0.1:1")
+    async with Client.connect(folder, start=False) as second:
+        await first.close()
+        assert waited == []
+        assert (await second.profile()).name == "Ada"
+
+
+@pytest.mark.usefixtures("server")
+async def test_a_core_is_found_from_other_surroundings(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    async with Client.connect(folder, start=False) as me:
+        assert (await me.profile()).name == "Ada"
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    with pytest.raises(UserFacingError) as caught:
+        await Client.connect(copy, start=False)
+    assert caught.value.code == "no-core"
+
+
+async def test_a_core_that_hangs_at_its_start_is_given_up(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Recorded(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    stuck = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr(launch, "command", lambda *_: stuck)
+    connecting = asyncio.create_task(Client.connect(folder).__aenter__())
+    while not started:
+        await asyncio.sleep(0.001)
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    await asyncio.to_thread(started[0].wait)
+    monkeypatch.setattr(launch, "READY_LIMIT_S", 0.01)
+    with pytest.raises(UserFacingError) as caught:
+        await Client.connect(folder)
+    assert caught.value.code == "core-stuck"
+    assert started[1].returncode is not None
 
 
 async def test_two_clients_that_start_at_once_share_one_core(folder: Path) -> None:

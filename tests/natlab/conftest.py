@@ -12,7 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.interop.node_peer import MODULES, why_not
-from tests.natlab.lab import ROOT, Lab, NatKind, Program, why_no_lab
+from tests.natlab.internet import DELAY_S
+from tests.natlab.lab import ROOT, Lab, why_no_lab
+from tests.natlab.programs import Program
+from tests.natlab.routers import NatKind, Refusal
 
 PORT = 49737
 READY_LIMIT_S = 20.0
@@ -20,12 +23,17 @@ NETWORK_SIZE = 5
 NPM_ROLE = ROOT / "tests" / "natlab" / "npm_role.js"
 
 HOMES = {
-    "ada": (21, NatKind.CONSISTENT),
-    "bo": (22, NatKind.CONSISTENT),
-    "rae": (23, NatKind.RANDOM),
-    "roy": (24, NatKind.RANDOM),
+    "ada": (21, NatKind.CONSISTENT, Refusal.DROP),
+    "bo": (22, NatKind.CONSISTENT, Refusal.REJECT),
+    "cy": (23, NatKind.CONSISTENT, Refusal.ANSWER),
+    "rae": (24, NatKind.RANDOM, Refusal.DROP),
+    "roy": (25, NatKind.RANDOM, Refusal.REJECT),
 }
 """Number of the public address and kind of the router; two hosts in each home."""
+
+CARRIER = ("carrier", 26)
+CUSTOMERS = {"ed": 11, "eve": 12}
+"""Homes that share the carrier's public address, with ordinary routers of their own."""
 
 PUBLIC_HOST = ("open", 20)
 
@@ -49,16 +57,24 @@ def start_npm(lab: Lab, place: str, *arguments: str) -> Program:
 
 
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """Two homes with ordinary routers, two with random ones, and a public host."""
+def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
+    """Homes with routers of all kinds, some behind a carrier's, and a public host."""
     reason = why_no_lab()
     if reason is not None:
         pytest.skip(reason)
     with Lab() as lab:
         lab.add_public_host(*PUBLIC_HOST)
-        for name, (number, kind) in HOMES.items():
-            lab.add_home(name, number, kind, hosts=2)
+        for name, (number, kind, refusal) in HOMES.items():
+            lab.add_home(name, number, kind, refusal)
+        lab.add_carrier(*CARRIER, NatKind.CONSISTENT)
+        for name, number in CUSTOMERS.items():
+            lab.add_home(name, number, NatKind.CONSISTENT, carrier=CARRIER[0])
         yield lab
+    capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print("", f"measured in the lab, {2 * DELAY_S * 1000:.0f} ms a round trip:")
+        for note in lab.notes:
+            print(f"  {note}")
 
 
 @pytest.fixture(scope="session")

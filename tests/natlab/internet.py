@@ -7,11 +7,13 @@ Takes a line of JSON, answers with one:
     {"do": "connect", "space": NAMESPACE, "device": NAME, "hosts": [...]}  ->  {}
     {"do": "name", "space": NAMESPACE, "hosts": [...]}                     ->  {}
     {"do": "lose-probes", "seconds": number}                               ->  {}
+    {"do": "lose", "share": 0 to 1, "seed": number}                        ->  {}
     {"do": "captured"}                          ->  {"captured": [row, ...]}
 
 ``connect`` makes the device in that namespace; packets to the hosts go there, as
 to those named later. Each row
 is a handshake or hole punch message that passed since ``captured`` was asked last.
+``lose`` loses so much of everything from then on, by chance.
 ``lose-probes`` loses every hole punch probe, a datagram of one byte, for so long.
 Every packet takes DELAY_S, and one that was sent with too small a TTL is lost.
 """
@@ -22,6 +24,7 @@ import ctypes
 import fcntl
 import json
 import os
+import random
 import selectors
 import socket
 import stat
@@ -153,6 +156,8 @@ class Internet:
         self._under_way: deque[tuple[float, int, bytes]] = deque()
         self._typed = b""
         self._lose_probes_until = 0.0
+        self._lose_share = 0.0
+        self._chance = random.Random(0)
 
     def run(self) -> None:
         """Carry packets until the standard input ends."""
@@ -178,6 +183,8 @@ class Internet:
                 continue
             now = time.monotonic()
             if now < self._lose_probes_until and _is_probe(packet):
+                continue
+            if self._lose_share and self._chance.random() < self._lose_share:
                 continue
             self.capture.look(packet)
             self._under_way.append((now + DELAY_S, owner, packet))
@@ -207,6 +214,10 @@ class Internet:
             return {"captured": rows}
         if order["do"] == "lose-probes":
             self._lose_probes_until = time.monotonic() + order["seconds"]
+            return {}
+        if order["do"] == "lose":
+            self._lose_share = order["share"]
+            self._chance = random.Random(order["seed"])
             return {}
         if order["do"] == "connect":
             device = make_device(order["space"], order["device"])

@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from tests.natlab.conftest import READY_LIMIT_S, covey
-from tests.natlab.lab import Lab, Program
+from tests.natlab.lab import Lab
+from tests.natlab.programs import Program
 
 pytestmark = [
     pytest.mark.natlab,
@@ -127,7 +128,7 @@ def test_two_people_chat(
             [told] = person.run("doctor")
             assert told["firewall"] == "consistent"
             assert [it["path"] for it in told["network"]["connections"]] == [path]
-    print(f"\ncores at {places[0]} and {places[1]}: joined after {seconds:.1f} s")
+    lab.notes.append(f"cores at {places[0]} and {places[1]}: joined in {seconds:.1f} s")
 
 
 def test_people_who_cannot_meet_yet_are_told(
@@ -144,4 +145,3 @@ def test_people_who_cannot_meet_yet_are_told(
         assert re.fullmatch(r"[A-Z][^\n]*\.", done.words), done.words
         [told] = rae.run("doctor")
         assert told["firewall"] == "random"
-    print(f"\n{done.words}\n{told['verdict']}")

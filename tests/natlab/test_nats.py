@@ -18,8 +18,17 @@ import pytest
 
 from net.dht.constants import Command
 from net.dht.messages import Mode
-from tests.natlab.conftest import HOMES, READY_LIMIT_S, covey, start_npm
-from tests.natlab.lab import PRIVATE, PUBLIC, Lab, Program
+from tests.natlab.conftest import (
+    CARRIER,
+    CUSTOMERS,
+    HOMES,
+    PUBLIC_HOST,
+    READY_LIMIT_S,
+    covey,
+    start_npm,
+)
+from tests.natlab.lab import PRIVATE, PUBLIC, Lab
+from tests.natlab.programs import Program
 
 pytestmark = [
     pytest.mark.natlab,
@@ -30,9 +39,13 @@ pytestmark = [
 ECHOED_BYTES = 1 << 20
 DIAL_LIMIT_S = 30.0
 PROMPT_S = 8.0
+PUNCH_LIMIT_S = 18.0
+"""Ten rounds of punching and what is around them."""
+
 IDLE_S = 9.0
 """Longer than the lab's routers remember what is silent."""
 
+LOST_SHARE = 0.05
 PROBES_LOST_S = 1.5
 """From the start of the client's program; the first quick probes are lost for sure."""
 
@@ -75,17 +88,21 @@ class Dialled:
 def public_host(place: str) -> str:
     """How the internet sees a place."""
     home = place.partition("-")[0]
-    return f"{PUBLIC}{HOMES[home][0] if home in HOMES else 20}"
+    if home in HOMES:
+        return f"{PUBLIC}{HOMES[home][0]}"
+    return f"{PUBLIC}{(CARRIER if home in CUSTOMERS else PUBLIC_HOST)[1]}"
 
 
-def listen(lab: Lab, place: str, network: str, kind: str) -> tuple[Program, str]:
+def listen(
+    lab: Lab, place: str, network: str, kind: str, seed: str = ""
+) -> tuple[Program, str]:
     """Start a server that sends back what comes; it and its key."""
+    seed = seed or os.urandom(32).hex()
     if kind == "npm":
-        program = start_npm(lab, place, "listen", network, os.urandom(32).hex())
+        program = start_npm(lab, place, "listen", network, seed)
     else:
-        program = lab.start(
-            place, covey("--bootstrap", network, "net", "listen", "--echo")
-        )
+        options = ("net", "listen", "--echo", "--seed", seed)
+        program = lab.start(place, covey("--bootstrap", network, *options))
     told = program.hear(READY_LIMIT_S)
     assert told["event"] == "listening"
     return program, told["publicKey"]
@@ -106,7 +123,7 @@ def dial(
     *,
     probes_lost_s: float = 0.0,
 ) -> Dialled:
-    """Let the second place connect to the first one, and print how that went."""
+    """Let the second place connect to the first one, and note how that went."""
     server, key = listen(lab, places[0], network, kinds[0])
     lab.captured()
     lab.lose_probes(probes_lost_s)
@@ -124,17 +141,17 @@ def dial(
     result = Dialled(
         opened, rest == data, done.words, done.status, seconds, lab.captured()
     )
-    print(
-        f"\n{kinds[1]} at {places[1]} to {kinds[0]} at {places[0]}: "
-        + (
-            f"open after {opened['ms']:.0f} ms at {opened['remoteAddress']}"
-            f" ({opened.get('path', 'path not told')})"
-            if opened
-            else done.words
-        )
-        + f"; {seconds:.1f} s in all"
-    )
+    lab.notes.append(describe(result, places, kinds))
     return result
+
+
+def describe(result: Dialled, places: tuple[str, str], kinds: tuple[str, str]) -> str:
+    """One line for people."""
+    outcome = result.words
+    if result.opened:
+        path = result.opened.get("path", "path not told")
+        outcome = f"{result.opened['ms']:.0f} ms, {path}, at {result.host}"
+    return f"{kinds[1]} at {places[1]} to {kinds[0]} at {places[0]}: {outcome}"
 
 
 def in_order(rows: list[dict[str, Any]], wanted: list[Seen]) -> list[dict[str, Any]]:
@@ -178,6 +195,12 @@ def check_echo(result: Dialled) -> None:
     assert (result.status, result.words) == (0, "")
     assert result.opened["event"] == "open"
     assert result.whole
+
+
+def check_sentence(result: Dialled) -> None:
+    """It did not work, and one sentence says why."""
+    assert (result.status, result.opened) == (1, {})
+    assert re.fullmatch(r"[A-Z][^\n]*\.", result.words), result.words
 
 
 def has_punched(result: Dialled) -> bool:
@@ -239,6 +262,46 @@ def test_two_homes_punch_again_when_the_first_probes_are_lost(
     assert len(asked) >= 2, "a round to find out and a round to punch"
 
 
+@pytest.mark.parametrize(
+    "places",
+    [("cy-1", "bo-1"), ("bo-1", "cy-1"), ("ed-1", "bo-1"), ("bo-1", "ed-1")],
+    ids=["to-answering", "from-answering", "to-carrier", "from-carrier"],
+)
+def test_homes_with_other_routers_punch(
+    lab: Lab, covey_network: str, places: tuple[str, str]
+) -> None:
+    result = dial(lab, covey_network, places, probes_lost_s=PROBES_LOST_S)
+    check_echo(result)
+    assert (result.opened["path"], result.host) == ("direct", public_host(places[0]))
+
+
+def test_two_homes_punch_through_an_internet_that_loses_packets(
+    lab: Lab, covey_network: str, seed: int
+) -> None:
+    lab.lose(LOST_SHARE, seed)
+    try:
+        result = dial(lab, covey_network, ("ada-1", "bo-1"))
+    finally:
+        lab.lose(0.0, seed)
+    check_echo(result)
+    assert (result.opened["path"], result.host) == ("direct", public_host("ada-1"))
+
+
+def test_a_key_is_found_wherever_it_has_moved(lab: Lab, covey_network: str) -> None:
+    seed = os.urandom(32).hex()
+    for place in ("ada-1", "open", "bo-1"):
+        server, key = listen(lab, place, covey_network, "covey", seed)
+        client = start_client(lab, "cy-1", covey_network, "covey", key)
+        opened = client.hear(DIAL_LIMIT_S)
+        assert opened["remoteAddress"].startswith(f"{public_host(place)}:")
+        client.tell({"said": place})
+        assert client.hear(READY_LIMIT_S) == {"said": place}
+        lab.stop(client)
+        # As a machine that loses its power: nobody is told.
+        server.process.kill()
+        lab.stop(server)
+
+
 def test_two_homes_punch_where_one_node_is_the_network(
     lab: Lab, smallest_network: str
 ) -> None:
@@ -286,6 +349,16 @@ def test_silence_costs_neither_the_way_in_nor_the_stream(
         lab.stop(server)
 
 
+def test_neighbours_whose_carrier_turns_nothing_round_are_told(
+    lab: Lab, covey_network: str
+) -> None:
+    """Both have one public host, and a packet to it from inside gets nowhere."""
+    result = dial(lab, covey_network, ("ed-1", "eve-1"))
+    check_sentence(result)
+    assert "direct path" in result.words
+    assert result.seconds < PUNCH_LIMIT_S
+
+
 # -- routers with random ports -----------------------------------------------------
 
 
@@ -302,8 +375,7 @@ def test_random_ports_end_in_one_sentence(
     lab: Lab, covey_network: str, places: tuple[str, str], reason: str
 ) -> None:
     result = dial(lab, covey_network, places)
-    assert result.status == 1
-    assert re.fullmatch(r"[A-Z][^\n]*\.", result.words), result.words
+    check_sentence(result)
     assert reason in result.words
     assert result.seconds < PROMPT_S
 

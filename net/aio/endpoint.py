@@ -208,7 +208,7 @@ class Endpoint:
             self._in_turn = False
             if not self._stopped:
                 self._timer.set(self.multiplexer.get_timer())
-                if self.multiplexer.has_work:
+                if self.multiplexer.has_work or self._before_flush:
                     self.schedule_flush()
 
     def finish_reading(self) -> None:
@@ -267,8 +267,13 @@ class Endpoint:
     def _run_before_flush(self) -> None:
         while self._before_flush:
             callbacks, self._before_flush = self._before_flush, []
-            for callback in callbacks:
-                callback()
+            waiting = iter(callbacks)
+            try:
+                for callback in waiting:
+                    callback()
+            finally:
+                # One that fails must not silence the others: they are next.
+                self._before_flush[:0] = waiting
 
     def _run_scheduled(self) -> None:
         self._flush_scheduled = False

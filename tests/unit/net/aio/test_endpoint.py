@@ -123,6 +123,28 @@ async def test_an_answer_from_a_callback_costs_two_datagrams(ends: Ends) -> None
     assert one.stream.statistics.received_packets == 1
 
 
+async def test_a_callback_that_fails_keeps_nobody_else_from_sending(ends: Ends) -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: failures.append(context.get("exception"))
+    )
+    one, two = ends.join()
+
+    def fail() -> None:
+        raise ValueError("a bug of one")
+
+    def write() -> None:
+        one.stream.write(b"small")
+
+    ends.a.call_before_flush(fail)
+    one.stream.call_before_flush(write)
+    one.stream.call_before_flush(write)
+    async with asyncio.timeout(20):
+        await two.wait_for(10)
+    assert bytes(two.data) == b"small" * 2
+    assert [type(failure) for failure in failures] == [ValueError]
+
+
 async def test_messages_and_what_they_may_hold(ends: Ends) -> None:
     one, two = ends.join()
     one.stream.send_message(b"message")

@@ -21,6 +21,9 @@ from net.udx.events import Address, Batch, Event, SocketId
 from net.udx.packet import (
     FLAG_DATA,
     FLAG_END,
+    HEADER_BYTES,
+    PLAIN,
+    PLAIN_DATA,
     decode_packet,
     decode_run,
     stream_id_of,
@@ -57,7 +60,6 @@ class Multiplexer:
         self._outbox: list[Batch] = []
         self._awake: dict[Stream, None] = {}
         self._eventful: deque[Stream] = deque()
-        self._has_events: set[Stream] = set()
         self._timers: list[tuple[float, int, Stream]] = []
         self._scheduled: dict[Stream, float] = {}
         self._timer_count = 0
@@ -117,6 +119,15 @@ class Multiplexer:
         """
         self._now = now
         if not 0 < segment_size < len(data):
+            if len(data) > HEADER_BYTES:
+                # A small message alone: most of a chat and of a mux's control traffic.
+                start, stream_id, window, seq, ack = PLAIN.unpack_from(data)
+                if start == PLAIN_DATA:
+                    stream = self.streams.get(stream_id)
+                    if stream is not None and stream.receive_next(
+                        socket, window, seq, ack, data, now
+                    ):
+                        return []
             return self._receive_one(socket, data, address, now)
         run = decode_run(data, segment_size)
         if run is not None:
@@ -189,7 +200,7 @@ class Multiplexer:
             event = eventful[0].next_event()
             if event is not None:
                 return event
-            self._has_events.discard(eventful.popleft())
+            eventful.popleft().has_events = False
         return None
 
     def block(self, socket: SocketId) -> None:
@@ -215,8 +226,8 @@ class Multiplexer:
 
     def notify(self, stream: Stream) -> None:
         """The stream has events."""
-        if stream not in self._has_events:
-            self._has_events.add(stream)
+        if not stream.has_events:
+            stream.has_events = True
             self._eventful.append(stream)
 
     def send_directly(self, stream: Stream, batch: Batch) -> None:

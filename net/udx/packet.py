@@ -67,6 +67,13 @@ _PREFIX = struct.Struct("<BBBBII")
 _DATA_START = bytes((MAGIC, VERSION, FLAG_DATA, 0))
 PREFIX_BYTES = 12
 
+PLAIN = struct.Struct("<4sIIII")
+"""A header whose first four bytes are compared, not read: start, stream id, window,
+seq, ack."""
+
+PLAIN_DATA = _DATA_START
+"""The start of a packet with DATA and nothing else, the commonest by far."""
+
 
 class Packet(NamedTuple):
     """One decoded packet; ``seq``, ``ack`` and ``sacks`` are as on the wire."""

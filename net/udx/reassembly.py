@@ -94,6 +94,19 @@ class Reassembly:
             self._release()
         return True
 
+    def receive_next(self, payload: bytes) -> bool:
+        """Take the payload of the packet expected, if nothing waits and none is the last.
+
+        Returns:
+            False when nothing happened and the packet must go through :meth:`receive`.
+        """
+        if self.end_seq is not None or self._ranges or self.ready:
+            return False
+        self.expected += 1
+        self.ready.append(payload)
+        self.ready_bytes = len(payload)
+        return True
+
     def receive(self, seq: int, payload: bytes, *, end: bool) -> bool:
         """Take one DATA or END packet.
 

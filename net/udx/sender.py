@@ -145,6 +145,11 @@ class Sender:
         cwnd_bytes = self.congestion.cwnd * self.mtu.max_payload
         return excess <= min(cwnd_bytes, self.remote_window)
 
+    @property
+    def window_probing(self) -> bool:
+        """True while the peer's window is closed and it is asked to open it."""
+        return self._window_probe_at is not None
+
     def write(self, data: bytes) -> None:
         """Queue bytes, which must not change any more."""
         self.queue.append(data)

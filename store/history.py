@@ -6,7 +6,7 @@ derived again. Functions of a connection, to be run by ``store.database``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from store.database import Connection
@@ -91,6 +91,25 @@ def operations(connection: Connection, row: int) -> Iterator[tuple[bytes, int, b
         "SELECT key, sequence, data FROM operation JOIN writer"
         " ON writer.id = operation.writer WHERE room = ?",
         (row,),
+    )
+
+
+def progress(connection: Connection, row: int, writer: bytes) -> tuple[int, int]:
+    """The highest clock of a log, and how many of its operations are kept."""
+    for clock, count in connection.execute(
+        "SELECT clock, operations FROM writer WHERE room = ? AND key = ?", (row, writer)
+    ):
+        return clock, count
+    return 0, 0
+
+
+def set_progress(
+    connection: Connection, row: int, writer: bytes, *, clock: int, operations: int
+) -> None:
+    """Remember what ``progress`` says next."""
+    connection.execute(
+        "UPDATE writer SET clock = ?, operations = ? WHERE room = ? AND key = ?",
+        (clock, operations, row, writer),
     )
 
 
@@ -187,15 +206,19 @@ def mark_read(connection: Connection, row: int) -> None:
 
 
 def newest_clock(connection: Connection, row: int) -> int:
-    """The highest clock of any message."""
+    """The highest clock of any entry that could be read."""
     found = connection.execute(
-        "SELECT coalesce(max(clock), 0) FROM message WHERE room = ?", (row,)
+        "SELECT coalesce(max(clock), 0) FROM writer WHERE room = ?", (row,)
     ).get
     return int(found)
 
 
 def reconsider(
-    connection: Connection, row: int, shows: Callable[[bytes, int, int], bool]
+    connection: Connection,
+    row: int,
+    shows: Callable[[bytes, int, int], bool],
+    *,
+    devices: Iterable[bytes],
 ) -> int:
     """Show and hide messages as the rules now say; returns how many changed.
 
@@ -203,16 +226,20 @@ def reconsider(
         connection: The writer's.
         row: The room.
         shows: Judges a message by its device, clock and sequence.
+        devices: Whose messages to judge.
     """
-    found = connection.execute(
-        "SELECT arrival, device, clock, sequence, shown FROM message WHERE room = ?",
-        (row,),
-    )
-    changes = [
-        (not shown, arrival)
-        for arrival, device, clock, sequence, shown in found
-        if shows(device, clock, sequence) != bool(shown)
-    ]
+    changes = []
+    for device in devices:
+        found = connection.execute(
+            "SELECT arrival, clock, sequence, shown FROM message WHERE writer ="
+            " (SELECT id FROM writer WHERE room = ? AND key = ?)",
+            (row, device),
+        )
+        changes += [
+            (not shown, arrival)
+            for arrival, clock, sequence, shown in found
+            if shows(device, clock, sequence) != bool(shown)
+        ]
     connection.executemany("UPDATE message SET shown = ? WHERE arrival = ?", changes)
     return len(changes)
 

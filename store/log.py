@@ -76,6 +76,8 @@ class PutResult:
     """Entries that were new."""
     head: Head
     """Of the log afterwards; a forked log takes nothing more."""
+    held: bool = False
+    """From some entry on they were not taken for now."""
 
     @property
     def length(self) -> int:
@@ -112,8 +114,20 @@ class WriterLogs(Protocol):
             LocalProtocolError: The payload is too large, or the log has forked.
         """
 
-    def put(self, writer: bytes, entries: Sequence[bytes]) -> PutResult:
+    def put(
+        self,
+        writer: bytes,
+        entries: Sequence[bytes],
+        *,
+        accepts: Callable[[Entry], bool] | None = None,
+    ) -> PutResult:
         """Verify and add entries of another device, in the order of its log.
+
+        Args:
+            writer: The device.
+            entries: As they travel.
+            accepts: Asked for each new entry in turn; the first that it does not
+                accept is left out with all after it, to be offered again.
 
         Raises:
             RemoteProtocolError: An entry is malformed, wrongly signed, or leaves a gap.
@@ -218,7 +232,13 @@ class DatabaseLogs:
         self._store(number, [entry])
         return entry
 
-    def put(self, writer: bytes, entries: Sequence[bytes]) -> PutResult:
+    def put(
+        self,
+        writer: bytes,
+        entries: Sequence[bytes],
+        *,
+        accepts: Callable[[Entry], bool] | None = None,
+    ) -> PutResult:
         """See ``WriterLogs.put``."""
         number, head = self._writer(writer)
         if head.forked:
@@ -226,6 +246,7 @@ class DatabaseLogs:
         length, last = head.length, head.hash
         fresh: list[Entry] = []
         evidence: bytes | None = None
+        held = False
         for data in entries:
             entry = decode_entry(self._room, writer, data)
             if entry.sequence > length:
@@ -239,6 +260,9 @@ class DatabaseLogs:
             if entry.previous != last:
                 evidence = data
                 break
+            if accepts is not None and not accepts(entry):
+                held = True
+                break
             fresh.append(entry)
             length, last = length + 1, entry.hash
         self._store(number, fresh)
@@ -246,7 +270,7 @@ class DatabaseLogs:
             self._connection.execute(
                 "UPDATE writer SET fork = ? WHERE id = ?", (evidence, number)
             )
-        return PutResult(tuple(fresh), Head(length, last, evidence is not None))
+        return PutResult(tuple(fresh), Head(length, last, evidence is not None), held)
 
     def read(
         self, writer: bytes, start: int, end: int, *, max_bytes: int

@@ -85,6 +85,9 @@ def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
     for table in ("operation", "held"):
         connection.execute(f"DELETE FROM {table} WHERE writer IN {writers}", (row,))
     connection.execute(
+        "UPDATE writer SET clock = 0, operations = 0 WHERE room = ?", (row,)
+    )
+    connection.execute(
         "UPDATE room SET key = x'', name = '', read_arrival = 0 WHERE id = ?", (row,)
     )
 

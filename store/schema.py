@@ -43,6 +43,8 @@ MIGRATIONS: tuple[str, ...] = (
         key BLOB NOT NULL,                  -- device key, 32 bytes
         length INTEGER NOT NULL DEFAULT 0,
         head BLOB NOT NULL,                 -- hash of the last entry
+        clock INTEGER NOT NULL DEFAULT 0,   -- highest one in it, of what was derived
+        operations INTEGER NOT NULL DEFAULT 0,  -- kept ones of the rules
         fork BLOB,                          -- evidence: a second signed entry
         UNIQUE (room, key)
     );

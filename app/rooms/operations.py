@@ -9,13 +9,14 @@ An operation is the plaintext inside a sealed payload::
     3 Invite   fixed32 invite key, uint role, uint expires at (ms, 0: never),
                uint uses (0: any number)
     4 Admit    fixed32 invite key, string name, buffer proof, fixed64 invite's signature
-    5 SetRole  fixed32 identity, uint role
+    5 SetRole  fixed32 identity, uint role, array (fixed32 device, uint length)
     6 Remove   fixed32 identity, array (fixed32 device, uint length)
 
 ``clock`` is a hybrid clock: milliseconds of the writer's wall clock, but always above
-every clock the writer had seen. Ordering by (clock, writer, sequence) therefore never
-puts an answer before its question. Types this version does not know are kept as
-``Unknown``. What operations mean together is the business of ``app/rooms/rules.py``.
+every clock the writer had taken in. Ordering by (clock, writer, sequence) therefore
+never puts an answer before its question. Types this version does not know are kept as
+``Unknown``. Names lose what is not printable when they are read. What operations mean
+together is the business of ``app/rooms/rules.py``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from net.errors import RemoteProtocolError
 MAX_TEXT_BYTES = 64 * 1024
 MAX_NAME_BYTES = 256
 MAX_CUT_DEVICES = 64
-"""Devices of one person named in a removal."""
+"""Devices of one person named in a removal or a change of rank."""
+NO_NAME = "?"
+"""Stands for a name of which nothing is printable."""
 
 E = TypeVar("E", Kind, Role)
 
@@ -87,6 +90,8 @@ class SetRole:
 
     identity: bytes
     role: Role
+    cuts: tuple[tuple[bytes, int], ...]
+    """For each device of that member how much of its log is older than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,13 @@ class Operation:
     sent_at: int
     """Milliseconds since 1970 by the author's clock, for people to read."""
     body: Body
+
+
+def read_name(reader: Reader) -> str:
+    """A name of a person or room, without what could steer a terminal."""
+    raw = reader.string(max_bytes=MAX_NAME_BYTES)
+    kept = "".join(c for c in raw if c.isprintable() or c.isspace())
+    return " ".join(kept.split()) or NO_NAME
 
 
 def encode_operation(operation: Operation) -> bytes:
@@ -160,8 +172,8 @@ def _write_found(writer: Writer, body: Found) -> None:
 def _read_found(reader: Reader) -> Found:
     return Found(
         _enumerated(Kind, reader.uint()),
-        reader.string(max_bytes=MAX_NAME_BYTES),
-        reader.string(max_bytes=MAX_NAME_BYTES),
+        read_name(reader),
+        read_name(reader),
         _read_proof(reader),
     )
 
@@ -199,7 +211,7 @@ def _write_admit(writer: Writer, body: Admit) -> None:
 def _read_admit(reader: Reader) -> Admit:
     return Admit(
         reader.fixed(32),
-        reader.string(max_bytes=MAX_NAME_BYTES),
+        read_name(reader),
         _read_proof(reader),
         reader.fixed(64),
     )
@@ -207,23 +219,32 @@ def _read_admit(reader: Reader) -> Admit:
 
 def _write_set_role(writer: Writer, body: SetRole) -> None:
     writer.fixed(body.identity, 32).uint(body.role)
+    _write_cuts(writer, body.cuts)
 
 
 def _read_set_role(reader: Reader) -> SetRole:
-    return SetRole(reader.fixed(32), _enumerated(Role, reader.uint()))
+    identity = reader.fixed(32)
+    return SetRole(identity, _enumerated(Role, reader.uint()), _read_cuts(reader))
 
 
 def _write_remove(writer: Writer, body: Remove) -> None:
     writer.fixed(body.identity, 32)
-    writer.array(body.cuts, lambda out, cut: out.fixed(cut[0], 32).uint(cut[1]))
+    _write_cuts(writer, body.cuts)
 
 
 def _read_remove(reader: Reader) -> Remove:
-    identity = reader.fixed(32)
+    return Remove(reader.fixed(32), _read_cuts(reader))
+
+
+def _write_cuts(writer: Writer, cuts: tuple[tuple[bytes, int], ...]) -> None:
+    writer.array(cuts, lambda out, cut: out.fixed(cut[0], 32).uint(cut[1]))
+
+
+def _read_cuts(reader: Reader) -> tuple[tuple[bytes, int], ...]:
     cuts = reader.array(
         lambda item: (item.fixed(32), item.uint()), max_count=MAX_CUT_DEVICES
     )
-    return Remove(identity, tuple(cuts))
+    return tuple(cuts)
 
 
 def _write_unknown(writer: Writer, body: Unknown) -> None:

@@ -132,7 +132,10 @@ class Room:
             )
 
         self.facts, self.heads = await self._transact(
-            lambda connection, view: (view.facts(), view.heads(connection))
+            lambda connection, view: (
+                view.facts(self._around.now_ms()),
+                view.heads(connection),
+            )
         )
         self._held, counts = await self._read(look)
         self._unread, self._last = counts.unread, counts.last
@@ -207,7 +210,7 @@ class Room:
             return self._append(connection, view, body)
 
         applied = await self._change(work)
-        return self.message(applied.messages[0])
+        return self.message(applied.written[0])
 
     async def history(
         self, *, limit: int = 50, before: str | None = None
@@ -291,7 +294,9 @@ class Room:
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )
-            return self._append(connection, view, SetRole(target.identity, wanted))
+            cuts = _lengths(view.heads(connection), target)
+            body = SetRole(target.identity, wanted, cuts)
+            return self._append(connection, view, body)
 
         await self._change(work)
 
@@ -311,8 +316,7 @@ class Room:
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )
-            heads = view.heads(connection)
-            cuts = tuple((d, heads[d].length) for d in target.devices if d in heads)
+            cuts = _lengths(view.heads(connection), target)
             return self._append(connection, view, Remove(target.identity, cuts))
 
         await self._change(work)
@@ -353,7 +357,9 @@ class Room:
             RemoteProtocolError: (of ``net`` or ``store``) They are malformed.
         """
         return await self._transact(
-            lambda connection, view: view.put(connection, writer, entries)
+            lambda connection, view: view.put(
+                connection, writer, entries, now_ms=self._around.now_ms()
+            )
         )
 
     async def read_entries(
@@ -546,6 +552,13 @@ class Room:
 
 def _order(row: MessageRow) -> tuple[int, bytes, int]:
     return row.clock, row.device, row.sequence
+
+
+def _lengths(
+    heads: dict[bytes, Head], member: MemberFact
+) -> tuple[tuple[bytes, int], ...]:
+    """How much of each of a member's logs is here."""
+    return tuple((d, heads[d].length) for d in member.devices if d in heads)
 
 
 def _clean_text(text: str) -> str:

@@ -11,8 +11,9 @@ Leaves the signatures of entries to ``store.log``, what operations mean to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from app.errors import UserFacingError
 from app.rooms import keys
@@ -22,12 +23,13 @@ from app.rooms.operations import (
     Body,
     Message,
     Operation,
+    Remove,
     Unknown,
     decode_operation,
     encode_operation,
 )
 from app.rooms.roles import Kind, Role, may_write
-from app.rooms.rules import MemberState, Placed, RoomState, authentic
+from app.rooms.rules import InviteState, MemberState, Placed, RoomState, authentic
 from net.constants import MAX_SAFE_UINT
 from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
@@ -39,8 +41,17 @@ from store.rooms import RoomRow
 
 UNKNOWN_TEXT = "(This message needs a newer version of Covey.)"
 RESTORE_BYTES = 1024 * 1024
-MAX_SERVED_INVITES = 32
-"""Newest invites for which a room waits at a rendezvous."""
+MAX_SERVED_INVITES = 64
+"""Invites for which a room waits at a rendezvous."""
+ENDED_SERVED_MS = 24 * 3600 * 1000
+"""So long a spent or expired invite is waited for, to say so."""
+MAX_AHEAD_MS = 24 * 3600 * 1000
+"""Entries with a clock further ahead of this computer's are not taken yet."""
+MAX_OPERATIONS = 4_096
+"""Operations of the rules that count in one log; those after them are void."""
+MAX_FOUNDER_OPERATIONS = 32_768
+SPARE_REMOVALS = 64
+"""Removals that count beyond these, so that one can still leave or be alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ class RoomFacts:
     devices: dict[bytes, DeviceFact] = field(default_factory=dict)
     present_count: int = 0
     invites: tuple[bytes, ...] = ()
-    """Invite keys worth waiting for, newest last; spent ones too, to say so."""
+    """Invite keys worth waiting for: open ones, and ended ones to say so."""
 
     def member_of(self, device: bytes) -> MemberFact | None:
         """The person a device belongs to, present or not."""
@@ -92,10 +103,34 @@ class Applied:
     head: Head = field(default_factory=lambda: Head(0, b""))
     messages: tuple[MessageRow, ...] = ()
     """New ones that the rules allow."""
+    written: tuple[MessageRow, ...] = ()
+    """All new ones, shown or not."""
     facts: RoomFacts | None = None
     """When they changed."""
     reconsidered: int = 0
     """Older messages that appeared or vanished."""
+    held: bool = False
+    """Entries dated too far ahead were not taken yet."""
+
+
+def served_invites(invites: Iterable[InviteState], now_ms: int) -> tuple[bytes, ...]:
+    """For which invites to wait: open ones, newest first from each creator in turn.
+
+    What room is left goes to those that ended within ``ENDED_SERVED_MS``.
+    """
+    open_by_creator: dict[bytes, list[bytes]] = {}
+    ended: list[bytes] = []
+    for state in reversed(list(invites)):
+        since_ms = state.ended_ms(now_ms)
+        if since_ms is None:
+            mine = open_by_creator.setdefault(state.creator, [])
+            if len(mine) < MAX_SERVED_INVITES:
+                mine.append(state.invite.invite_key)
+        elif now_ms - since_ms < ENDED_SERVED_MS and len(ended) < MAX_SERVED_INVITES:
+            ended.append(state.invite.invite_key)
+    turns = zip_longest(*open_by_creator.values())
+    served = [key for turn in turns for key in turn if key is not None]
+    return tuple((served + ended)[:MAX_SERVED_INVITES])
 
 
 class RoomView:
@@ -119,16 +154,14 @@ class RoomView:
         self._state = RoomState(row.founder)
         self._clock = 0
 
-    def load(self, connection: Connection) -> RoomFacts:
+    def load(self, connection: Connection) -> None:
         """Fold what is stored."""
         placed: list[Placed] = []
         for writer, sequence, data in history.operations(connection, self.row.row):
             operation = decode_operation(data)
             placed.append(Placed((operation.clock, writer, sequence), operation))
         self._state.add(sorted(placed))
-        newest = max((item.place[0] for item in placed), default=0)
-        self._clock = max(newest, history.newest_clock(connection, self.row.row))
-        return self.facts()
+        self._clock = history.newest_clock(connection, self.row.row)
 
     def restore(self, connection: Connection) -> None:
         """Derive anew what this device wrote during an earlier stay in the room."""
@@ -141,7 +174,7 @@ class RoomView:
         while start < head.length:
             portion = logs.read(own, start, head.length, max_bytes=RESTORE_BYTES)
             entries = tuple(decode_entry(self.row.room, own, data) for data in portion)
-            self._apply(connection, own, entries, head)
+            self._apply(connection, own, entries, head, now_ms=0)
             start += len(entries)
 
     def heads(self, connection: Connection) -> dict[bytes, Head]:
@@ -160,7 +193,17 @@ class RoomView:
 
         Raises:
             LocalProtocolError: (of ``store``) The log has forked.
+            UserFacingError: ``too-many-changes``: this device's operations are full.
         """
+        own = self._device.public_key
+        if isinstance(body, RULE_TYPES):
+            _, count = history.progress(connection, self.row.row, own)
+            if count >= self._most_operations(own, body):
+                raise UserFacingError(
+                    "too-many-changes",
+                    "This device has changed this room too often: let another member"
+                    " do it.",
+                )
         self._clock = min(max(now_ms, self._clock + 1), MAX_SAFE_UINT)
         plaintext = encode_operation(Operation(self._clock, now_ms, body))
 
@@ -169,7 +212,7 @@ class RoomView:
                 plaintext,
                 room_key=self.row.key,
                 room=self.row.room,
-                writer=self._device.public_key,
+                writer=own,
                 sequence=sequence,
                 entropy=entropy,
             )
@@ -178,18 +221,32 @@ class RoomView:
             self._device, seal, key_epoch=keys.KEY_EPOCH
         )
         head = Head(entry.sequence + 1, entry.hash)
-        return self._apply(connection, self._device.public_key, (entry,), head)
+        return self._apply(connection, own, (entry,), head, now_ms=now_ms)
 
     def put(
-        self, connection: Connection, writer: bytes, entries: Sequence[bytes]
+        self,
+        connection: Connection,
+        writer: bytes,
+        entries: Sequence[bytes],
+        *,
+        now_ms: int,
     ) -> Applied:
-        """Store entries of another device.
+        """Store entries of another device, up to one that is dated too far ahead.
 
         Raises:
             RemoteProtocolError: (of ``net`` or ``store``) An entry is malformed.
         """
-        result = self._logs(connection).put(writer, entries)
-        return self._apply(connection, writer, result.stored, result.head)
+        opened: dict[int, Operation | None] = {}
+
+        def accepts(entry: Entry) -> bool:
+            operation = opened[entry.sequence] = self._open(writer, entry)
+            return operation is None or operation.clock <= now_ms + MAX_AHEAD_MS
+
+        result = self._logs(connection).put(writer, entries, accepts=accepts)
+        applied = self._apply(
+            connection, writer, result.stored, result.head, now_ms=now_ms, opened=opened
+        )
+        return replace(applied, held=result.held)
 
     def admit(
         self,
@@ -207,8 +264,16 @@ class RoomView:
         if not authentic(self.row.room, self._device.public_key, body):
             return "unknown", None
         device = body.proof.device
-        clock = max(now_ms, self._clock + 1)
-        verdict = self._state.invite_verdict(body.invite_key, device, clock)
+
+        def judge() -> str:
+            return self._state.invite_verdict(
+                body.invite_key,
+                identity=body.proof.identity,
+                device=device,
+                now_ms=now_ms,
+            )
+
+        verdict = judge()
         if verdict != "open":
             return verdict, None
         known = self._state.devices.get(device)
@@ -217,8 +282,7 @@ class RoomView:
             same = known.identity == body.proof.identity
             return ("yours" if same else "closed"), None
         applied = self.append(connection, body, now_ms=now_ms, entropy=entropy)
-        verdict = self._state.invite_verdict(body.invite_key, device, clock)
-        return ("open" if verdict == "yours" else "closed"), applied
+        return ("open" if judge() == "yours" else "closed"), applied
 
     def require_writer(self) -> MemberState:
         """This person as a member who may write messages.
@@ -249,8 +313,8 @@ class RoomView:
         """The fold itself, for questions asked in the writer thread."""
         return self._state
 
-    def facts(self) -> RoomFacts:
-        """What the state says, frozen."""
+    def facts(self, now_ms: int) -> RoomFacts:
+        """What the state says, frozen; the time tells which invites are open."""
         state = self._state
         members = {
             key: MemberFact(key, m.name, m.role, tuple(m.devices), m.present)
@@ -262,18 +326,23 @@ class RoomView:
             ends = device.wanted_length
             present = member is not None and member.present and ends is None
             devices[key] = DeviceFact(device.identity, present, ends)
-        served = list(state.invites)[-MAX_SERVED_INVITES:]
         return RoomFacts(
             kind=state.kind,
             name=state.name or self.row.name,
             members=members,
             devices=devices,
             present_count=state.present_count,
-            invites=tuple(served),
+            invites=served_invites(state.invites.values(), now_ms),
         )
 
     def _logs(self, connection: Connection) -> DatabaseLogs:
         return DatabaseLogs(connection, self.row.row, self.row.room)
+
+    def _most_operations(self, writer: bytes, body: Body) -> int:
+        """How many operations of a log there may be before one of this sort."""
+        founding = writer == self.row.founder
+        limit = MAX_FOUNDER_OPERATIONS if founding else MAX_OPERATIONS
+        return limit + (SPARE_REMOVALS if isinstance(body, Remove) else 0)
 
     def _apply(
         self,
@@ -281,37 +350,20 @@ class RoomView:
         writer: bytes,
         entries: tuple[Entry, ...],
         head: Head,
+        *,
+        now_ms: int,
+        opened: dict[int, Operation | None] | None = None,
     ) -> Applied:
         """Derive what new entries mean."""
-        placed: list[Placed] = []
-        written: list[MessageRow] = []
-        for entry in entries:
-            operation = self._open(writer, entry)
-            if operation is None:
-                self.refused_count += 1
-                continue
-            self._clock = max(self._clock, operation.clock)
-            if isinstance(operation.body, RULE_TYPES):
-                history.add_operation(
-                    connection,
-                    self.row.row,
-                    writer=writer,
-                    sequence=entry.sequence,
-                    data=encode_operation(operation),
-                )
-                place = (operation.clock, writer, entry.sequence)
-                placed.append(Placed(place, operation))
-            else:
-                written.append(self._message(writer, entry, operation))
-        # Own messages of an earlier stay count from the moment one is let in again.
-        again = self._state.add(placed) or any(
-            isinstance(item.operation.body, Admit)
-            and item.operation.body.proof.device == self._device.public_key
-            for item in placed
-        )
+        if not entries:
+            return Applied(writer, head=head)
+        placed, written = self._derive(connection, writer, entries, opened or {})
+        affected = self._state.add(placed)
         changed = (
-            history.reconsider(connection, self.row.row, self._state.shows)
-            if again
+            history.reconsider(
+                connection, self.row.row, self._state.shows, devices=affected
+            )
+            if affected
             else 0
         )
         shown = []
@@ -320,12 +372,56 @@ class RoomView:
             history.add_message(connection, self.row.row, message, shown=allowed)
             if allowed:
                 shown.append(message)
-        facts = self.facts() if placed else None
+        facts = self.facts(now_ms) if placed else None
         if facts is not None:
             rooms.set_title(
                 connection, self.row.row, name=facts.name, kind=facts.kind.word
             )
-        return Applied(writer, entries, head, tuple(shown), facts, changed)
+        return Applied(
+            writer, entries, head, tuple(shown), tuple(written), facts, changed
+        )
+
+    def _derive(
+        self,
+        connection: Connection,
+        writer: bytes,
+        entries: tuple[Entry, ...],
+        opened: dict[int, Operation | None],
+    ) -> tuple[list[Placed], list[MessageRow]]:
+        """Tell operations and messages apart, and leave out what is void for ever.
+
+        The clocks of a log rise and its operations are limited: both follow from the
+        log alone, so that everybody leaves out the same.
+        """
+        row = self.row.row
+        clock, count = history.progress(connection, row, writer)
+        placed: list[Placed] = []
+        written: list[MessageRow] = []
+        for entry in entries:
+            known = entry.sequence in opened
+            operation = opened[entry.sequence] if known else self._open(writer, entry)
+            if operation is None or operation.clock <= clock:
+                self.refused_count += 1
+                continue
+            clock = operation.clock
+            if not isinstance(operation.body, RULE_TYPES):
+                written.append(self._message(writer, entry, operation))
+                continue
+            if count >= self._most_operations(writer, operation.body):
+                self.refused_count += 1
+                continue
+            count += 1
+            history.add_operation(
+                connection,
+                row,
+                writer=writer,
+                sequence=entry.sequence,
+                data=encode_operation(operation),
+            )
+            placed.append(Placed((clock, writer, entry.sequence), operation))
+        self._clock = max(self._clock, clock)
+        history.set_progress(connection, row, writer, clock=clock, operations=count)
+        return placed, written
 
     def _open(self, writer: bytes, entry: Entry) -> Operation | None:
         """The operation of an entry, or None when it means nothing."""

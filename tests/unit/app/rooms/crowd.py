@@ -62,7 +62,8 @@ class CrowdMember:
             )
         ).result(5)
         self.view = RoomView(self.row, who.device)
-        self.facts: RoomFacts = self.database.write(self.view.load).result(5)
+        self.database.write(self.view.load).result(5)
+        self.facts: RoomFacts = self.view.facts(0)
         self.heads: dict[bytes, Head] = {}
         self.claims = Claims()
         self.ends: list[LinkEnd] = []
@@ -218,7 +219,10 @@ class Crowd:
         try:
             applied = member.database.write(
                 lambda connection: member.view.put(
-                    connection, effect.writer, effect.entries
+                    connection,
+                    effect.writer,
+                    effect.entries,
+                    now_ms=int(self.now * 1000),
                 )
             ).result(5)
         except (RemoteProtocolError, NetProtocolError) as error:

@@ -37,7 +37,7 @@ OPERATIONS = [
         Message("x", reply_to=b"e" * 32),
         invite(1, role=Role.ADMIN, expires_at=2**40, uses=3),
         admit(1, BO),
-        SetRole(BO.identity.public_key, Role.READER),
+        SetRole(BO.identity.public_key, Role.READER, ((BO.device.public_key, 2),)),
         Remove(BO.identity.public_key, ((BO.device.public_key, 7),)),
         Unknown(99, b"later"),
     )

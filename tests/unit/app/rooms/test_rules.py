@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.identity import bootstrap
 from app.rooms import rules
-from app.rooms.operations import Message, Remove, SetRole
+from app.rooms.operations import Body, Message, Operation, Remove, SetRole
 from app.rooms.roles import Kind, Role
 from app.rooms.rules import Placed, RoomState, authentic
+from net.crypto import KeyPair
 from tests.unit.app.rooms.people import (
     ADA,
     BO,
@@ -31,6 +33,15 @@ def state_of(*operations: Placed) -> RoomState:
     state = RoomState(ADA.device.public_key)
     state.add(operations)
     return state
+
+
+def verdict(state: RoomState, key: bytes, who: Person, now_ms: int) -> str:
+    return state.invite_verdict(
+        key,
+        identity=who.identity.public_key,
+        device=who.device.public_key,
+        now_ms=now_ms,
+    )
 
 
 def rank(state: RoomState, who: Person) -> Role | None:
@@ -65,8 +76,8 @@ def test_an_invite_lets_in_as_many_as_it_says() -> None:
     state = state_of(*BEGIN, placed(ADA, 13, 3, admit(1, CY)))
     assert rank(state, CY) is None
     key = invite_pair(1).public_key
-    assert state.invite_verdict(key, CY.device.public_key, 14) == "used"
-    assert state.invite_verdict(key, BO.device.public_key, 14) == "yours"
+    assert verdict(state, key, CY, 14) == "used"
+    assert verdict(state, key, BO, 14) == "yours"
     many = state_of(
         BEGIN[0],
         placed(ADA, 11, 1, invite(1, uses=0)),
@@ -81,8 +92,8 @@ def test_an_invite_expires_by_the_clock_of_the_admission() -> None:
     late = state_of(*begin, placed(ADA, 21, 2, admit(1, BO)))
     assert rank(late, BO) is None
     key = invite_pair(1).public_key
-    assert late.invite_verdict(key, BO.device.public_key, 21) == "expired"
-    assert late.invite_verdict(b"?" * 32, BO.device.public_key, 21) == "unknown"
+    assert verdict(late, key, BO, 21) == "expired"
+    assert verdict(late, b"?" * 32, BO, 21) == "unknown"
 
 
 def test_any_member_lets_in_by_an_invite_of_another() -> None:
@@ -109,10 +120,10 @@ def test_members_invite_no_higher_than_members(role: Role, made: bool) -> None:
 
 
 def test_roles_are_set_from_above() -> None:
-    up = SetRole(BO.identity.public_key, Role.ADMIN)
+    up = SetRole(BO.identity.public_key, Role.ADMIN, ())
     assert rank(state_of(*BEGIN, placed(BO, 13, 0, up)), BO) is Role.MEMBER
     assert rank(state_of(*BEGIN, placed(ADA, 13, 3, up)), BO) is Role.ADMIN
-    down = SetRole(ADA.identity.public_key, Role.MEMBER)
+    down = SetRole(ADA.identity.public_key, Role.MEMBER, ())
     state = state_of(*BEGIN, placed(ADA, 13, 3, up), placed(BO, 14, 0, down))
     assert rank(state, ADA) is Role.OWNER
 
@@ -142,7 +153,7 @@ def test_leaving_ends_the_own_log_and_closes_the_own_invites() -> None:
     assert rank(state, BO) is None
     assert rank(state, CY) is None
     key = invite_pair(2).public_key
-    assert state.invite_verdict(key, CY.device.public_key, 16) == "closed"
+    assert verdict(state, key, CY, 16) == "closed"
 
 
 def test_somebody_removed_comes_back_by_a_new_invite_only() -> None:
@@ -163,7 +174,7 @@ def test_nobody_removes_who_is_not_below() -> None:
 
 
 def test_the_founding_survives_the_founders_removal() -> None:
-    up = SetRole(BO.identity.public_key, Role.OWNER)
+    up = SetRole(BO.identity.public_key, Role.OWNER, ())
     whole = ((ADA.device.public_key, 4),)
     state = state_of(
         *BEGIN,
@@ -176,7 +187,7 @@ def test_the_founding_survives_the_founders_removal() -> None:
 
 
 def test_a_removal_that_voids_its_own_ground_is_void() -> None:
-    up = SetRole(BO.identity.public_key, Role.OWNER)
+    up = SetRole(BO.identity.public_key, Role.OWNER, ())
     state = state_of(
         *BEGIN,
         placed(ADA, 13, 3, up),
@@ -191,7 +202,7 @@ def test_broadcast_rooms_are_written_from_above() -> None:
         placed(ADA, 10, 0, found(Kind.BROADCAST)),
         placed(ADA, 11, 1, invite(1)),
         placed(ADA, 12, 2, admit(1, BO)),
-        placed(ADA, 20, 3, SetRole(BO.identity.public_key, Role.ADMIN)),
+        placed(ADA, 20, 3, SetRole(BO.identity.public_key, Role.ADMIN, ())),
     )
     assert state.shows(ADA.device.public_key, 13, 4)
     assert not state.shows(BO.device.public_key, 13, 0)
@@ -203,7 +214,7 @@ def test_members_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     state = state_of(*BEGIN)
     assert rank(state, BO) is None
     key = invite_pair(1).public_key
-    assert state.invite_verdict(key, BO.device.public_key, 13) == "full"
+    assert verdict(state, key, BO, 13) == "full"
 
 
 def test_forged_operations_are_not_authentic() -> None:
@@ -216,6 +227,95 @@ def test_forged_operations_are_not_authentic() -> None:
     stolen = dataclasses.replace(admit(1, BO), proof=CY.proof)
     assert not authentic(ROOM, ADA.device.public_key, stolen)
     assert authentic(ROOM, ADA.device.public_key, Message("x"))
+
+
+ADMIN = (
+    placed(ADA, 10, 0, found()),
+    placed(ADA, 11, 1, invite(1, role=Role.ADMIN)),
+    placed(ADA, 12, 2, admit(1, BO)),
+    placed(ADA, 13, 3, invite(2)),
+    placed(ADA, 14, 4, admit(2, CY)),
+)
+
+
+def test_somebody_demoted_keeps_no_powers_by_dating_back() -> None:
+    bo, cy = BO.identity.public_key, CY.identity.public_key
+    demotion = placed(
+        ADA, 100, 5, SetRole(bo, Role.READER, ((BO.device.public_key, 1),))
+    )
+    before = placed(BO, 50, 0, invite(7))
+    late = (
+        placed(BO, 60, 1, SetRole(cy, Role.MODERATOR, ())),
+        placed(BO, 61, 2, invite(9, role=Role.MODERATOR)),
+        placed(BO, 62, 3, Remove(cy, ())),
+    )
+    for state in (
+        state_of(*ADMIN, before, demotion, *late),
+        state_of(*ADMIN, before, *late, demotion),
+    ):
+        assert rank(state, BO) is Role.READER
+        assert rank(state, CY) is Role.MEMBER
+        assert invite_pair(7).public_key in state.invites
+        assert invite_pair(9).public_key not in state.invites
+        assert state.shows(BO.device.public_key, 50, 0)
+        assert not state.shows(BO.device.public_key, 63, 4)
+
+
+def test_a_promotion_grants_nothing_before_itself() -> None:
+    bo = BO.identity.public_key
+    state = state_of(
+        *BEGIN,
+        placed(ADA, 100, 3, SetRole(bo, Role.ADMIN, ())),
+        placed(BO, 50, 0, invite(9, role=Role.MODERATOR)),
+        placed(BO, 51, 1, invite(8)),
+    )
+    assert invite_pair(9).public_key not in state.invites
+    assert invite_pair(8).public_key in state.invites
+
+
+def test_owners_lower_themselves_without_losing_what_they_did() -> None:
+    ada = ADA.identity.public_key
+    state = state_of(*ADMIN, placed(ADA, 20, 5, SetRole(ada, Role.READER, ())))
+    assert rank(state, ADA) is Role.READER
+    assert rank(state, BO) is Role.ADMIN
+
+
+def test_who_was_thrown_out_does_not_return_by_an_older_invite() -> None:
+    second = KeyPair.from_seed(b"2" * 32)
+    proof = bootstrap(CY.identity, second.public_key, epoch_s=1)
+    other = dataclasses.replace(CY, device=second, proof=proof)
+    begin = (*BEGIN, placed(ADA, 13, 3, invite(2, uses=0)))
+    thrown_out = (
+        *begin,
+        placed(ADA, 14, 4, admit(2, CY)),
+        placed(ADA, 15, 5, Remove(CY.identity.public_key, ())),
+    )
+    state = state_of(*thrown_out, placed(BO, 20, 0, admit(2, other)))
+    assert rank(state, CY) is None
+    key = invite_pair(2).public_key
+    assert verdict(state, key, other, 21) == "closed"
+    assert verdict(state, key, DI, 21) == "open"
+    again = state_of(
+        *thrown_out, placed(BO, 20, 0, invite(3)), placed(BO, 21, 1, admit(3, other))
+    )
+    assert rank(again, CY) is Role.MEMBER
+
+
+def test_an_order_pulled_ahead_expires_no_invite() -> None:
+    begin = (BEGIN[0], placed(ADA, 11, 1, invite(1, expires_at=1000)))
+    late = Placed((5000, ADA.device.public_key, 2), Operation(5000, 900, admit(1, BO)))
+    assert rank(state_of(*begin, late), BO) is Role.MEMBER
+
+
+def test_what_affects_messages_is_told() -> None:
+    state = state_of(*BEGIN)
+    bo = BO.device.public_key
+    assert state.add([placed(ADA, 13, 3, invite(2))]) == set()
+    assert state.add([placed(ADA, 14, 4, admit(2, CY))]) == {CY.device.public_key}
+    assert state.add([placed(CY, 5, 0, invite(9))]) == set()
+    lower = SetRole(BO.identity.public_key, Role.READER, ())
+    assert state.add([placed(ADA, 15, 5, lower)]) == {bo}
+    assert state.add([placed(ADA, 16, 6, Remove(BO.identity.public_key, ()))]) == {bo}
 
 
 PEOPLE = (ADA, BO, CY, DI)
@@ -231,19 +331,20 @@ def histories(draw: st.DrawFn) -> list[Placed]:
         who = draw(st.sampled_from(PEOPLE))
         other = draw(st.sampled_from(PEOPLE))
         identity = other.identity.public_key
-        body = draw(
-            st.sampled_from(
-                [
-                    invite(draw(st.integers(2, 4)), role=draw(st.sampled_from(Role))),
-                    admit(draw(st.integers(1, 4)), other),
-                    SetRole(identity, draw(st.sampled_from(Role))),
-                    Remove(
-                        identity,
-                        ((other.device.public_key, draw(st.integers(0, 4))),),
-                    ),
-                ]
-            )
-        )
+        bodies: list[Body] = [
+            invite(draw(st.integers(2, 4)), role=draw(st.sampled_from(Role))),
+            admit(draw(st.integers(1, 4)), other),
+            SetRole(
+                identity,
+                draw(st.sampled_from(Role)),
+                ((other.device.public_key, draw(st.integers(0, 4))),),
+            ),
+            Remove(
+                identity,
+                ((other.device.public_key, draw(st.integers(0, 4))),),
+            ),
+        ]
+        body = draw(st.sampled_from(bodies))
         clocks[who.name] += draw(st.integers(1, 5))
         operations.append(placed(who, clocks[who.name], lengths[who.name], body))
         lengths[who.name] += 1
@@ -259,7 +360,7 @@ def outcome(state: RoomState) -> object:
             for key, m in state.members.items()
         },
         {
-            key: (d.identity, [(s.from_clock, s.length) for s in d.spans])
+            key: (d.identity, [(s.since, s.length) for s in d.spans])
             for key, d in state.devices.items()
         },
         {key: (i.creator, i.used_by, i.closed) for key, i in state.invites.items()},

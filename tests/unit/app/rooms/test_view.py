@@ -1,0 +1,329 @@
+"""What entries mean where they are stored: clocks, limits, and any order of arrival."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import UserFacingError
+from app.rooms import keys, view
+from app.rooms.operations import (
+    Admit,
+    Body,
+    Invite,
+    Message,
+    Operation,
+    Remove,
+    SetRole,
+    decode_operation,
+    encode_operation,
+)
+from app.rooms.roles import Role
+from app.rooms.rules import InviteState
+from app.rooms.view import (
+    ENDED_SERVED_MS,
+    MAX_AHEAD_MS,
+    MAX_SERVED_INVITES,
+    Applied,
+    RoomView,
+    served_invites,
+)
+from store import history
+from store.log import NO_HASH, Entry, encode_entry
+from tests.unit.app.rooms.crowd import CountedEntropy, CrowdMember
+from tests.unit.app.rooms.people import (
+    ADA,
+    BO,
+    CY,
+    DI,
+    ROOM,
+    ROOM_KEY,
+    Person,
+    admit,
+    found,
+    invite,
+    invite_pair,
+)
+
+NOW_MS = 1_000_000_000_000
+PEOPLE = (ADA, BO, CY, DI)
+
+
+class Author:
+    """Somebody who signs whatever they like, with the clocks they like."""
+
+    def __init__(self, who: Person) -> None:
+        self.who = who
+        self.entries: list[Entry] = []
+        self._entropy = CountedEntropy(b"author")
+
+    def write(self, clock: int, body: Body, *, sent_at: int | None = None) -> Entry:
+        sent = clock if sent_at is None else sent_at
+        sequence = len(self.entries)
+        payload = keys.seal_payload(
+            encode_operation(Operation(clock, sent, body)),
+            room_key=ROOM_KEY,
+            room=ROOM,
+            writer=self.who.device.public_key,
+            sequence=sequence,
+            entropy=self._entropy,
+        )
+        entry = encode_entry(
+            ROOM,
+            self.who.device,
+            sequence=sequence,
+            key_epoch=keys.KEY_EPOCH,
+            previous=self.entries[-1].hash if self.entries else NO_HASH,
+            payload=payload,
+        )
+        self.entries.append(entry)
+        return entry
+
+
+def put(member: CrowdMember, who: Person, *entries: Entry) -> Applied:
+    """Entries of somebody arrive."""
+    data = [entry.data for entry in entries]
+    return member.database.write(
+        lambda connection: member.view.put(
+            connection, who.device.public_key, data, now_ms=NOW_MS
+        )
+    ).result(5)
+
+
+def try_admit(member: CrowdMember, body: Admit) -> str:
+    """A newcomer asks; the verdict."""
+    return member.database.write(
+        lambda connection: member.view.admit(
+            connection, body, now_ms=NOW_MS, entropy=member.entropy
+        )
+    ).result(5)[0]
+
+
+@pytest.fixture
+def ada(tmp_path: Path) -> Iterator[CrowdMember]:
+    """Ada with a room in which Bo is a reader."""
+    made = CrowdMember(ADA, tmp_path)
+    for body in (found(), invite(1, role=Role.READER), admit(1, BO)):
+        made.write(body, NOW_MS / 1000)
+    yield made
+    made.database.close()
+
+
+def test_a_clock_far_ahead_is_not_taken_until_its_time(ada: CrowdMember) -> None:
+    bo = Author(BO)
+    bo.write(NOW_MS + 1, Message("now"))
+    bo.write(NOW_MS + MAX_AHEAD_MS + 1, Message("ahead"))
+    bo.write(NOW_MS + MAX_AHEAD_MS + 2, Message("after it"))
+    applied = put(ada, BO, *bo.entries)
+    assert (applied.held, applied.head.length) == (True, 1)
+    ada.write(invite(2, expires_at=NOW_MS + 86_400_000), NOW_MS / 1000)
+    assert try_admit(ada, admit(2, CY)) == "open"
+    data = [entry.data for entry in bo.entries]
+    later = ada.database.write(
+        lambda connection: ada.view.put(
+            connection, BO.device.public_key, data, now_ms=NOW_MS + 2
+        )
+    ).result(5)
+    assert (later.held, later.head.length) == (False, 3)
+
+
+def test_a_clock_a_little_ahead_expires_no_invite(ada: CrowdMember) -> None:
+    """A reader's message, not even shown, pulls the order a day ahead."""
+    put(ada, BO, Author(BO).write(NOW_MS + MAX_AHEAD_MS, Message("oops")))
+    ada.write(invite(2, expires_at=NOW_MS + 3_600_000), NOW_MS / 1000)
+    assert try_admit(ada, admit(2, CY)) == "open"
+    members = ada.view.facts(NOW_MS).members
+    assert members[CY.identity.public_key].present
+
+
+def test_an_invite_expires_by_the_clock_of_who_admits(ada: CrowdMember) -> None:
+    ada.write(invite(2, expires_at=NOW_MS - 1), NOW_MS / 1000)
+    assert try_admit(ada, admit(2, CY)) == "expired"
+
+
+def test_the_highest_clock_of_all_bricks_no_room(ada: CrowdMember) -> None:
+    assert put(ada, BO, Author(BO).write(2**53 - 1, Message("max"))).held
+    first, second = (
+        ada.database.write(
+            lambda connection: ada.view.append(
+                connection, Message("x"), now_ms=NOW_MS, entropy=ada.entropy
+            )
+        ).result(5)
+        for _ in range(2)
+    )
+    assert len(first.messages) == len(second.messages) == 1
+    assert first.messages[0].clock < second.messages[0].clock < NOW_MS + 1000
+
+
+def test_own_messages_are_told_even_when_void(ada: CrowdMember) -> None:
+    ada.write(SetRole(ADA.identity.public_key, Role.READER, ()), NOW_MS / 1000)
+    applied = ada.database.write(
+        lambda connection: ada.view.append(
+            connection, Message("x"), now_ms=NOW_MS, entropy=ada.entropy
+        )
+    ).result(5)
+    assert applied.messages == ()
+    assert [row.text for row in applied.written] == ["x"]
+
+
+def test_clocks_of_a_log_must_rise(ada: CrowdMember) -> None:
+    ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
+    bo = Author(BO)
+    bo.write(NOW_MS + 50, Message("first"))
+    bo.write(NOW_MS + 50, Message("as old"))
+    bo.write(NOW_MS + 10, invite(5))
+    bo.write(NOW_MS + 51, Message("next"))
+    for entry in bo.entries:
+        put(ada, BO, entry)
+    assert ada.texts() == ["first", "next"]
+    assert invite_pair(5).public_key not in ada.view.state.invites
+    assert ada.view.refused_count == 2
+
+
+def test_operations_of_a_log_are_limited(
+    ada: CrowdMember, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "MAX_OPERATIONS", 3)
+    monkeypatch.setattr(view, "SPARE_REMOVALS", 1)
+    bo = Author(BO)
+    for number in range(6):
+        bo.write(NOW_MS + number, invite(10 + number))
+    put(ada, BO, *bo.entries)
+    kept = ada.database.read(
+        lambda connection: sum(
+            writer == BO.device.public_key
+            for writer, _, _ in history.operations(connection, ada.row.row)
+        )
+    ).result(5)
+    assert kept == 3
+    gone = Remove(BO.identity.public_key, ())
+    put(ada, BO, bo.write(NOW_MS + 10, gone))
+    assert not ada.view.facts(NOW_MS).members[BO.identity.public_key].present
+    monkeypatch.setattr(view, "MAX_FOUNDER_OPERATIONS", 3)
+    with pytest.raises(UserFacingError, match="too often"):
+        ada.write(invite(3), NOW_MS / 1000)
+
+
+def test_only_messages_of_who_is_concerned_are_judged_again(
+    ada: CrowdMember, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[bytes]] = []
+    judge = history.reconsider
+
+    def watched(*args: object, devices: set[bytes]) -> int:
+        asked.append(set(devices))
+        return judge(*args, devices=devices)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(history, "reconsider", watched)
+    put(ada, BO, Author(BO).write(5, invite(9)))
+    assert asked == []
+    ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
+    assert asked == [{BO.device.public_key}]
+
+
+def test_names_steer_no_terminal() -> None:
+    evil = "\x1b[2JA\u202eda\n\x07 B"
+    body = dataclasses.replace(found(), name=evil, founder_name="\x1b\x07")
+    read = decode_operation(encode_operation(Operation(1, 1, body))).body
+    assert read == dataclasses.replace(body, name="[2JAda B", founder_name="?")
+    newcomer = dataclasses.replace(admit(1, BO), name=evil)
+    read = decode_operation(encode_operation(Operation(1, 1, newcomer))).body
+    assert read == dataclasses.replace(newcomer, name="[2JAda B")
+
+
+def states(*, creator: bytes, first: int, count: int, **kw: int) -> list[InviteState]:
+    """Invites of somebody."""
+    return [
+        InviteState(
+            Invite(n.to_bytes(32, "big"), Role.MEMBER, kw.get("expires_at", 0), 1),
+            creator,
+            (n, creator, n),
+        )
+        for n in range(first, first + count)
+    ]
+
+
+def test_open_invites_are_served_before_ended_ones() -> None:
+    old = states(creator=b"a", first=0, count=1)
+    ended = states(creator=b"a", first=1, count=200)
+    for state in ended:
+        state.used_by.append(b"d")
+        state.touched_ms = NOW_MS
+    served = served_invites([*old, *ended], NOW_MS)
+    assert served[0] == old[0].invite.invite_key
+    assert len(served) == MAX_SERVED_INVITES
+    later = served_invites([*old, *ended], NOW_MS + ENDED_SERVED_MS)
+    assert later == served[:1]
+
+
+def test_expired_invites_are_served_for_a_day_only() -> None:
+    over = states(creator=b"a", first=0, count=1, expires_at=NOW_MS)
+    assert served_invites(over, NOW_MS + 1)
+    assert not served_invites(over, NOW_MS + ENDED_SERVED_MS)
+
+
+def test_nobody_crowds_out_the_invites_of_others() -> None:
+    mine = states(creator=b"a", first=0, count=3)
+    many = states(creator=b"b", first=10, count=500)
+    served = served_invites([*mine, *many], NOW_MS)
+    assert {state.invite.invite_key for state in mine} < set(served)
+    assert len(served) == MAX_SERVED_INVITES
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Author]:
+    """Logs of four people whose clocks lie, run backwards and run ahead."""
+    authors = [Author(who) for who in PEOPLE]
+    ada = authors[0]
+    ada.write(10, found())
+    ada.write(11, invite(1))
+    ada.write(12, admit(1, BO))
+    for _ in range(draw(st.integers(0, 12))):
+        author = draw(st.sampled_from(authors))
+        other = draw(st.sampled_from(PEOPLE))
+        identity = other.identity.public_key
+        cuts = ((other.device.public_key, draw(st.integers(0, 4))),)
+        bodies: list[Body] = [
+            Message(f"{author.who.name} {len(author.entries)}"),
+            invite(draw(st.integers(2, 4)), role=draw(st.sampled_from(Role))),
+            admit(draw(st.integers(1, 4)), other),
+            SetRole(identity, draw(st.sampled_from(Role)), cuts),
+            Remove(identity, cuts),
+        ]
+        body = draw(st.sampled_from(bodies))
+        author.write(draw(st.integers(5, 40)), body)
+    return authors
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs(), st.data())
+def test_any_order_of_arrival_gives_the_same_room(
+    authors: list[Author], data: st.DataObject
+) -> None:
+    """Members and messages are the same in any interleaving, and after a restart."""
+    seen = []
+    with TemporaryDirectory() as folder:
+        for turn in range(2):
+            where = Path(folder) / str(turn)
+            where.mkdir()
+            member = CrowdMember(DI, where)
+            queues = [list(author.entries) for author in authors]
+            while any(queues):
+                waiting = [n for n, queue in enumerate(queues) if queue]
+                chosen = data.draw(st.sampled_from(waiting)) if turn else waiting[-1]
+                size = data.draw(st.integers(1, 4)) if turn else 100
+                put(member, authors[chosen].who, *queues[chosen][:size])
+                del queues[chosen][:size]
+            fresh = RoomView(member.row, DI.device)
+            member.database.write(fresh.load).result(5)
+            texts = member.texts()
+            member.database.close()
+            assert fresh.facts(NOW_MS) == member.view.facts(NOW_MS)
+            seen.append((member.view.facts(NOW_MS), texts))
+    assert seen[0] == seen[1]

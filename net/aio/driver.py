@@ -13,11 +13,13 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from net.aio.endpoint import Endpoint
 from net.aio.errors import ConnectionClosedError
 from net.aio.facts import ConnectionFacts
+from net.aio.incoming import EarlyPackets, UnprovenConnection
 from net.aio.stream import Connection
 from net.aio.timers import DeadlineTimer
 from net.dht.connector import Connecting
@@ -42,57 +44,8 @@ Address = tuple[str, int]
 Outcome = Connection | NetError
 ConnectCallback = Callable[[Outcome], object]
 
-MAX_EARLY_BYTES = 1 << 20
-"""What a stream may deliver before its connection is known; more ends it."""
-
-
 MAX_CONNECTIONS = 4096
 """Open connections of one node; further incoming ones are ended and counted."""
-
-
-class EarlyPackets:
-    """Keeps what a stream reports before there is a connection to take it.
-
-    The peer may speak first: its packets can overtake the answer that says where it is.
-    """
-
-    def __init__(self, stream: UdxStream) -> None:
-        self._stream = stream
-        self._size = 0
-        self._reports: list[Callable[[Connection], object]] = []
-
-    def replay(self, connection: Connection) -> None:
-        """Give everything to the connection, in order."""
-        reports, self._reports = self._reports, []
-        for report in reports:
-            report(connection)
-
-    def raw_data(self, data: bytes, now: float) -> None:
-        """Bytes of the ordered stream came in."""
-        self._keep(len(data), lambda connection: connection.raw_data(data, now))
-
-    def raw_message(self, data: bytes) -> None:
-        """An unordered message came in."""
-        self._keep(len(data), lambda connection: connection.raw_message(data))
-
-    def raw_end(self) -> None:
-        """The peer writes nothing more."""
-        self._keep(0, Connection.raw_end)
-
-    def raw_drained(self) -> None:
-        """Nothing was written yet."""
-
-    def raw_closed(self, code: str | None) -> None:
-        """The stream is gone."""
-        self._keep(0, lambda connection: connection.raw_closed(code))
-
-    def _keep(self, size: int, report: Callable[[Connection], object]) -> None:
-        self._size += size + 64
-        if self._size > MAX_EARLY_BYTES:
-            self._reports.clear()
-            self._stream.destroy()
-        else:
-            self._reports.append(report)
 
 
 class Driver:
@@ -275,7 +228,6 @@ class Driver:
             entropy=os.urandom,
             keep_alive_s=self._keep_alive_s,
         )
-        stream.listener = connection
         self.connections.add(connection)
 
         def closed(_: Connection) -> None:
@@ -285,10 +237,22 @@ class Driver:
 
         connection.on_close.append(closed)
         if isinstance(ready.handle, Connecting):
+            stream.listener = connection
             self._report(ready.handle, connection)
         else:
-            self._on_incoming(ready.handle, connection)
-        early.replay(connection)
+            hand_on = partial(self._hand_on, ready.handle)
+            UnprovenConnection(stream, connection, hand_on, counters=self.counters)
+        early.replay()
+
+    def _hand_on(self, server: ServerMachine, connection: Connection) -> None:
+        taken = False
+        try:
+            self._on_incoming(server, connection)
+            taken = True
+        finally:
+            # A bug of who takes it is loud, but leaves nothing open that nobody has.
+            if not taken:
+                connection.destroy("nobody could take it")
 
     def _stream_gone(self, local_id: int) -> None:
         if self._node is not None:

@@ -46,6 +46,9 @@ FLUSH_BYTES = 64 * 1024
 UNREAD_STEP_BYTES = 64 * 1024
 """The stream below is told of unread messages in steps of this size."""
 
+MESSAGE_OVERHEAD_BYTES = 64
+"""Counted for each unread message beside its bytes, because keeping it costs as much."""
+
 MAX_QUEUED_BYTES = 64 * 1024 * 1024
 """Bytes waiting to be sent, beyond which a connection that nobody paces is ended."""
 
@@ -222,7 +225,7 @@ class Connection:
             finally:
                 self._reader = None
         chunk = received.popleft()
-        self._unread_bytes -= len(chunk)
+        self._unread_bytes -= len(chunk) + MESSAGE_OVERHEAD_BYTES
         if self._unread_bytes <= self._unread_reported - UNREAD_STEP_BYTES:
             self._report_unread()
         return chunk
@@ -328,6 +331,11 @@ class Connection:
         return self._remote_ended
 
     @property
+    def readable(self) -> bool:
+        """True once the peer's header was accepted."""
+        return self._secret.readable
+
+    @property
     def has_traffic(self) -> bool:
         """True once bytes were both received and sent."""
         return self._secret.bytes_received > 0 and self._secret.bytes_sent > 0
@@ -341,6 +349,7 @@ class Connection:
     def stats(self) -> ConnectionStats:
         """Figures of now."""
         raw = self._raw.stats()
+        overhead = len(self._received) * MESSAGE_OVERHEAD_BYTES
         return ConnectionStats(
             rtt_s=raw.rtt_s,
             bytes_sent=self._secret.bytes_sent,
@@ -348,7 +357,7 @@ class Connection:
             packets_retransmitted=raw.packets_retransmitted,
             mtu=raw.mtu,
             queued_bytes=self._raw.queued_bytes + self._unflushed_bytes,
-            unread_bytes=self._unread_bytes,
+            unread_bytes=self._unread_bytes - overhead,
             datagrams_sent=self._datagrams_sent,
             datagrams_received=self._inbox.received,
             datagrams_dropped=self._inbox.dropped + self._datagrams_unreadable,
@@ -481,7 +490,8 @@ class Connection:
 
     def _keep_unread(self, messages: list[bytes]) -> None:
         self._received += messages
-        self._unread_bytes += sum(map(len, messages))
+        overhead = len(messages) * MESSAGE_OVERHEAD_BYTES
+        self._unread_bytes += sum(map(len, messages)) + overhead
         if self._unread_bytes >= self._unread_reported + UNREAD_STEP_BYTES:
             self._report_unread()
 

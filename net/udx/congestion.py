@@ -94,17 +94,18 @@ class DeliveryRate:
         if in_flight_count == 0:
             self._window_started_at = now
             self._delivered_at = now
+        # By position: by name each of these, one a packet, would take twice as long.
         return Transmission(
-            sent_at=now,
-            delivered_count=self.delivered_count,
-            delivered_at=self._delivered_at,
-            window_started_at=self._window_started_at,
-            app_limited=self._app_limited_until > 0,
+            now,
+            self.delivered_count,
+            self._delivered_at,
+            self._window_started_at,
+            self._app_limited_until > 0,
         )
 
     def on_idle_window(self, in_flight_count: int) -> None:
         """The application has less to send than the path would take."""
-        self._app_limited_until = max(self.delivered_count + in_flight_count, 1)
+        self._app_limited_until = self.delivered_count + in_flight_count or 1
 
     def on_delivered(self, flight: Flight, now: float) -> None:
         """Count a run as delivered."""
@@ -127,7 +128,7 @@ class DeliveryRate:
         ack_s = now - newest.delivered_at
         sample.prior_delivered = newest.delivered_count
         sample.app_limited = newest.app_limited
-        interval = max(send_s, ack_s)
+        interval = send_s if send_s > ack_s else ack_s
         if interval <= 0 or (minimum_rtt is not None and interval < minimum_rtt):
             return
         sample.interval_s = interval
@@ -205,6 +206,7 @@ class Bbr:
         self._extra_rounds = 0
         self._epoch_at = 0.0
         self._epoch_acked = 0.0
+        self._settled = False
 
     @property
     def bandwidth(self) -> float:
@@ -229,6 +231,7 @@ class Bbr:
     ) -> None:
         """Loss was found: conserve packets for one round."""
         self._save_cwnd()
+        self._settled = False
         self._recovering = True
         self._conserving = True
         self._next_round_delivered = delivered
@@ -237,6 +240,7 @@ class Bbr:
     def on_timeout(self, in_flight_count: int) -> None:
         """The retransmission timer fired: start again from what is still in flight."""
         self._save_cwnd()
+        self._settled = False
         self._recovering = True
         self._conserving = False
         self._full_bandwidth = 0.0
@@ -244,6 +248,7 @@ class Bbr:
 
     def exit_recovery(self) -> None:
         """All packets sent before the loss are delivered."""
+        self._settled = False
         self._recovering = False
         self._conserving = False
         self.cwnd = max(self.cwnd, self._prior_cwnd)
@@ -259,6 +264,13 @@ class Bbr:
             in_flight: packets in flight after it.
             now: seconds.
         """
+        if self._settled and self._says_nothing_new(sample, now):
+            if sample.prior_delivered >= self._next_round_delivered:
+                self._next_round_delivered = delivered
+                self._round_count += 1
+            self._idle_restart = False
+            return
+        before = self.cwnd, self.pacing_rate
         self._update_bandwidth(sample, delivered)
         self._update_aggregation(sample, now)
         if self.mode is Mode.PROBE_BANDWIDTH:
@@ -269,6 +281,29 @@ class Bbr:
         self._set_gains()
         self._set_pacing(self.pacing_gain)
         self._set_cwnd(sample, delivered, in_flight)
+        self._settled = (
+            self.mode is Mode.STARTUP
+            and delivered > INITIAL_CWND
+            and before == (self.cwnd, self.pacing_rate)
+            and not self._recovering
+        )
+
+    def _says_nothing_new(self, sample: RateSample, now: float) -> bool:
+        """Whether a settled model would stay as it is, which saves working it out.
+
+        An application that sends little, question by question, fills no pipe: all that
+        its acknowledgements could tell is a higher bandwidth or a lower round trip.
+        """
+        rtt, least = sample.rtt, self._min_rtt
+        return (
+            sample.app_limited
+            and 0 < sample.delivered_count < self._bandwidth.value * sample.interval_s
+            and rtt is not None
+            and least is not None
+            and rtt > least
+            and now <= self._min_rtt_at + MIN_RTT_WINDOW_S
+            and not sample.lost_count
+        )
 
     def _update_bandwidth(self, sample: RateSample, delivered: int) -> None:
         self._round_start = False
@@ -452,7 +487,10 @@ class Pacer:
 
     def on_send(self, count: int, rate: float, now: float) -> None:
         """Account for packets sent at a rate in packets a second."""
-        self._next_at = max(self._next_at, now - LATENESS_S) + count / rate
+        earliest = now - LATENESS_S
+        if self._next_at < earliest:
+            self._next_at = earliest
+        self._next_at += count / rate
 
     def allows(self, now: float) -> bool:
         """True when another quantum may go out."""

@@ -165,6 +165,31 @@ class Flights:
         flight.transmission = transmission
         self._start(flight)
 
+    def take_only(self, seq: int) -> Flight | None:
+        """Take out the only run there is, if it was sent once and ends before ``seq``.
+
+        Returns:
+            The run, now delivered, or None when this is not the simple case.
+        """
+        by_seq = self._by_seq
+        if len(by_seq) != 1:
+            return None
+        flight = by_seq[0]
+        if (
+            flight.first_seq + flight.count != seq
+            or flight.sent_count != 1
+            or flight.is_probe
+            or flight.state is not FlightState.IN_FLIGHT
+        ):
+            return None
+        by_seq.clear()
+        for transmission in self._by_time:
+            transmission.pieces.clear()
+        self._by_time.clear()
+        self.in_flight_count = 0
+        flight.state = FlightState.DELIVERED
+        return flight
+
     def acknowledge_until(self, seq: int) -> list[Flight]:
         """Take out all packets before ``seq``; returns what was newly delivered."""
         by_seq = self._by_seq

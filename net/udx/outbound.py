@@ -38,6 +38,14 @@ class SendQueue:
         self._offset = 0
         self.size_bytes = 0
 
+    def take_small(self, payload_bytes: int) -> bytes:
+        """The whole queue if it is one write that fits one payload, else nothing."""
+        chunks = self._chunks
+        if len(chunks) != 1 or self._offset or self.size_bytes > payload_bytes:
+            return b""
+        self.size_bytes = 0
+        return chunks.popleft()
+
     def take(self, count: int, payload_bytes: int) -> list[bytes]:
         """Cut off up to ``count`` payloads.
 

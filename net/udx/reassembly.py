@@ -95,7 +95,7 @@ class Reassembly:
         return True
 
     def receive_next(self, payload: bytes) -> bool:
-        """Take the payload of the packet expected, if nothing waits and none is the last.
+        """Take the payload of the packet expected if it is the only one there is.
 
         Returns:
             False when nothing happened and the packet must go through :meth:`receive`.

@@ -87,7 +87,7 @@ class RoundTrip:
         if self.smoothed_s is None:
             return INITIAL_RTO_S
         rto = self.smoothed_s + 4 * self.variation_s
-        return min(max(rto, MIN_RTO_S), MAX_RTO_S)
+        return MIN_RTO_S if rto < MIN_RTO_S else min(rto, MAX_RTO_S)
 
     def probe_delay(self, in_flight_count: int) -> float | None:
         """Seconds of silence before a tail loss probe; None before the first sample."""
@@ -96,7 +96,7 @@ class RoundTrip:
         delay = 2 * self.smoothed_s
         if in_flight_count == 1:
             delay += SINGLE_PACKET_DELAY_S
-        return max(delay, MIN_PROBE_DELAY_S)
+        return delay if delay > MIN_PROBE_DELAY_S else MIN_PROBE_DELAY_S
 
 
 class LossDetection:

@@ -8,7 +8,7 @@ consume no seq, receiving, and the life of the stream as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,9 @@ from net.udx.packet import (
     FLAG_END,
     HEADER_BYTES,
     MAX_RUN_BYTES,
+    PLAIN,
+    PLAIN_DATA,
+    SEQ_MASK,
     data_prefix,
     encode_padded,
     encode_run,
@@ -167,7 +170,7 @@ class Sender:
             self._window_probe_at = None
             self.window_probe_due = False
 
-    def on_ack(self, ack: int, sacks: Iterable[tuple[int, int]], now: float) -> None:
+    def on_ack(self, ack: int, sacks: Collection[tuple[int, int]], now: float) -> None:
         """Take an acknowledgement.
 
         Args:
@@ -177,6 +180,11 @@ class Sender:
         """
         assert ack <= self.next_seq
         flights = self.flights
+        if not sacks and self._recover_seq is None:
+            only = flights.take_only(ack)
+            if only is not None:
+                self._on_only_delivered(only, now)
+                return
         delivered: list[Flight] = []
         if ack > self.acked_seq:
             self.acked_seq = ack
@@ -218,14 +226,18 @@ class Sender:
     def get_timer(self) -> float | None:
         """When :meth:`handle_timer` should be called next."""
         earliest = self._timeout_at
-        for at in (
-            self._tail_probe_at,
-            self._paced_at,
-            self.loss.deadline,
-            self._window_probe_at,
-        ):
-            if at is not None and (earliest is None or at < earliest):
-                earliest = at
+        at = self._tail_probe_at
+        if at is not None and (earliest is None or at < earliest):
+            earliest = at
+        at = self._paced_at
+        if at is not None and (earliest is None or at < earliest):
+            earliest = at
+        at = self.loss.deadline
+        if at is not None and (earliest is None or at < earliest):
+            earliest = at
+        at = self._window_probe_at
+        if at is not None and (earliest is None or at < earliest):
+            earliest = at
         return earliest
 
     def handle_timer(self, now: float) -> bool:
@@ -258,6 +270,29 @@ class Sender:
         self.mtu = PathMtu()
 
     # Acknowledgements
+
+    def _on_only_delivered(self, flight: Flight, now: float) -> None:
+        """Everything that was in flight arrived at the first attempt.
+
+        The fast path of question and answer: nothing can be lost or late, so only
+        times and rates are left to learn.
+        """
+        self.acked_seq = flight.first_seq + flight.count
+        self.unacknowledged_bytes -= flight.payload_bytes
+        self._timeouts = self._tail_probes = 0
+        self._timeout_at = self._tail_probe_at = None
+        rtt = now - flight.transmission.sent_at
+        self.round_trip.sample(rtt, now)
+        self.loss.on_delivered((flight,), now)
+        self.loss.deadline = None
+        sample = RateSample(flight.count)
+        sample.rtt = rtt
+        delivery = self.delivery
+        delivery.on_delivered(flight, now)
+        delivery.finish(sample, now, self.round_trip.minimum_s)
+        self.congestion.on_ack(
+            sample, delivered=delivery.delivered_count, in_flight=0, now=now
+        )
 
     def _on_delivered(self, delivered: list[Flight], now: float) -> None:
         sample = RateSample()
@@ -381,6 +416,11 @@ class Sender:
             congestion.on_idle_restart(turn.now)
         room = self._room()
         payload_bytes = self.mtu.max_payload
+        if room > 0 and not self._end_requested and self.pacer.allows(turn.now):
+            payload = self.queue.take_small(payload_bytes)
+            if payload:
+                self._send_small(payload, turn)
+                return
         most = min(congestion.quantum, MAX_RUN_BYTES // (payload_bytes + HEADER_BYTES))
         if (
             in_flight
@@ -417,10 +457,9 @@ class Sender:
         window_packets = self.remote_window // self.mtu.max_payload
         if not window_packets and self.remote_window:
             window_packets = 1
-        return min(
-            self.congestion.cwnd - in_flight,
-            window_packets - (self.next_seq - self.acked_seq),
-        )
+        room = self.congestion.cwnd - in_flight
+        room_in_window = window_packets - (self.next_seq - self.acked_seq)
+        return room if room < room_in_window else room_in_window
 
     def _probe_padding(self, payload_bytes: int) -> int:
         if self.queue.size_bytes <= payload_bytes or self.round_trip.smoothed_s is None:
@@ -461,6 +500,32 @@ class Sender:
         )
         self.next_seq = first + count
         self.flights.add(flight)
+        self._emit(flight, turn)
+
+    def _send_small(self, payload: bytes, turn: Turn) -> None:
+        """Send all that is queued as one packet: the fast path of small writes."""
+        route, seq, flights = turn.route, self.next_seq, self.flights
+        ack = turn.ack & SEQ_MASK
+        data = (
+            PLAIN.pack(PLAIN_DATA, route.remote_id, turn.window, seq & SEQ_MASK, ack)
+            + payload
+        )
+        size = len(data)
+        self.next_seq = seq + 1
+        flight = Flight(
+            seq,
+            1,
+            data,
+            0,
+            size,
+            size,
+            HEADER_BYTES,
+            route.socket,
+            route.address,
+            route.remote_id,
+            self.delivery.on_send(turn.now, flights.in_flight_count),
+        )
+        flights.add(flight)
         self._emit(flight, turn)
 
     def _resend(self, flight: Flight, turn: Turn) -> None:

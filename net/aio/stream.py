@@ -47,7 +47,7 @@ UNREAD_STEP_BYTES = 64 * 1024
 """The stream below is told of unread messages in steps of this size."""
 
 MESSAGE_OVERHEAD_BYTES = 64
-"""Counted for each unread message beside its bytes, because keeping it costs as much."""
+"""Counted for each unread message beside its bytes, as keeping it costs as much."""
 
 MAX_QUEUED_BYTES = 64 * 1024 * 1024
 """Bytes waiting to be sent, beyond which a connection that nobody paces is ended."""

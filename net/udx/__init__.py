@@ -17,9 +17,10 @@ from net.udx.events import (
 )
 from net.udx.multiplexer import Multiplexer
 from net.udx.stats import StreamStatistics
-from net.udx.stream import MAX_WINDOW_BYTES, Stream
+from net.udx.stream import MAX_HELD_BYTES, MAX_WINDOW_BYTES, Stream
 
 __all__ = [
+    "MAX_HELD_BYTES",
     "MAX_WINDOW_BYTES",
     "Address",
     "Batch",

@@ -61,6 +61,13 @@ if TYPE_CHECKING:
 MAX_WINDOW_BYTES = 4 * 1024 * 1024
 """Bytes in order a slow reader may leave lying; advertised when it is up to date."""
 
+MAX_HELD_BYTES = 4 * MAX_WINDOW_BYTES
+"""Unread bytes beyond which data is refused.
+
+Connections count an overhead for each message, about three times the bytes on the wire
+for the smallest; whoever heeds the window stays below this all the same.
+"""
+
 MAX_UNREAD_MESSAGES = 1024
 """Messages held for a slow reader; later ones are dropped, as datagrams are."""
 
@@ -606,7 +613,7 @@ class Stream:
 
     def _is_overfull(self) -> bool:
         """The peer ignores the window, by more than a filled gap could explain."""
-        return self._unread + self._reassembly.ready_bytes >= 2 * MAX_WINDOW_BYTES
+        return self._unread + self._reassembly.ready_bytes >= MAX_HELD_BYTES
 
     def _window(self) -> int:
         unread = self._unread + self._reassembly.ready_bytes

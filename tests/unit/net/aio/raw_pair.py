@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from net.aio.facts import ConnectionFacts
 from net.aio.raw_stream import RawStats
-from net.aio.stream import Connection
+from net.aio.stream import KEEP_ALIVE_S, Connection
 from net.crypto import KeyPair
 from net.noise.handshake import Handshake, HandshakeResult
 
@@ -136,7 +136,9 @@ def handshake_results() -> tuple[HandshakeResult, HandshakeResult]:
     return initiator.result, responder.result
 
 
-def connected_pair() -> tuple[Connection, Connection]:
+def connected_pair(
+    *, keep_alive_s: float | None = KEEP_ALIVE_S
+) -> tuple[Connection, Connection]:
     """Two open connections; ``raw_of`` gives their streams."""
     raws = FakeRaw(), FakeRaw()
     ends = []
@@ -147,7 +149,11 @@ def connected_pair() -> tuple[Connection, Connection]:
             elapsed_s=0.01,
             opened_trace=(),
         )
-        ends.append(Connection(raw, result, facts, entropy=os.urandom))
+        ends.append(
+            Connection(
+                raw, result, facts, entropy=os.urandom, keep_alive_s=keep_alive_s
+            )
+        )
     first, second = ends
     raws[0].near, raws[0].far, raws[0].other = first, second, raws[1]
     raws[1].near, raws[1].far, raws[1].other = second, first, raws[0]

@@ -10,7 +10,7 @@ import pytest
 from net.aio import stream as stream_module
 from net.aio.datagrams import MAX_QUEUED_DATAGRAMS
 from net.aio.errors import ConnectionClosedError
-from net.aio.stream import UNREAD_STEP_BYTES, Connection
+from net.aio.stream import MESSAGE_OVERHEAD_BYTES, UNREAD_STEP_BYTES, Connection
 from net.constants import MAX_PLAINTEXT_BYTES
 from net.errors import LocalProtocolError, RemoteProtocolError
 from tests.unit.net.aio.raw_pair import WINDOW_BYTES, connected_pair, raw_of
@@ -100,6 +100,23 @@ async def test_an_unread_connection_stops_the_sender() -> None:
     await turns(100)
     assert sent > level, "reading lets it go on"
     flooding.cancel()
+    await finish(first, second)
+
+
+@pytest.mark.parametrize("message", [b"ab", b""])
+async def test_the_smallest_messages_count_as_what_they_cost(message: bytes) -> None:
+    first, second = connected_pair(keep_alive_s=None)
+    raw_of(first).chunk_bytes = 16_384
+    count = 3 * WINDOW_BYTES // MESSAGE_OVERHEAD_BYTES
+    for _ in range(count):
+        first.write_nowait(message)
+    await turns(1000)
+    held = len(second._received)
+    assert held * MESSAGE_OVERHEAD_BYTES < WINDOW_BYTES + 2 * UNREAD_STEP_BYTES
+    assert second.stats.unread_bytes == held * len(message)
+    for _ in range(count):
+        assert await anext(second) == message
+    assert second.stats.unread_bytes == 0
     await finish(first, second)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from net.errors import LocalProtocolError
 from net.udx import (
+    MAX_HELD_BYTES,
     MAX_WINDOW_BYTES,
     Closed,
     CloseReason,
@@ -333,7 +334,7 @@ def test_a_closed_window_without_answers_is_a_dead_peer() -> None:
 
 def test_a_peer_that_ignores_the_window_is_not_stored_without_end() -> None:
     pair = Pair()
-    pair.b.stream.set_unread(3 * MAX_WINDOW_BYTES)
+    pair.b.stream.set_unread(MAX_HELD_BYTES)
     pair.a.stream.write(bytes(5000))
     pair.transfer(pair.a)
     assert pair.b.data == b""

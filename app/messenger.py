@@ -9,9 +9,10 @@ unambiguous prefix of it, or its exact name. Every failure is a ``UserFacingErro
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,9 @@ from app.errors import UserFacingError
 from app.events import CoreStopped, Event, NetworkChanged, RoomLeft
 from app.faults import explained
 from app.hub import Hub
-from app.rooms import keys
+from app.rooms import invitations, keys
 from app.rooms.exchange import Exchange
+from app.rooms.invitations import Admitted
 from app.rooms.operations import Found
 from app.rooms.roles import KIND_WORDS
 from app.rooms.room import Room, Surroundings
@@ -41,6 +43,8 @@ from store.rooms import RoomRow
 
 if TYPE_CHECKING:
     from app.network import Network
+
+_LOG = logging.getLogger("covey.messenger")
 
 MAX_ROOMS = 1_000
 MIN_PREFIX = 4
@@ -79,6 +83,8 @@ class Messenger:
         self._now_ms = now_ms
         self._around = Surroundings(profile, entropy, now_ms, self.hub.publish)
         self._rooms: dict[bytes, Room] = {}
+        self._changing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Room]] = set()
         self._exchange = Exchange(
             self._around,
             network,
@@ -122,6 +128,8 @@ class Messenger:
             return
         self._closed = True
         self.stop_asked.set()
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
         await self._exchange.stop()
         for room in self._rooms.values():
             await room.stop()
@@ -186,10 +194,12 @@ class Messenger:
             view.append(connection, found, now_ms=now_ms, entropy=self._entropy)
             return row
 
-        with explained():
-            row = await asyncio.wrap_future(self._profile.database.write(work))
-            room = await self._add_room(row)
-        room.publish_changed()
+        async def keep() -> Room:
+            return await self._add_room(
+                await asyncio.wrap_future(self._profile.database.write(work))
+            )
+
+        room = await self._owned(keep())
         return room.snapshot()
 
     async def invite(
@@ -223,15 +233,15 @@ class Messenger:
                 ``unknown-invite``, ``closed-invite``, ``room-full``,
                 ``nobody-online`` after the time, ``no-network``.
         """
-        self._require_space()
-        row = await self._exchange.join(link, timeout_s=timeout_s)
-        room = self._rooms.get(row.room)
-        if room is None or room.left:
-            if room is not None:
-                self._exchange.remove_room(room)
-            with explained():
-                room = await self._add_room(row)
-        await self._exchange.first_sync(room)
+        read = invitations.decode_link(link)
+        known = self._rooms.get(read.room)
+        if known is not None and not known.left and known.is_member:
+            return known.snapshot()
+        if known is None:
+            self._require_space()
+        admitted = await self._exchange.ask(read, timeout_s=timeout_s)
+        room = await self._owned(self._keep(read, admitted))
+        await self._exchange.first_sync(room, again=read if known else None)
         room.publish_changed()
         return room.snapshot()
 
@@ -333,22 +343,67 @@ class Messenger:
         self._exchange.add_room(room)
         return room
 
+    async def _keep(self, link: invitations.Link, admitted: Admitted) -> Room:
+        """The room one was let into, as a member's; the one there is, if any."""
+        now_ms = self._now_ms()
+
+        def work(connection: Connection) -> RoomRow:
+            row = stored_rooms.add_room(
+                connection,
+                room=link.room,
+                key=admitted.room_key,
+                founder=admitted.founder,
+                name=admitted.name,
+                kind=admitted.kind.word,
+                joined_at=now_ms,
+            )
+            RoomView(row, self._profile.device).restore(connection)
+            return row
+
+        async with self._changing:
+            known = self._rooms.get(link.room)
+            if known is not None and not known.left:
+                self._exchange.open_room(known)
+                return known
+            row = await asyncio.wrap_future(self._profile.database.write(work))
+            if known is not None:
+                self._exchange.remove_room(known)
+                await known.stop()
+            return await self._add_room(row)
+
+    async def _owned(self, work: Coroutine[Any, Any, Room]) -> Room:
+        """Add a room to the database and here: both, even when the asker gives up."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._work_done)
+        with explained():
+            return await asyncio.shield(task)
+
+    def _work_done(self, task: asyncio.Task[Room]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Also when whoever asked for the room is gone.
+            _LOG.error("a room could not be added", exc_info=error)
+        elif not task.cancelled():
+            task.result().publish_changed()
+
     async def _forget(self, room: Room) -> None:
         """Remove a room with everything in it."""
-        if self._rooms.get(room.row.room) is not room:
-            return
-        del self._rooms[room.row.room]
-        self._exchange.remove_room(room)
-        await room.stop()
-        row = room.row.row
-        with explained():
-            await asyncio.wrap_future(
-                self._profile.database.write(
-                    lambda connection: stored_rooms.forget_room(
-                        connection, row, self._profile.device.public_key
+        async with self._changing:
+            if self._rooms.get(room.row.room) is not room:
+                return
+            del self._rooms[room.row.room]
+            self._exchange.remove_room(room)
+            await room.stop()
+            row = room.row.row
+            with explained():
+                await asyncio.wrap_future(
+                    self._profile.database.write(
+                        lambda connection: stored_rooms.forget_room(
+                            connection, row, self._profile.device.public_key
+                        )
                     )
                 )
-            )
 
     def _find(self, text: str) -> Room:
         """The room of that id, prefix or name."""

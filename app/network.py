@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from net.mux import Mux
 
 
+MAX_PEERS = 256
+"""Connections on which rooms are talked about."""
+
+
 class Peer(Protocol):
     """One encrypted connection."""
 

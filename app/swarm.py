@@ -11,12 +11,13 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from app.network import NetworkListener, Peer
+from app.network import MAX_PEERS, NetworkListener, Peer
 from app.snapshots import NetworkSnapshot, PeerSnapshot
 from net import KeyPair, Swarm
 from net.aio.stream import Connection
 from net.aio.swarm import Discovery
 from net.errors import NetError
+from net.swarm import SwarmOptions
 
 _LOG = logging.getLogger("covey.network")
 
@@ -155,6 +156,7 @@ class SwarmNetwork:
                 key_pair=self._key_pair,
                 port=0,
                 host=local_host(self._bootstrap),
+                options=SwarmOptions(max_peers=MAX_PEERS),
             )
             try:
                 await swarm.start()

@@ -1,9 +1,10 @@
 """Being let in and letting in: both ends of the channel ``covey/invite``.
 
 ``Host`` answers newcomers for the invites of one room on every connection; ``Guest``
-asks every connected peer until one lets it in or refuses for good. The messages stand
-in ``app/rooms/invitations.py``; whether an invite still holds is decided by the room's
-rules in the writer thread, where letting in is written at the same time.
+asks every connected peer until one lets it in: a refusal stands only when nobody else
+says otherwise for a while. The messages stand in ``app/rooms/invitations.py``; whether
+an invite still holds is decided by the room's rules in the writer thread, where letting
+in is written at the same time.
 """
 
 from __future__ import annotations
@@ -50,8 +51,11 @@ _REFUSALS = {
     "closed": Refusal.CLOSED,
     "full": Refusal.FULL,
 }
-_PASSING = (Refusal.UNKNOWN,)
-"""Refusals another member may not share: it may know more."""
+OTHERS_LIMIT_S = 8.0
+"""How long others may let in whom one refused.
+
+Its clock may be wrong, it may be behind, or it may be no member at all.
+"""
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -139,7 +143,9 @@ class Guest:
     """One attempt to be let in by a link.
 
     Attributes:
-        result: What a member answered, or why it refused.
+        result: What a member answered, or why all who did refused.
+        refusal: The first refusal, or None; ``UNKNOWN`` only when there is no other.
+        askers: How many wait for the result.
     """
 
     def __init__(self, link: Link, profile: Profile) -> None:
@@ -147,9 +153,17 @@ class Guest:
         self.result: asyncio.Future[Admitted] = (
             asyncio.get_running_loop().create_future()
         )
+        self.refusal: Refusal | None = None
+        self.askers = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._profile = profile
         self._key_pair = link.key_pair
         self._channels: dict[Peer, Channel] = {}
+
+    @property
+    def invite_key(self) -> bytes:
+        """The invite's public key."""
+        return self._key_pair.public_key
 
     @property
     def topic(self) -> bytes:
@@ -179,7 +193,11 @@ class Guest:
         """Ask nobody any more."""
         for channel in tuple(self._channels.values()):
             channel.close()
-        self.result.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.result.cancel() and not self.result.cancelled():
+            # Nobody may be left to look at it.
+            self.result.exception()
 
     def _opened(self, peer: Peer, handshake: bytes) -> None:
         invite_key = self._key_pair.public_key
@@ -193,7 +211,7 @@ class Guest:
             )
         except RemoteProtocolError as error:
             if error.code == "version":
-                self._fail(Refusal.VERSION)
+                self._refuse(Refusal.VERSION)
             channel.close()
             return
         profile = self._profile
@@ -219,13 +237,21 @@ class Guest:
             self.result.set_result(admitted)
 
     def _refused(self, data: bytes) -> None:
-        reason = invitations.decode_refused(data)
-        if reason not in _PASSING:
-            self._fail(reason)
+        self._refuse(invitations.decode_refused(data))
 
-    def _fail(self, reason: Refusal) -> None:
+    def _refuse(self, reason: Refusal) -> None:
+        """Remember a refusal, which is final when nobody lets in before long."""
+        if self.refusal in (None, Refusal.UNKNOWN):
+            self.refusal = reason
+        if self._timer is None and self.refusal is not Refusal.UNKNOWN:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(OTHERS_LIMIT_S, self._give_up)
+
+    def _give_up(self) -> None:
+        assert self.refusal is not None
         if not self.result.done():
-            self.result.set_exception(UserFacingError(*REFUSAL_SENTENCES[reason]))
+            sentence = REFUSAL_SENTENCES[self.refusal]
+            self.result.set_exception(UserFacingError(*sentence))
 
     def _closed(self, peer: Peer) -> None:
         self._channels.pop(peer, None)

@@ -17,8 +17,7 @@ from typing import Any
 
 from app.doctor import clock_sentence
 from app.errors import UserFacingError
-from app.faults import explained
-from app.network import Network, Peer
+from app.network import MAX_PEERS, Network, Peer
 from app.rooms import invitations, keys
 from app.rooms.admission import Guest, Host
 from app.rooms.invitations import REFUSAL_SENTENCES, SECRET_BYTES, Link, Refusal
@@ -28,31 +27,31 @@ from app.rooms.roles import ROLE_WORDS, may_invite
 from app.rooms.room import Room, Surroundings
 from app.rooms.view import RoomView
 from app.snapshots import NetworkSnapshot
-from store import rooms as stored_rooms
-from store.database import Connection
-from store.rooms import RoomRow
 
 _LOG = logging.getLogger("covey.exchange")
 
 DEFAULT_EXPIRY_MS = 24 * 60 * 60 * 1000
 MAX_EXPIRY_MS = 10 * 365 * 24 * 60 * 60 * 1000
 MAX_USES = 10_000
-MAX_PEERS = 256
-"""Connections on which rooms are talked about."""
+MAX_STRANGERS = MAX_PEERS // 2
+"""Connections at one time on which nobody of a room has proven itself yet."""
+STRANGER_LIMIT_S = 30.0
+"""How long such a connection is kept."""
 MAX_JOINS = 16
-"""Attempts to be let in at one time."""
+"""Links tried at one time."""
 JOIN_LIMIT_S = 60.0
 EXPIRED_LIMIT_S = 5.0
 FIRST_SYNC_LIMIT_S = 15.0
 """How long a newcomer waits for the entries that make it a member."""
-LOOK_AGAIN_S = (1.0, 2.0, 4.0, 15.0, 30.0, 60.0, 120.0, 300.0)
+ASK_TWICE_S = 1.0
+"""After so long without them, who was in the room before asks again to be let in."""
+LOOK_AGAIN_S = (60.0, 120.0, 300.0)
 """Pauses between look-ups for members of a room while none is connected.
 
-Two that start at one moment can miss each other's announcement, and the swarm itself
-looks again after ten minutes only.
+The swarm looks a few times in a topic's first minute, then every ten minutes.
 """
 ASK_AGAIN_S = (0.3, 0.7, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""The same for a newcomer that waits to be let in."""
+"""The same for a newcomer that waits to be let in: somebody sits before the screen."""
 FAREWELL_LIMIT_MS = 30 * 24 * 60 * 60 * 1000
 """How long a room that was left waits for somebody to tell."""
 
@@ -96,8 +95,9 @@ class Exchange:
         self._forget = forget
         self._on_network = on_network
         self._attached: dict[bytes, _Attached] = {}
-        self._peers: set[Peer] = set()
-        self._guests: set[Guest] = set()
+        self._peers: dict[Peer, asyncio.TimerHandle] = {}
+        self._known: set[Peer] = set()
+        self._guests: dict[Link, Guest] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -107,8 +107,10 @@ class Exchange:
 
     async def stop(self) -> None:
         """Leave the network and let the work in hand end."""
-        for guest in tuple(self._guests):
+        for guest in tuple(self._guests.values()):
             guest.close()
+        for timer in self._peers.values():
+            timer.cancel()
         for attached in self._attached.values():
             if attached.timer is not None:
                 attached.timer.cancel()
@@ -120,7 +122,9 @@ class Exchange:
 
     def add_room(self, room: Room) -> None:
         """Meet the room's members, here and at every connection there is."""
-        links = RoomLinks(room, self._around.profile, self._said_farewell)
+        links = RoomLinks(
+            room, self._around.profile, self._said_farewell, self._peer_known
+        )
         attached = _Attached(room, links, Host(room, self._around, self._spawn))
         self._attached[room.row.room] = attached
         room.on_facts = lambda: self._facts_changed(attached)
@@ -149,6 +153,12 @@ class Exchange:
         if self._network is not None:
             self._network.leave(keys.room_topic(room.row.key))
 
+    def open_room(self, room: Room) -> None:
+        """Talk about a room on every connection, also where that had ended."""
+        attached = self._attached[room.row.room]
+        for peer in tuple(self._peers):
+            attached.links.attach(peer, open_now=True)
+
     def network_snapshot(self) -> NetworkSnapshot:
         """The truth about the network."""
         if self._network is None:
@@ -167,21 +177,24 @@ class Exchange:
 
     def peer_connected(self, peer: Peer) -> None:
         """See ``NetworkListener``."""
-        if len(self._peers) >= MAX_PEERS:
+        if not self._make_place():
             peer.destroy("too many connections")
             return
-        self._peers.add(peer)
+        self._watch(peer)
         for attached in tuple(self._attached.values()):
             attached.links.attach(peer, open_now=peer.is_initiator)
             for invite_key in attached.invites:
                 attached.host.attach(peer, invite_key)
-        for guest in tuple(self._guests):
+        for guest in tuple(self._guests.values()):
             guest.attach(peer)
         self._on_network()
 
     def peer_disconnected(self, peer: Peer) -> None:
         """See ``NetworkListener``."""
-        self._peers.discard(peer)
+        timer = self._peers.pop(peer, None)
+        if timer is not None:
+            timer.cancel()
+        self._known.discard(peer)
         for attached in tuple(self._attached.values()):
             attached.links.detach(peer, closed=True)
         self._on_network()
@@ -223,37 +236,20 @@ class Exchange:
         await room.write(body)
         return link.encode()
 
-    async def join(self, text: str, *, timeout_s: float | None) -> RoomRow:
-        """Join by a link; see ``Messenger.join``."""
-        link = invitations.decode_link(text)
-        known = self._rooms.get(link.room)
-        if known is not None and not known.left and known.is_member:
-            return known.row
-        if len(self._guests) >= MAX_JOINS:
-            raise UserFacingError("too-many", "Too many invites are being tried.")
-        admitted = await self._ask_within(link, timeout_s)
-        now_ms = self._around.now_ms()
+    async def first_sync(self, room: Room, *, again: Link | None) -> None:
+        """Wait until the room's entries say that this profile is a member.
 
-        def work(connection: Connection) -> RoomRow:
-            row = stored_rooms.add_room(
-                connection,
-                room=link.room,
-                key=admitted.room_key,
-                founder=admitted.founder,
-                name=admitted.name,
-                kind=admitted.kind.word,
-                joined_at=now_ms,
-            )
-            RoomView(row, self._around.profile.device).restore(connection)
-            return row
-
-        with explained():
-            return await asyncio.wrap_future(self._around.profile.database.write(work))
-
-    async def first_sync(self, room: Room) -> None:
-        """Wait until the room's entries say that this profile is a member."""
+        Args:
+            room: The room one was let into.
+            again: The link, when one was in the room before: a member that had not
+                heard of one's going yet finds nothing to do, and must be asked again
+                once it has.
+        """
         try:
             async with asyncio.timeout(FIRST_SYNC_LIMIT_S):
+                while again is not None and not await _member_soon(room):
+                    await self._ask_to_be_let_in(again, FIRST_SYNC_LIMIT_S)
+                    self.open_room(room)
                 await room.wait_member()
         except TimeoutError:
             raise UserFacingError(
@@ -262,12 +258,11 @@ class Exchange:
                 " when a member is online.",
             ) from None
 
-    async def _ask_within(
-        self, link: Link, timeout_s: float | None
-    ) -> invitations.Admitted:
-        """Ask; an invite that is over by this clock is not waited for long.
+    async def ask(self, link: Link, *, timeout_s: float | None) -> invitations.Admitted:
+        """Ask to be let in; see ``Messenger.join``.
 
-        The clock may be wrong, so a member decides when one is there.
+        An invite that is over by this clock is not waited for long; the clock may be
+        wrong, so a member decides when one is there.
         """
         limit_s = JOIN_LIMIT_S if timeout_s is None else timeout_s
         over = 0 < link.expires_at_s * 1000 < self._around.now_ms()
@@ -285,20 +280,31 @@ class Exchange:
     ) -> invitations.Admitted:
         if self._network is None:
             raise UserFacingError("no-network", "The network cannot be used.")
-        guest = Guest(link, self._around.profile)
-        self._guests.add(guest)
-        self._network.join(guest.topic, server=False, client=True)
-        try:
+        guest = self._guests.get(link)
+        if guest is None:
+            if len(self._guests) >= MAX_JOINS:
+                raise UserFacingError("too-many", "Too many invites are being tried.")
+            guest = self._guests[link] = Guest(link, self._around.profile)
+            self._network.join(guest.topic, server=False, client=True)
             for peer in tuple(self._peers):
                 guest.attach(peer)
+        guest.askers += 1
+        try:
             async with asyncio.timeout(limit_s):
                 return await self._answer_to(guest)
         except TimeoutError:
+            if guest.refusal is not None:
+                raise UserFacingError(*REFUSAL_SENTENCES[guest.refusal]) from None
             raise self._nobody_answered() from None
         finally:
-            self._guests.discard(guest)
-            guest.close()
-            self._network.leave(guest.topic)
+            guest.askers -= 1
+            if not guest.askers:
+                del self._guests[link]
+                guest.close()
+                self._network.leave(guest.topic)
+                if any(guest.invite_key in a.invites for a in self._attached.values()):
+                    # A member by now, who waits there for others.
+                    self._network.join(guest.topic, server=True, client=False)
 
     async def _answer_to(self, guest: Guest) -> invitations.Admitted:
         """Wait for an answer; look again now and then, for members who just came."""
@@ -324,6 +330,40 @@ class Exchange:
         )
 
     # inside
+
+    def _watch(self, peer: Peer) -> None:
+        """Look after a while whether a connection is of use."""
+        loop = asyncio.get_running_loop()
+        self._peers[peer] = loop.call_later(STRANGER_LIMIT_S, self._judge, peer)
+
+    def _peer_known(self, peer: Peer) -> None:
+        if peer in self._peers:
+            self._known.add(peer)
+
+    def _judge(self, peer: Peer) -> None:
+        """End a connection on which nobody proved itself: others need its place."""
+        if any(attached.links.knows(peer) for attached in self._attached.values()):
+            self._peer_known(peer)
+        if peer in self._known:
+            return
+        if self._guests:
+            # It may be the member who lets us in.
+            self._watch(peer)
+            return
+        self._drop(peer, "nobody of a room proved itself")
+
+    def _make_place(self) -> bool:
+        """Have a place for one more connection; False when all are taken for good."""
+        strangers = [peer for peer in self._peers if peer not in self._known]
+        full = len(self._peers) >= MAX_PEERS or len(strangers) >= MAX_STRANGERS
+        if full and strangers:
+            self._drop(strangers[0], "others need the place")
+        return bool(strangers) or not full
+
+    def _drop(self, peer: Peer, reason: str) -> None:
+        _LOG.info("a stranger's connection is ended: %s", reason)
+        peer.destroy(reason)
+        self.peer_disconnected(peer)
 
     def _look_later(self, attached: _Attached) -> None:
         """Look for members again after a while, as long as none is connected."""
@@ -387,3 +427,12 @@ class Exchange:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("work for the network failed", exc_info=error)
+
+
+async def _member_soon(room: Room) -> bool:
+    try:
+        async with asyncio.timeout(ASK_TWICE_S):
+            await room.wait_member()
+    except TimeoutError:
+        return False
+    return True

@@ -106,6 +106,8 @@ class Link:
         elif isinstance(effect, Proven):
             self.proven = effect
             links.room.set_online(effect.device, online=True)
+            if links.knows(self.peer):
+                links.on_known(self.peer)
         elif isinstance(effect, Acknowledged):
             links.spawn(links.record_held(effect))
         elif isinstance(effect, Released):
@@ -176,15 +178,21 @@ class RoomLinks:
     Attributes:
         room: The room.
         links: By peer.
+        on_known: Called when a peer proved a device that was let in.
     """
 
     def __init__(
-        self, room: Room, profile: Profile, on_farewell: Callable[[Room], None]
+        self,
+        room: Room,
+        profile: Profile,
+        on_farewell: Callable[[Room], None],
+        on_known: Callable[[Peer], None],
     ) -> None:
         self.room = room
         self.links: dict[Peer, Link] = {}
         self._profile = profile
         self._on_farewell = on_farewell
+        self.on_known = on_known
         self._claims = Claims()
         self._peers: set[Peer] = set()
         self._devices: dict[Peer, bytes] = {}
@@ -338,6 +346,7 @@ class RoomLinks:
         )
         link = Link(self, peer, session)
         self.links[peer] = link
+        self._parted.discard(peer)
         try:
             link.open(self._channel_id(peer))
         except (LocalProtocolError, NetError) as error:

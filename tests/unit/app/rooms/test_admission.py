@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.profile import Profile
-from app.rooms import invitations, links
+from app.rooms import admission, invitations, links
 from app.rooms.admission import Guest
 from app.rooms.invitations import (
     ADMITTED,
@@ -25,43 +25,8 @@ from app.rooms.invitations import (
     encode_refused,
 )
 from app.rooms.roles import Kind
-from net.mux import Mux
 from store import rooms
-
-
-class JoinedPeer:
-    """One end of a connection that is two muxes and nothing else."""
-
-    def __init__(self, handshake_hash: bytes, *, is_initiator: bool) -> None:
-        self.remote_public_key = bytes(32)
-        self.handshake_hash = handshake_hash
-        self.is_initiator = is_initiator
-        self.mux = Mux()
-
-    def destroy(self, reason: str = "closed") -> None:
-        del reason
-        self.mux.close()
-
-
-def join(first: JoinedPeer, second: JoinedPeer) -> None:
-    """Carry every frame across."""
-    moved = True
-    while moved:
-        moved = False
-        for sender, receiver in ((first, second), (second, first)):
-            for frame in sender.mux.frames_to_send():
-                moved = True
-                receiver.mux.receive_frame(frame)
-
-
-async def settle(
-    first: JoinedPeer, second: JoinedPeer, until: Callable[[], bool]
-) -> None:
-    """Carry frames until something is so."""
-    async with asyncio.timeout(10):
-        while not until():
-            join(first, second)
-            await asyncio.sleep(0)
+from tests.unit.app.rooms.joined import ends, join, settle
 
 
 @pytest.fixture(autouse=True)
@@ -87,11 +52,6 @@ async def bo(tmp_path: Path) -> AsyncIterator[Profile]:
     opened = profiles.open_profile(tmp_path / "bo")
     yield opened
     opened.close()
-
-
-def ends(number: int = 1) -> tuple[JoinedPeer, JoinedPeer]:
-    name = b"%d" % number
-    return JoinedPeer(name, is_initiator=True), JoinedPeer(name, is_initiator=False)
 
 
 async def ask(ada: Messenger, bo: Profile, link: Link, number: int = 1) -> Guest:
@@ -129,8 +89,9 @@ async def test_an_answer_that_was_lost_is_given_again(
 
 
 async def test_a_spent_invite_is_refused(
-    ada: Messenger, bo: Profile, tmp_path: Path
+    ada: Messenger, bo: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 0.0)
     link = decode_link(await ada.invite("Birds"))
     await ask(ada, bo, link)
     profiles.create(tmp_path / "cy", name="Cy", now_s=1)
@@ -185,6 +146,21 @@ async def test_a_false_room_is_not_entered(ada: Messenger, bo: Profile) -> None:
     guest, requests = await impostor(bo, link, ADMITTED, false)
     assert len(requests) == 1
     assert not guest.result.done()
+    guest.close()
+
+
+@pytest.mark.parametrize("reason", list(Refusal))
+async def test_a_refusal_keeps_nobody_else_from_letting_in(
+    ada: Messenger, bo: Profile, reason: Refusal
+) -> None:
+    link = decode_link(await ada.invite("Birds"))
+    guest, _ = await impostor(bo, link, REFUSED, encode_refused(reason))
+    assert guest.refusal is reason
+    newcomer, member = ends(2)
+    ada._exchange.peer_connected(member)
+    guest.attach(newcomer)
+    await settle(newcomer, member, guest.result.done)
+    assert guest.result.result().belongs_to(link.room)
     guest.close()
 
 
@@ -319,4 +295,29 @@ async def test_a_silent_peer_is_tried_again(
     await settle(left, right, lambda: theirs.snapshot().unread == 1)
     ada._exchange.peer_disconnected(left)
     di._exchange.peer_disconnected(right)
+    await di.close()
+
+
+async def test_what_cannot_be_read_ends_the_session_at_once(
+    ada: Messenger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    di = await second_member(ada, tmp_path)
+    left, right = ends(5)
+    [theirs] = ada._rooms.values()
+    tried: list[bytes] = []
+
+    async def unreadable(writer: bytes, *bounds: int, max_bytes: int) -> list[bytes]:
+        assert bounds
+        assert max_bytes
+        tried.append(writer)
+        raise UserFacingError("disk", "The disk is gone.")
+
+    monkeypatch.setattr(theirs, "read_entries", unreadable)
+    ada._exchange.peer_connected(left)
+    di._exchange.peer_connected(right)
+    [attached] = ada._exchange._attached.values()
+    [other] = di._exchange._attached.values()
+    await settle(left, right, lambda: bool(tried))
+    await settle(left, right, lambda: not attached.links.links)
+    await settle(left, right, lambda: not other.links.links)
     await di.close()

@@ -1,0 +1,118 @@
+"""Connections that are two muxes and nothing else, and a network made of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from app.messenger import Messenger
+from app.network import NetworkListener
+from app.snapshots import NetworkSnapshot
+from net.mux import Mux
+
+
+class JoinedPeer:
+    """One end of a connection that is two muxes and nothing else."""
+
+    def __init__(self, handshake_hash: bytes, *, is_initiator: bool) -> None:
+        self.remote_public_key = bytes(32)
+        self.handshake_hash = handshake_hash
+        self.is_initiator = is_initiator
+        self.mux = Mux()
+
+    def destroy(self, reason: str = "closed") -> None:
+        del reason
+        self.mux.close()
+
+
+class QuietNetwork:
+    """A network that finds nobody: a test connects people itself."""
+
+    def __init__(self) -> None:
+        self.topics: list[bytes] = []
+
+    async def start(self, listener: NetworkListener) -> None:
+        del listener
+
+    async def stop(self) -> None:
+        return
+
+    def join(self, topic: bytes, *, server: bool, client: bool) -> None:
+        assert server or client
+        if topic not in self.topics:
+            self.topics.append(topic)
+
+    def leave(self, topic: bytes) -> None:
+        self.topics.remove(topic)
+
+    def refresh(self, topic: bytes) -> None:
+        assert topic in self.topics
+
+    async def facts(self) -> dict[str, Any]:
+        return {}
+
+    def snapshot(self, name_of: Callable[[bytes], str]) -> NetworkSnapshot:
+        del name_of
+        return NetworkSnapshot(
+            state="online", nodes=1, firewall="open", public_address=None
+        )
+
+
+class Wires:
+    """Messengers and the connections between them, each carried while it is up."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[frozenset[Messenger], dict[Messenger, JoinedPeer]] = {}
+        self._count = 0
+
+    def connect(self, first: Messenger, second: Messenger) -> None:
+        """Let two people have a connection."""
+        self._count += 1
+        left, right = ends(self._count)
+        self._pairs[frozenset((first, second))] = {first: left, second: right}
+        first._exchange.peer_connected(left)
+        second._exchange.peer_connected(right)
+
+    def cut(self, first: Messenger, second: Messenger) -> None:
+        """End their connection."""
+        for who, peer in self._pairs.pop(frozenset((first, second))).items():
+            who._exchange.peer_disconnected(peer)
+
+    async def until(
+        self, so: Callable[[], bool], *, silent: set[Messenger] | None = None
+    ) -> None:
+        """Carry frames until something is so; nothing between those silent."""
+        async with asyncio.timeout(10):
+            while not so():
+                for people, pair in self._pairs.items():
+                    if people != silent:
+                        join(*pair.values())
+                await asyncio.sleep(0)
+
+
+def join(first: JoinedPeer, second: JoinedPeer) -> None:
+    """Carry every frame across."""
+    moved = True
+    while moved:
+        moved = False
+        for sender, receiver in ((first, second), (second, first)):
+            for frame in sender.mux.frames_to_send():
+                moved = True
+                receiver.mux.receive_frame(frame)
+
+
+async def settle(
+    first: JoinedPeer, second: JoinedPeer, until: Callable[[], bool]
+) -> None:
+    """Carry frames until something is so."""
+    async with asyncio.timeout(10):
+        while not until():
+            join(first, second)
+            await asyncio.sleep(0)
+
+
+def ends(number: int = 1) -> tuple[JoinedPeer, JoinedPeer]:
+    """The two ends of a connection."""
+    name = b"%d" % number
+    return JoinedPeer(name, is_initiator=True), JoinedPeer(name, is_initiator=False)

@@ -1,0 +1,192 @@
+"""Whole messengers over joined muxes: coming back, asking twice, and strangers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from app import profile as profiles
+from app.errors import UserFacingError
+from app.messenger import Messenger
+from app.network import MAX_PEERS
+from app.rooms import admission, exchange
+from app.rooms.exchange import MAX_STRANGERS
+from store import rooms as stored_rooms
+from tests.unit.app.rooms.joined import QuietNetwork, Wires, ends
+
+Make = Callable[[str], Awaitable[Messenger]]
+
+
+@pytest.fixture
+async def person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Make]:
+    """Makes people with a messenger each."""
+    monkeypatch.setenv("COVEY_KEYCHAIN", "off")
+    monkeypatch.setattr(exchange, "ASK_TWICE_S", 0.01)
+    made: list[Messenger] = []
+
+    async def make(name: str) -> Messenger:
+        folder = tmp_path / name.lower()
+        profiles.create(folder, name=name, now_s=1)
+        messenger = Messenger(profiles.open_profile(folder), QuietNetwork())
+        made.append(messenger)
+        await messenger.start()
+        return messenger
+
+    yield make
+    for messenger in made:
+        await messenger.close()
+
+
+async def let_in(wires: Wires, host: Messenger, guest: Messenger) -> None:
+    """Somebody joins the host's only room."""
+    [room] = await host.rooms()
+    joining = asyncio.create_task(guest.join(await host.invite(room.room), timeout_s=9))
+    await wires.until(joining.done)
+    assert (await joining).can_write
+
+
+async def heard(wires: Wires, writer: Messenger, reader: Messenger, text: str) -> None:
+    """What one writes reaches the other."""
+    [room] = await writer.rooms()
+    await writer.send(room.room, text)
+    theirs = reader._rooms[bytes.fromhex(room.room)]
+    await wires.until(
+        lambda: theirs._last is not None and theirs._last.text == text,
+    )
+
+
+async def test_who_was_removed_comes_back_on_the_same_connections(person: Make) -> None:
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    for first, second in ((ada, bo), (ada, cy), (bo, cy)):
+        wires.connect(first, second)
+    await let_in(wires, ada, bo)
+    await let_in(wires, ada, cy)
+    theirs, [hers], [his] = (list(x._rooms.values()) for x in (ada, cy, bo))
+    await wires.until(lambda: len(his.online) == 2)
+    await ada.kick("Birds", "Bo")
+    await wires.until(lambda: not his.is_member and not his.online)
+    await wires.until(lambda: hers.facts.present_count == 2)
+
+    # Cy hears of Bo's return last, and refuses Bo until then.
+    joining = asyncio.create_task(bo.join(await ada.invite("Birds"), timeout_s=9))
+    await wires.until(joining.done, silent={ada, cy})
+    assert (await joining).can_write
+    assert len(theirs) == 1
+    await wires.until(lambda: len(his.online) == 2)
+    wires.cut(ada, bo)
+    wires.cut(ada, cy)
+    await heard(wires, bo, cy, "back again")
+
+
+async def test_who_left_unheard_comes_back(person: Make) -> None:
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await let_in(wires, ada, bo)
+    link = await ada.invite("Birds")
+    wires.cut(ada, bo)
+    await bo.leave("Birds")
+    assert await bo.rooms() == []
+    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    await asyncio.sleep(0)
+    wires.connect(ada, bo)
+    await wires.until(joining.done)
+    assert (await joining).can_write
+    await heard(wires, bo, ada, "back again")
+    kept = await asyncio.wrap_future(bo._profile.database.read(stored_rooms.list_rooms))
+    assert [(row.left_at, len(row.key)) for row in kept] == [(None, 32)]
+
+
+async def test_two_may_ask_by_one_link_at_a_time(person: Make) -> None:
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    link = await ada.invite("Birds")
+    asking = [asyncio.create_task(bo.join(link, timeout_s=9)) for _ in range(3)]
+    await asyncio.sleep(0)
+    asking[0].cancel()
+    wires.connect(ada, bo)
+    await wires.until(lambda: all(task.done() for task in asking))
+    assert [(await task).members for task in asking[1:]] == [2, 2]
+    assert len(await bo.rooms()) == 1
+    assert bo._exchange._guests == {}
+
+
+async def test_a_refusal_is_told_when_nobody_says_otherwise(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 3600.0)
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    wires.connect(ada, cy)
+    link = await ada.invite("Birds")
+    first = asyncio.create_task(bo.join(link))
+    await wires.until(first.done)
+    late = asyncio.create_task(cy.join(link, timeout_s=0.2))
+    await wires.until(late.done)
+    with pytest.raises(UserFacingError) as told:
+        await late
+    assert told.value.code == "used-invite"
+
+
+async def test_a_room_whose_maker_gave_up_is_there(person: Make) -> None:
+    ada = await person("Ada")
+    for ticks in range(1, 4):
+        making = asyncio.create_task(ada.create_room(f"R{ticks}"))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        making.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await making
+    kept = await asyncio.wrap_future(
+        ada._profile.database.write(stored_rooms.list_rooms)
+    )
+    await Wires().until(lambda: len(ada._rooms) == len(kept))
+    assert len(kept) >= 2
+    assert {room.name for room in await ada.rooms()} == {row.name for row in kept}
+
+
+async def test_strangers_take_no_member_s_place(person: Make) -> None:
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await let_in(wires, ada, bo)
+    strangers = [ends(number)[1] for number in range(1000, 1000 + 2 * MAX_PEERS)]
+    for stranger in strangers:
+        ada._exchange.peer_connected(stranger)
+    left = [stranger for stranger in strangers if not stranger.mux.closed]
+    assert left == strangers[-MAX_STRANGERS:], "the oldest went"
+    await heard(wires, bo, ada, "still here")
+    cy = await person("Cy")
+    wires.connect(ada, cy)
+    await let_in(wires, ada, cy)
+
+
+async def test_a_stranger_does_not_stay(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await let_in(wires, ada, bo)
+    monkeypatch.setattr(exchange, "STRANGER_LIMIT_S", 0.0)
+    stranger = ends(1000)[1]
+    ada._exchange.peer_connected(stranger)
+    for peer in tuple(ada._exchange._peers):
+        # As if the time of every connection were up.
+        ada._exchange._judge(peer)
+    assert stranger.mux.closed
+    assert len(ada._exchange._peers) == 1
+    await heard(wires, bo, ada, "still here")

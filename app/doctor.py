@@ -88,4 +88,5 @@ def _verdict(network: NetworkSnapshot, facts: dict[str, Any]) -> str:
         )
     if not network.peers:
         return "The network is reached; nobody of your rooms is connected now."
-    return f"All is well: connected to {len(network.peers)} devices."
+    count = len(network.peers)
+    return f"All is well: connected to {count} device{'' if count == 1 else 's'}."

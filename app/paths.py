@@ -18,6 +18,8 @@ from app.errors import UserFacingError
 DATABASE_NAME = "covey.db"
 LOCK_NAME = "core.lock"
 LOG_FOLDER = "log"
+MAX_PASSPHRASE_BYTES = 1023
+"""Longest passphrase of a profile, in UTF-8."""
 MAX_RUNTIME_BYTES = 70
 """Longest folder for the socket: with its name it must stay below 104 bytes."""
 

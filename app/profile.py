@@ -24,7 +24,7 @@ from app.errors import UserFacingError
 from app.faults import explained
 from app.identity import Proof
 from app.lock import ProfileLock
-from app.paths import DATABASE_NAME
+from app.paths import DATABASE_NAME, MAX_PASSPHRASE_BYTES
 from net.crypto import KeyPair
 from store import keys
 from store.database import Connection, Database
@@ -32,7 +32,6 @@ from store.keychain import Keychain, system_keychain
 from store.settings import get_setting, set_setting
 
 MAX_NAME_BYTES = 128
-MAX_PASSPHRASE_BYTES = 1023
 SEED_BYTES = 32
 
 Entropy = Callable[[int], bytes]

@@ -204,6 +204,7 @@ def main(
     bootstrap: str | None = None,
     *,
     passphrase_file: Path | None = None,
+    demo_side: str | None = None,
     gateway: Gateway | None = None,
     usable: Callable[[], None] | None = None,
 ) -> int:
@@ -214,6 +215,7 @@ def main(
         bootstrap: First nodes of the network as ``host:port[,host:port...]``.
         passphrase_file: Where the profile's passphrase is read from; None for the
             file named by ``COVEY_PASSPHRASE_FILE``, if any.
+        demo_side: ``left`` or ``right`` for a window of the demo.
         gateway: Another way to a core, for tests.
         usable: Called once, when a person can use what the window shows.
 
@@ -233,7 +235,10 @@ def main(
         gateway = LocalGateway(
             profile, bootstrap=bootstrap, passphrase_file=passphrase_file
         )
-    face = Face(gateway, state=WindowState(profile))
+    state = WindowState(profile)
+    if demo_side is not None:
+        state.keep_demo(demo_side, QGuiApplication.primaryScreen().availableGeometry())
+    face = Face(gateway, state=state)
     if usable is not None:
         face.call_when_usable(usable)
     closed = asyncio.Event()

@@ -15,6 +15,8 @@ DEFAULT_SIZE = (1080, 720)
 UNPLACED = QPoint(-1, -1)
 """A position that leaves the choice to the system."""
 SMALLEST_SIZE = (360, 480)
+FRAME_PIXELS = 40
+"""Left free for the frame that the system draws around a window."""
 
 
 class WindowState:
@@ -78,6 +80,27 @@ class WindowState:
     def keep_key_warning_seen(self) -> None:
         """Remember that the sentence on the profile's key was dismissed."""
         self._say("keyWarningSeen")
+
+    def keep_demo(self, side: str, screen: QRect) -> None:
+        """Remember what befits one of the demo's two windows.
+
+        Its profile is thrown away, so nothing has to be written down or warned of, and
+        the windows stand beside each other, where the system lets them.
+
+        Args:
+            side: ``left`` or ``right``.
+            screen: What of the screen windows may cover.
+        """
+        width = max(min(screen.width() // 2, DEFAULT_SIZE[0]), SMALLEST_SIZE[0])
+        height = max(
+            min(screen.height() - FRAME_PIXELS, DEFAULT_SIZE[1]), SMALLEST_SIZE[1]
+        )
+        middle = screen.x() + screen.width() // 2
+        left = max(middle - width, screen.x()) if side == "left" else middle
+        top = screen.y() + max((screen.height() - height) // 2, 0)
+        self.keep_geometry(QRect(left, top, width, height))
+        self.keep_phrase_seen()
+        self.keep_key_warning_seen()
 
     def _said(self, name: str) -> bool:
         file = self._file()

@@ -22,6 +22,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="A messenger without servers. Alone it opens its window.",
         parents=[common],
     )
+    parser.add_argument(
+        "--demo-side", choices=["left", "right"], help=argparse.SUPPRESS
+    )
     parser.add_argument("--version", action="version", version=f"covey {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
@@ -34,6 +37,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_network_commands(add, common)
     demo = add("demo", "two windows, two fresh profiles and a network of their own")
     demo.add_argument("--headless", action="store_true", help=argparse.SUPPRESS)
+    gallery = add("gallery", "draw every screen of the window into pictures")
+    gallery.add_argument("--out", required=True, metavar="DIR", help="where to")
+    gallery.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="this screen"
+    )
     return parser
 
 

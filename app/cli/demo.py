@@ -24,6 +24,8 @@ ROOM_NAME = "Birds"
 NAMES = ("Ada", "Bo")
 JOIN_LIMIT_S = 30.0
 GREETING = "Welcome! What one window says, the other one shows."
+ANSWER = "It works, and no server in sight. Write something!"
+SIDES = ("left", "right")
 STOP_LIMIT_S = 10.0
 
 
@@ -81,6 +83,8 @@ async def _chat(context: Context, profiles: list[Path], bootstrap: str) -> int:
         await bo.join(link, timeout_s=JOIN_LIMIT_S)
         message = await ada.send(room.room, GREETING)
         count = await ada.wait_delivered(room.room, message.id, timeout_s=JOIN_LIMIT_S)
+        answer = await bo.send(room.room, ANSWER, reply_to=message.id)
+        await bo.wait_delivered(room.room, answer.id, timeout_s=JOIN_LIMIT_S)
         context.output.put(
             {"event": "ready", "room": room.room, "deliveredTo": count},
             f"{NAMES[0]} and {NAMES[1]} are in the room {ROOM_NAME}.",
@@ -93,8 +97,13 @@ async def _chat(context: Context, profiles: list[Path], bootstrap: str) -> int:
 async def _windows(profiles: list[Path], bootstrap: str) -> None:
     """Open both windows and wait until both are closed."""
     windows = [
-        launch.spawn(["--profile", str(profile), "--bootstrap", bootstrap])
-        for profile in profiles
+        launch.spawn(
+            [
+                *("--profile", str(profile), "--bootstrap", bootstrap),
+                *("--demo-side", side),
+            ]
+        )
+        for profile, side in zip(profiles, SIDES, strict=True)
     ]
     try:
         for window in windows:

@@ -16,14 +16,31 @@ from typing import Any
 
 from app import paths
 from app.cli.arguments import build_parser
-from app.cli.output import Output, warn
+from app.cli.output import Output, prepare_stdout, warn
 from app.errors import UserFacingError
 from app.faults import Explained, explain
+from app.paths import MAX_PASSPHRASE_BYTES
 
-OpenWindow = Callable[[Path, str | None, Path | None], int]
-
-MAX_PASSPHRASE_BYTES = 1024
 INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRequest:
+    """Which window shall be opened."""
+
+    profile: Path
+    bootstrap: str | None
+    passphrase_file: Path | None
+    demo_side: str | None = None
+    """``left`` or ``right`` for one of the demo's, whose profile is thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """What the command line can start but must not know."""
+
+    open_window: Callable[[WindowRequest], int]
+    draw_gallery: Callable[[Path, tuple[str, ...]], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,7 @@ class Context:
         return Path(name) if name else None
 
 
-def run(argv: Sequence[str], *, open_window: OpenWindow) -> int:
+def run(argv: Sequence[str], *, faces: Faces) -> int:
     """Run one command line and return its exit status."""
     try:
         arguments = build_parser().parse_args(argv)
@@ -67,8 +84,9 @@ def run(argv: Sequence[str], *, open_window: OpenWindow) -> int:
         or os.environ.get("COVEY_BOOTSTRAP"),
         log_level=getattr(arguments, "log_level", None),
     )
+    prepare_stdout(json=context.output.json)
     try:
-        return _dispatch(context, open_window)
+        return _dispatch(context, faces)
     except UserFacingError as error:
         warn(error.sentence)
     except Explained as error:
@@ -86,17 +104,28 @@ def read_passphrase(path: Path) -> str:
     """The first line of a file.
 
     Raises:
-        UserFacingError: ``passphrase-file``.
+        UserFacingError: ``passphrase-file``: it cannot be read, or its first line is
+            empty or too long.
     """
     try:
         with path.open("rb") as file:
-            return (
-                file.read(MAX_PASSPHRASE_BYTES).split(b"\n")[0].rstrip(b"\r").decode()
-            )
+            # With a line break, and one byte more to notice what is too long.
+            line = file.read(MAX_PASSPHRASE_BYTES + 3).split(b"\n")[0].rstrip(b"\r")
+        passphrase = line.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UserFacingError(
             "passphrase-file", f"The passphrase file {path} cannot be read."
         ) from error
+    if not line:
+        raise UserFacingError(
+            "passphrase-file", f"The first line of the passphrase file {path} is empty."
+        )
+    if len(line) > MAX_PASSPHRASE_BYTES:
+        raise UserFacingError(
+            "passphrase-file",
+            f"The passphrase in {path} is longer than {MAX_PASSPHRASE_BYTES} bytes.",
+        )
+    return passphrase
 
 
 def run_loop(work: Coroutine[Any, Any, int]) -> int:
@@ -110,12 +139,20 @@ def run_loop(work: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(work)
 
 
-def _dispatch(context: Context, open_window: OpenWindow) -> int:
+def _dispatch(context: Context, faces: Faces) -> int:
     command = context.arguments.command
     if command is None:
-        return open_window(
-            context.profile, context.bootstrap, context.passphrase_file()
+        return faces.open_window(
+            WindowRequest(
+                context.profile,
+                context.bootstrap,
+                context.passphrase_file(),
+                context.arguments.demo_side,
+            )
         )
+    if command == "gallery":
+        arguments = context.arguments
+        return faces.draw_gallery(Path(arguments.out), tuple(arguments.only))
     if command == "serve":
         from app.cli import serve
 

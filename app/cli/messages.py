@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import itertools
 import json
 import signal
 import sys
@@ -17,15 +18,22 @@ from app.cli.output import (
     member_object,
     message_line,
     message_object,
+    one_line,
     room_object,
     warn,
 )
+from app.cli.report import doctor_text
 from app.client import Client
 from app.errors import UserFacingError
-from app.events import CoreStopped, MessageStored
+from app.events import CoreStopped, MessageStored, NetworkChanged
+from app.snapshots import MessageSnapshot
 from store.keychain import system_keychain
 
 MAX_PHRASE_BYTES = 4096
+MAX_PAGE = 1000
+"""Messages asked for at once."""
+NETWORK_LIMIT_S = 5.0
+"""How long the doctor lets a core that it started itself look for the network."""
 
 
 async def run(context: Context) -> int:
@@ -128,8 +136,8 @@ async def _rooms(context: Context, me: Client) -> None:
     for room in await me.rooms():
         context.output.put(
             room_object(room),
-            f"{room.room[:8]}  {room.name}  ({room.kind}, {room.members} members,"
-            f" {room.peers} connected, {room.unread} unread)",
+            f"{room.room[:8]}  {one_line(room.name)}  ({room.kind},"
+            f" {room.members} members, {room.peers} connected, {room.unread} unread)",
         )
 
 
@@ -153,7 +161,7 @@ async def _invite(context: Context, me: Client) -> None:
 async def _join(context: Context, me: Client) -> None:
     arguments = context.arguments
     room = await me.join(arguments.link, timeout_s=arguments.timeout)
-    context.output.put({"room": room.room}, f"{room.room}  {room.name}")
+    context.output.put({"room": room.room}, f"{room.room}  {one_line(room.name)}")
 
 
 async def _members(context: Context, me: Client) -> None:
@@ -161,7 +169,8 @@ async def _members(context: Context, me: Client) -> None:
         online = "online" if member.online else "offline"
         context.output.put(
             member_object(member),
-            f"{member.identity_key[:8]}  {member.name}  ({member.role}, {online})",
+            f"{member.identity_key[:8]}  {one_line(member.name)}"
+            f"  ({member.role}, {online})",
         )
 
 
@@ -201,9 +210,19 @@ async def _send(context: Context, me: Client) -> None:
 
 async def _history(context: Context, me: Client) -> None:
     arguments = context.arguments
-    for message in await me.history(
-        arguments.room, limit=arguments.limit, before=arguments.before
-    ):
+    wanted, before = arguments.limit, arguments.before
+    pages: list[list[MessageSnapshot]] = []
+    while wanted > 0:
+        # A page may be shorter than asked for: the core bounds its answers.
+        page = await me.history(
+            arguments.room, limit=min(wanted, MAX_PAGE), before=before
+        )
+        if not page:
+            break
+        pages.append(page)
+        wanted -= len(page)
+        before = page[0].id
+    for message in itertools.chain.from_iterable(reversed(pages)):
         context.output.put(message_object(message), message_line(message))
 
 
@@ -233,7 +252,23 @@ async def _follow(context: Context, me: Client) -> None:
         return
 
 
+async def _wait_for_network(me: Client) -> None:
+    """Give a core that has just been started the time to find out how things are."""
+    events = me.events()
+    network = await me.network()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(NETWORK_LIMIT_S):
+            while network.state in ("starting", "searching"):
+                event = await anext(events)
+                if isinstance(event, CoreStopped):
+                    raise UserFacingError("core-stopped", event.sentence)
+                if isinstance(event, NetworkChanged):
+                    network = event.network
+
+
 async def _doctor(context: Context, me: Client) -> None:
+    if me.core is not None:
+        await _wait_for_network(me)
     facts = await me.doctor()
     report = context.arguments.report
     if report:
@@ -243,8 +278,7 @@ async def _doctor(context: Context, me: Client) -> None:
             raise UserFacingError(
                 "report", f"{report} cannot be written: {error.strerror}."
             ) from error
-    lines = [f"{key}: {value}" for key, value in facts.items() if key != "verdict"]
-    context.output.put(facts, "\n".join([*lines, str(facts["verdict"])]))
+    context.output.put(facts, doctor_text(facts))
 
 
 _COMMANDS: dict[str, Callable[[Context, Client], Awaitable[None]]] = {

@@ -1,13 +1,27 @@
-"""What the command line prints: objects for programs, lines for people."""
+"""What the command line prints: objects for programs, lines for people.
+
+Names and texts come from others: nothing that a terminal would obey is printed raw.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import unicodedata
 from datetime import datetime
 from typing import Any
 
 from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
+
+UNPRINTABLE = "\ufffd"
+_HIDDEN_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
+_DIRECTION_MARKS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e")
+_DIRECTION_ISOLATES = frozenset("\u2066\u2067\u2068\u2069")
+_MISLEADING = _DIRECTION_MARKS | _DIRECTION_ISOLATES
+_CONTINUED = "\n    "
+_JSON_ESCAPES = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""Control characters that JSON need not escape, but some terminals obey."""
 
 
 class Output:
@@ -18,21 +32,47 @@ class Output:
 
     def put(self, value: dict[str, Any], text: str) -> None:
         """One result: the object, or the line for people."""
-        line = json.dumps(value, ensure_ascii=False) if self.json else text
+        if self.json:
+            line = json.dumps(value, ensure_ascii=False).translate(_JSON_ESCAPES)
+        else:
+            line = printable(text)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
     def tell(self, text: str) -> None:
         """Something for people only, beside the results."""
         if not self.json:
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(printable(text) + "\n")
             sys.stdout.flush()
 
 
 def warn(text: str) -> None:
     """One sentence on stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(one_line(text) + "\n")
     sys.stderr.flush()
+
+
+def prepare_stdout(*, json: bool) -> None:
+    """Let every text be printed, whatever the terminal's encoding: JSON is UTF-8."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = "utf-8" if json else sys.stdout.encoding
+        sys.stdout.reconfigure(encoding=encoding, errors="replace")
+
+
+def printable(text: str) -> str:
+    """The text without what moves a terminal's cursor or turns its direction."""
+    return "".join(
+        UNPRINTABLE
+        if c != "\n"
+        and (c in _MISLEADING or unicodedata.category(c) in _HIDDEN_CATEGORIES)
+        else c
+        for c in text.replace("\r\n", "\n").replace("\t", "    ")
+    )
+
+
+def one_line(text: str) -> str:
+    """The same for names: no line breaks either."""
+    return printable(text.replace("\n", " "))
 
 
 def room_object(room: RoomSnapshot) -> dict[str, Any]:
@@ -79,7 +119,6 @@ def message_line(message: MessageSnapshot) -> str:
         at = datetime.fromtimestamp(message.sent_at / 1000).strftime("%Y-%m-%d %H:%M")
     except (ValueError, OverflowError, OSError):
         at = "????-??-?? ??:??"
-    text = "".join(
-        c if c.isprintable() or c == "\n" else "\ufffd" for c in message.text
-    )
-    return f"{at}  {message.author_name or message.author[:8]}: {text}"
+    # Indented, so that no line of a text looks like a message of somebody else.
+    text = printable(message.text).replace("\n", _CONTINUED)
+    return f"{at}  {one_line(message.author_name) or message.author[:8]}: {text}"

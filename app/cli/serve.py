@@ -11,8 +11,9 @@ from app.cli.output import warn
 from app.core import CoreOptions, failure, run_core
 from app.errors import UserFacingError
 from app.faults import Explained, explain
+from app.paths import MAX_PASSPHRASE_BYTES
 
-MAX_LINE_BYTES = 1024
+MAX_LINE_BYTES = MAX_PASSPHRASE_BYTES + 1
 
 
 def run(context: Context) -> int:

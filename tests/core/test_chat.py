@@ -58,6 +58,7 @@ def test_two_cores_chat_and_tell_the_truth(stage: Stage) -> None:
     assert [m["text"] for m in found] == ["hello Bo", "hello Ada"]
     assert found[1]["replyTo"] == sent["id"]
     assert stage.run("Ada", "history", "Birds", "--limit", "1") == found[1:]
+    assert stage.run("Ada", "history", "Birds", "--limit", "0") == []
     assert stage.run("Ada", "history", "Birds", "--before", found[1]["id"]) == found[:1]
     [line] = stage.run("Ada", "rooms")
     assert line == {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -58,6 +61,25 @@ def test_a_wrong_passphrase_changes_nothing(alone: Stage) -> None:
     assert alone.run("Ada", *whoami, right) == [made]
     alone.environment["COVEY_PASSPHRASE_FILE"] = right
     assert alone.run("Ada", "whoami") == [made]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [("\n", "is empty"), ("x" * 1024, "longer than 1023")]
+)
+def test_a_passphrase_file_without_a_passphrase(
+    alone: Stage, content: str, said: str
+) -> None:
+    named = ("--passphrase-file", locked(alone))
+    Path(named[1]).write_text(content)
+    assert said in alone.refusal("Ada", "init", "--name", "Ada", *named)
+    assert not alone.profile("Ada").exists()
+
+
+def test_the_longest_passphrase_opens_what_it_locked(alone: Stage) -> None:
+    named = ("--passphrase-file", locked(alone))
+    Path(named[1]).write_text("x" * 1023 + "\n")
+    made = alone.init("Ada", *named)
+    assert alone.run("Ada", "whoami", *named) == [made]
 
 
 def test_a_phrase_brings_the_identity_back(alone: Stage) -> None:
@@ -163,10 +185,52 @@ def test_wrong_usage_has_its_own_status(alone: Stage) -> None:
         ["room", "invite", "x", "--expires", "soon"],
         ["room", "invite", "x", "--role", "owner"],
         ["dht", "--port", "70000"],
+        ["gallery"],
     ):
         done = alone.command(*arguments)
         assert (done.returncode, done.stdout) == (2, ""), arguments
     assert alone.command("--version").stdout.startswith("covey ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have a screen")
+def test_without_a_screen_there_is_no_window(alone: Stage) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        alone.environment.pop(name, None)
+    assert "No screen" in alone.refusal("Ada")
+
+
+def test_a_reader_that_has_enough_ends_the_command(alone: Stage) -> None:
+    alone.init("Ada")
+    alone.serve("Ada")
+    alone.run("Ada", "room", "new", "Birds")
+    for _ in range(3):
+        alone.run("Ada", "send", "Birds", "x" * 65_536)
+    process = alone.spawn(
+        *alone.options("Ada"), "history", "Birds", stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline(1)
+    process.stdout.close()
+    process.stdout = None
+    _, said = process.communicate(timeout=20)
+    assert said == b""
+
+
+def test_who_stops_following_sees_no_trace(alone: Stage) -> None:
+    alone.init("Ada")
+    alone.serve("Ada")
+    alone.run("Ada", "room", "new", "Birds")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = alone.spawn(
+            *alone.options("Ada"), "follow", "Birds", stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        # Once it prints, it follows.
+        while not select.select([process.stdout], [], [], 0.05)[0]:
+            alone.run("Ada", "send", "Birds", "x")
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+        assert (process.returncode, said) == (0, b"")
 
 
 def test_wrong_arguments_are_told(alone: Stage) -> None:

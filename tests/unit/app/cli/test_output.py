@@ -1,0 +1,81 @@
+"""What others wrote reaches the terminal as text, never as an order to it."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from app.cli.output import Output, message_line, one_line, prepare_stdout, warn
+from app.snapshots import MessageSnapshot
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7fAda\r\u202e\u2028"
+
+
+def message(name: str, text: str) -> MessageSnapshot:
+    return MessageSnapshot(
+        id="0",
+        room="0",
+        author="abcdefghij",
+        author_name=name,
+        text=text,
+        sent_at=0,
+        mine=False,
+    )
+
+
+def harmless(text: str) -> bool:
+    return not any(
+        ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or c in "\u202e\u2028" for c in text
+    )
+
+
+def test_names_and_texts_give_no_orders(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(json=False).put({}, message_line(message(HOSTILE, HOSTILE)))
+    Output(json=False).tell(HOSTILE)
+    warn(HOSTILE)
+    said = capsys.readouterr()
+    assert "Ada" in said.out
+    for line in (said.out + said.err).split("\n"):
+        assert harmless(line), line
+
+
+def test_nobody_speaks_in_the_name_of_others() -> None:
+    line = message_line(message("Bo\n2024-01-01 00:00  Ada", "x\n2024  Ada: no"))
+    first, second = line.split("\n")
+    assert "Bo 2024-01-01 00:00  Ada: x" in first
+    assert second == "    2024  Ada: no"
+    assert message_line(message("", "x")).endswith("abcdefgh: x")
+
+
+@pytest.mark.parametrize(
+    "text", ["\U0001f469\u200d\U0001f52c", "50\u00a0\u20ac", "\u0926\u094d\u200d"]
+)
+def test_honest_texts_stay_as_they_are(text: str) -> None:
+    assert one_line(text) == text
+
+
+def test_json_keeps_everything_and_gives_no_orders(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Output(json=True).put({"text": HOSTILE + "\n"}, "")
+    line = capsys.readouterr().out.removesuffix("\n")
+    assert json.loads(line) == {"text": HOSTILE + "\n"}
+    assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in line)
+
+
+@pytest.mark.parametrize(
+    ("as_json", "printed"),
+    [(True, '{"text": "\u2603"}\n'.encode()), (False, b"snow ?\n")],
+)
+def test_old_encodings_stop_nothing(
+    monkeypatch: pytest.MonkeyPatch, as_json: bool, printed: bytes
+) -> None:
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding="cp1252", newline="\n")
+    monkeypatch.setattr(sys, "stdout", stream)
+    prepare_stdout(json=as_json)
+    Output(json=as_json).put({"text": "\u2603"}, "snow \u2603")
+    assert written.getvalue() == printed

@@ -130,10 +130,10 @@ class Link:
         self._links.ended(self, effect)
 
     async def _store(self, effect: StoreEntries) -> None:
-        failed, count = "", 0
+        failed, count, held = "", 0, False
         try:
             applied = await self._links.room.put(effect.writer, effect.entries)
-            count = len(applied.entries)
+            count, held = len(applied.entries), applied.held
         except (RemoteProtocolError, NetProtocolError) as error:
             failed = error.code
         except (StoreError, UserFacingError) as error:
@@ -141,7 +141,11 @@ class Link:
             _LOG.error("entries could not be stored: %s", error)
             self.session.channel_closed()
         self.session.put_done(
-            effect, self._links.now(), stored_count=count, failed=failed
+            effect,
+            self._links.now(),
+            stored_count=count,
+            held=held,
+            failed=failed,
         )
         self.pump()
 
@@ -259,7 +263,7 @@ class RoomLinks:
                 self._devices[link.peer] = link.proven.device
             if effect.reason in ("bye", "removed"):
                 self._parted.add(link.peer)
-            elif effect.reason == "silent":
+            elif effect.reason in ("silent", "stranger"):
                 self._reopen_later(link.peer)
         if self.room.left and effect.reason == "bye":
             self._on_farewell(self.room)

@@ -11,9 +11,14 @@ brings (``remote_opened``, ``receive``), by what the room did (``entries_stored`
 
 Before OPEN nothing of the room is told. Then both sides say what they hold; whoever
 lacks something asks for it, what is written here goes out unasked to a peer that has
-everything before it, and a peer's ``Have`` is its acknowledgement. A peer that is no
-member as far as known here may bring the entries that make it one, and is told nothing
-more until then. Only logs of devices the rules let in are asked for.
+everything before it, and a peer's ``Have`` is its acknowledgement. Only logs of devices
+the rules let in are asked for.
+
+A peer that is no member as far as known here may bring the entries that make it one, is
+told nothing, and has a limited time. What it is asked for does not depend on what is
+here, so that it learns nothing from that either: the ends of the logs it names, one
+after the other. Only who is no member itself yet, and so has nothing to hide, asks a
+stranger for what it lacks.
 
 Which session asks for a log when several could is settled by ``Claims``, shared by the
 sessions of a room.
@@ -78,6 +83,11 @@ MAX_PUSH_BYTES = 1024 * 1024
 """Entries sent unasked and not acknowledged; beyond, the peer has to ask."""
 PROVE_LIMIT_S = 20.0
 ANSWER_LIMIT_S = 60.0
+"""Without any answer, while some are due."""
+STRANGER_LIMIT_S = 60.0
+"""In which a peer that is no member brings something that is new here."""
+HELD_RETRY_S = 600.0
+"""After so long a log dated too far ahead is asked for again."""
 
 
 class SessionState(Enum):
@@ -88,7 +98,7 @@ class SessionState(Enum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Request:
     """A want that is not answered yet."""
 
@@ -161,6 +171,8 @@ class Session:
         self._requests: dict[bytes, _Request] = {}
         self._storing: dict[bytes, list[int]] = {}
         self._starved = False
+        self._asked_to: dict[bytes, int] = {}
+        self._held_back: dict[bytes, float] = {}
         self._reads = 0
         self._pending_bytes = 0
         self._key_proven = False
@@ -191,15 +203,28 @@ class Session:
     def get_timer(self) -> float | None:
         """When ``handle_timer`` is due, in seconds of the clock given."""
         times = [request.due for request in self._requests.values()]
+        times += self._held_back.values()
         if self._deadline is not None:
             times.append(self._deadline)
         return min(times) if times and self.state is not SessionState.CLOSED else None
 
     def handle_timer(self, now: float) -> None:
         """End the session of a peer that does not prove itself or does not answer."""
-        due = self.get_timer()
-        if due is not None and now >= due:
+        if self.state is SessionState.CLOSED:
+            return
+        again = [writer for writer, due in self._held_back.items() if now >= due]
+        for writer in again:
+            del self._held_back[writer]
+        if any(now >= request.due for request in self._requests.values()):
             self._end("silent", fault=False)
+        elif self._deadline is not None and now >= self._deadline:
+            if self.state is SessionState.PROVING:
+                self._end("silent", fault=False)
+            elif self._is_newcomer:
+                self._deadline = now + STRANGER_LIMIT_S
+            else:
+                self._end("stranger", fault=False)
+        self._ask(now, again)
 
     def remote_opened(self, handshake: bytes) -> None:
         """The other side opened its end of the channel."""
@@ -246,9 +271,23 @@ class Session:
         self._ask(now, [writer])
 
     def put_done(
-        self, effect: StoreEntries, now: float, *, stored_count: int, failed: str = ""
+        self,
+        effect: StoreEntries,
+        now: float,
+        *,
+        stored_count: int,
+        held: bool = False,
+        failed: str = "",
     ) -> None:
-        """What ``StoreEntries`` asked for was done, or failed for a reason."""
+        """What ``StoreEntries`` asked for was done, or failed for a reason.
+
+        Args:
+            effect: What was asked for.
+            now: Seconds of the clock.
+            stored_count: Entries that were new.
+            held: Some were dated too far ahead to be taken yet.
+            failed: Why they were refused.
+        """
         writer = effect.writer
         self._pending_bytes -= sum(map(len, effect.entries))
         ends = self._storing[writer]
@@ -260,9 +299,13 @@ class Session:
         if failed:
             self._end(failed, fault=True)
             return
-        if effect.asked and not stored_count and self._was_useless(effect):
+        if held:
+            self._held_back[writer] = now + HELD_RETRY_S
+        elif effect.asked and not stored_count and self._was_useless(effect):
             self._end("no-progress", fault=True)
             return
+        if stored_count and not self.is_member:
+            self._deadline = now + STRANGER_LIMIT_S
         self._tell([writer])
         self._ask(now, [writer])
         if self._starved:
@@ -281,6 +324,7 @@ class Session:
             self._end("removed", fault=False)
             return
         if self.is_member and not before:
+            self._deadline = None
             self._tell(list(self._heads))
         self._ask(now, list(self._remote_heads))
 
@@ -335,11 +379,12 @@ class Session:
         if known is not None and known.identity not in (b"", proof.identity):
             raise RemoteProtocolError("another person's device", code="unproven")
         self.state = SessionState.OPEN
-        self._deadline = None
+        self._deadline = now + STRANGER_LIMIT_S
         self.remote_device = proof.device
         self._effects.append(Proven(proof.device, proof.identity))
         self.facts_changed(self._facts, now)
         if self.is_member:
+            self._deadline = None
             self._tell(list(self._heads))
 
     def _receive_have(self, heads: list[RemoteHead], now: float) -> None:
@@ -365,11 +410,11 @@ class Session:
             self._effects.append(Acknowledged(self.remote_device, head.length))
 
     def _receive_want(self, want: Want) -> None:
+        if not self.is_member:
+            return
         mine = self._heads.get(want.writer)
         if mine is None or want.end > mine.length:
             raise RemoteProtocolError("wants what was not offered", code="range")
-        if not self.is_member:
-            return
         if self._reads >= MAX_REQUESTS:
             raise RemoteProtocolError("wants too much at once", code="too-many")
         self._reads += 1
@@ -377,22 +422,26 @@ class Session:
 
     def _receive_entries(self, offered: Entries, now: float) -> None:
         writer = offered.writer
-        fact = self._facts.devices.get(writer)
-        if fact is None:
+        end = offered.start + len(offered.entries)
+        request = self._requests.get(writer)
+        asked = request is not None and request.start == offered.start
+        if asked:
+            del self._requests[writer]
+            self._asked_to[writer] = end
+            # On a slow link the others are still on their way.
+            for waiting in self._requests.values():
+                waiting.due = now + ANSWER_LIMIT_S
+        if writer not in self._facts.devices:
+            self._let_go(writer)
             return
         mine = self._heads.get(writer)
         length = mine.length if mine else 0
         known = self._remote_heads.get(writer)
-        end = offered.start + len(offered.entries)
         if known is None or known.length < end:
             if known is None and len(self._remote_heads) >= MAX_WRITERS:
                 raise RemoteProtocolError("too many writers", code="too-many")
             self._remote_heads[writer] = RemoteHead(writer, end, b"")
         size = sum(map(len, offered.entries))
-        request = self._requests.get(writer)
-        asked = request is not None and request.start == offered.start
-        if asked:
-            del self._requests[writer]
         room_left = self._pending_bytes + size <= MAX_PENDING_BYTES
         if asked and not room_left:
             raise RemoteProtocolError("too much at once", code="too-many")
@@ -417,6 +466,8 @@ class Session:
 
     def _was_useless(self, effect: StoreEntries) -> bool:
         """True when an answer left this side where it was: do not ask for ever."""
+        if not self.is_member and not self._is_newcomer:
+            return False  # It was asked whatever is here.
         head = self._heads.get(effect.writer)
         if head is None:
             return True
@@ -444,28 +495,59 @@ class Session:
         """True when both logs are as long and end differently: somebody forked."""
         return head.length == mine.length > 0 and head.hash not in (b"", mine.hash)
 
+    @property
+    def _is_newcomer(self) -> bool:
+        """True while this device is no member as far as it knows."""
+        me = self._facts.devices.get(self._terms.device.public_key)
+        return me is None or not me.present
+
     def _ask(self, now: float, writers: Sequence[bytes]) -> None:
         """Ask for what the peer has and this side lacks, as far as limits allow."""
         if self.state is not SessionState.OPEN:
             return
+        if not self.is_member:
+            self._ask_stranger(now)
+            return
         for writer in writers:
             head = self._remote_heads.get(writer)
-            if head is None or not self._lacks(head):
+            if head is None or writer in self._held_back or not self._lacks(head):
                 continue
             if writer in self._requests or writer in self._storing:
                 continue
             if len(self._requests) >= MAX_REQUESTS:
                 self._starved = True
                 return
-            if not self._claims.take(writer, self):
+            if self._claims.take(writer, self):
+                self._request(head, self._start_of(head), now)
+
+    def _ask_stranger(self, now: float) -> None:
+        """Ask who is no member for one thing, whatever is here, and without a claim."""
+        if self._requests or self._storing:
+            return
+        for writer, head in self._remote_heads.items():
+            if writer not in self._facts.devices or writer in self._held_back:
                 continue
-            mine = self._heads.get(writer)
-            start = mine.length if mine else 0
-            if mine is not None and self._differs(head, mine):
-                start -= 1
-            want = Want(writer, start, min(head.length, start + MAX_ENTRIES))
-            self._requests[writer] = _Request(start, now + ANSWER_LIMIT_S)
-            self._send(WANT, encode_want(want))
+            if self._is_newcomer:
+                if self._lacks(head):
+                    self._request(head, self._start_of(head), now)
+                    return
+                continue
+            start = max(self._asked_to.get(writer, 0), head.length - MAX_ENTRIES)
+            if start < head.length:
+                self._request(head, start, now)
+                return
+
+    def _start_of(self, head: RemoteHead) -> int:
+        """From where to ask for a log."""
+        mine = self._heads.get(head.writer)
+        if mine is None:
+            return 0
+        return mine.length - 1 if self._differs(head, mine) else mine.length
+
+    def _request(self, head: RemoteHead, start: int, now: float) -> None:
+        want = Want(head.writer, start, min(head.length, start + MAX_ENTRIES))
+        self._requests[head.writer] = _Request(start, now + ANSWER_LIMIT_S)
+        self._send(WANT, encode_want(want))
 
     def _tell(self, writers: Sequence[bytes]) -> None:
         """Say how far logs reach here, where the peer has not heard it."""

@@ -215,7 +215,7 @@ class Crowd:
 
     def _store(self, end: LinkEnd, effect: StoreEntries) -> None:
         member = end.member
-        failed, count = "", 0
+        failed, count, held = "", 0, False
         try:
             applied = member.database.write(
                 lambda connection: member.view.put(
@@ -228,9 +228,11 @@ class Crowd:
         except (RemoteProtocolError, NetProtocolError) as error:
             failed = error.code
         else:
-            count = len(applied.entries)
+            count, held = len(applied.entries), applied.held
             member.take(applied, self.now)
-        end.session.put_done(effect, self.now, stored_count=count, failed=failed)
+        end.session.put_done(
+            effect, self.now, stored_count=count, held=held, failed=failed
+        )
 
     def _read(self, end: LinkEnd, effect: ReadEntries) -> None:
         member, want = end.member, effect.want

@@ -23,7 +23,9 @@ from app.rooms.effects import Terms
 from app.rooms.messages import BYE, DEVICE, ENTRIES, HAVE, WANT
 from app.rooms.operations import Remove
 from app.rooms.replication import Session, SessionState
+from app.rooms.view import MAX_AHEAD_MS
 from net.crypto import KeyPair
+from store.log import DatabaseLogs
 from tests.unit.app.rooms.crowd import Crowd, CrowdMember, LinkEnd, say
 from tests.unit.app.rooms.people import (
     ADA,
@@ -205,9 +207,7 @@ def test_a_want_that_is_not_answered_ends_it(crowd: Crowd) -> None:
     ada, bo, _ = crowd.members
     say(ada, "x", crowd.now)
     left, right = crowd.link(ada, bo)
-    while right.session.get_timer() is None or right.session.state is not (
-        SessionState.OPEN
-    ):
+    while not right.session._requests:
         crowd.step(left)
         crowd.step(right)
     due = right.session.get_timer()
@@ -532,3 +532,160 @@ def test_who_was_asked_in_vain_lets_others_be_asked(crowd: Crowd) -> None:
     assert cy.texts() == []
     crowd.settle()
     assert cy.texts() == ["one", "two"]
+
+
+def wants_of(end: LinkEnd) -> list[messages.Want]:
+    """What an end asked for and its peer has not read yet."""
+    assert end.other is not None
+    return [
+        messages.decode_want(data) for kind, data in end.other.inbox if kind == WANT
+    ]
+
+
+def stranger_link(crowd: Crowd) -> tuple[LinkEnd, LinkEnd]:
+    """Di, whom nobody let in, holds the room key and is connected to Bo."""
+    ada, bo, _, di = crowd.members
+    first, _ = crowd.link(ada, bo)
+    crowd.settle()
+    crowd.cut(first)
+    theirs, ours = crowd.link(di, bo)
+    crowd.settle()
+    crowd.ends.remove(theirs)
+    return theirs, ours
+
+
+def told(end: LinkEnd, crowd: Crowd, kind: int, data: bytes) -> None:
+    """A message arrives at one end, which does what follows."""
+    end.inbox.append((kind, data))
+    while end.busy:
+        crowd.step(end)
+
+
+@pytest.fixture
+def open_crowd(tmp_path: Path) -> Iterator[Crowd]:
+    """Ada, Bo and Cy in the room, and Di who only holds its key."""
+    made = Crowd(PEOPLE, tmp_path)
+    begin(made, 3)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("length", [1, 4, 300, 1 << 31])
+def test_a_stranger_learns_nothing_from_what_it_is_asked(
+    open_crowd: Crowd, length: int
+) -> None:
+    """The same questions whatever is here, one after the other."""
+    for number in range(2):
+        if number:
+            say(open_crowd.members[0], "more", open_crowd.now)
+        theirs, ours = stranger_link(open_crowd)
+        heads = [
+            messages.RemoteHead(who.device.public_key, length, b"h" * 32)
+            for who in (ADA, BO)
+        ]
+        told(ours, open_crowd, HAVE, messages.encode_have(heads))
+        start = max(0, length - messages.MAX_ENTRIES)
+        assert wants_of(ours) == [messages.Want(ADA.device.public_key, start, length)]
+        assert not any(kind in (HAVE, ENTRIES) for kind, _ in theirs.inbox)
+        open_crowd.ends.append(theirs)
+        open_crowd.cut(theirs)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (0, 200)])
+def test_what_a_stranger_wants_is_ignored(
+    open_crowd: Crowd, start: int, end: int
+) -> None:
+    theirs, ours = stranger_link(open_crowd)
+    want = messages.Want(ADA.device.public_key, start, end)
+    told(ours, open_crowd, WANT, messages.encode_want(want))
+    assert ours.session.state is SessionState.OPEN
+    assert [kind for kind, _ in theirs.inbox if kind != DEVICE] == []
+
+
+def test_a_stranger_that_does_not_answer_blocks_nobody(open_crowd: Crowd) -> None:
+    ada, bo, *_ = open_crowd.members
+    _, ours = stranger_link(open_crowd)
+    head = messages.RemoteHead(ADA.device.public_key, 1 << 31, b"h" * 32)
+    told(ours, open_crowd, HAVE, messages.encode_have([head]))
+    say(ada, "through", open_crowd.now)
+    open_crowd.link(ada, bo)
+    open_crowd.settle()
+    assert bo.texts() == ["through"]
+
+
+def test_a_stranger_has_a_limited_time(open_crowd: Crowd) -> None:
+    _, ours = stranger_link(open_crowd)
+    due = ours.session.get_timer()
+    assert due == open_crowd.now + replication.STRANGER_LIMIT_S
+    ours.session.handle_timer(due)
+    assert closed_for(ours) == "stranger"
+
+
+def test_a_stranger_brings_the_end_of_a_long_log(open_crowd: Crowd) -> None:
+    """Bo has some of Ada's long log; only Cy, unknown to him, has its end."""
+    ada, bo, _, di = open_crowd.members
+    for number in range(300):
+        say(ada, str(number), open_crowd.now)
+    first, _ = open_crowd.link(ada, bo)
+    open_crowd.settle()
+    open_crowd.cut(first)
+    ada.write(admit(1, DI), open_crowd.now)
+    second, _ = open_crowd.link(ada, di)
+    open_crowd.settle()
+    open_crowd.cut(second)
+    say(di, "let me in", open_crowd.now)
+    open_crowd.link(di, bo)
+    open_crowd.settle()
+    assert bo.texts()[-1] == "let me in"
+
+
+def test_on_a_slow_link_every_answer_gives_time_for_the_others(
+    crowd: Crowd,
+) -> None:
+    ada, bo, cy = crowd.members
+    say(ada, "a", crowd.now)
+    first, _ = crowd.link(ada, cy)
+    crowd.settle()
+    say(cy, "c", crowd.now)
+    crowd.settle()
+    crowd.cut(first)
+    other, _ = crowd.link(ada, bo)
+    crowd.settle()
+    crowd.cut(other)
+    theirs, ours = crowd.link(ada, bo)
+    crowd.settle()
+    crowd.ends.remove(theirs)
+    for who in (ADA, CY):
+        length = bo.heads[who.device.public_key].length + 1
+        head = messages.RemoteHead(who.device.public_key, length, b"h" * 32)
+        told(ours, crowd, HAVE, messages.encode_have([head]))
+    assert len(wants_of(ours)) == 2
+    say(ada, "next", crowd.now)
+    start = bo.heads[ADA.device.public_key].length
+    data = ada.database.read(
+        lambda connection: DatabaseLogs(connection, ada.row.row, ROOM).read(
+            ADA.device.public_key, start, start + 1, max_bytes=4096
+        )
+    ).result(5)
+    crowd.now += replication.ANSWER_LIMIT_S - 1
+    answer = messages.Entries(ADA.device.public_key, start, tuple(data))
+    told(ours, crowd, ENTRIES, messages.encode_entries(answer))
+    assert ours.session.get_timer() == crowd.now + replication.ANSWER_LIMIT_S
+
+
+def test_a_log_dated_far_ahead_waits_and_its_bringer_is_not_blamed(
+    crowd: Crowd,
+) -> None:
+    ada, bo, _ = crowd.members
+    ahead_s = 2 * MAX_AHEAD_MS / 1000
+    say(ada, "from tomorrow", crowd.now + ahead_s)
+    _, ours = crowd.link(ada, bo)
+    crowd.settle()
+    assert bo.texts() == []
+    assert ours.session.state is SessionState.OPEN
+    due = ours.session.get_timer()
+    assert due == crowd.now + replication.HELD_RETRY_S
+    crowd.now += ahead_s
+    ours.session.handle_timer(crowd.now)
+    crowd.settle()
+    assert bo.texts() == ["from tomorrow"]

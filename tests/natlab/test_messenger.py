@@ -111,7 +111,13 @@ def two_people(
         served(lab, folder, network, "Ada", places[0]) as ada,
         served(lab, folder, network, "Bo", places[1]) as bo,
     ):
-        yield ada, bo
+        try:
+            yield ada, bo
+        except AssertionError:
+            for person in (ada, bo):
+                print(person.place, person.run("doctor"))
+            print(lab.captured())
+            raise
 
 
 @pytest.mark.parametrize(
@@ -138,7 +144,7 @@ def test_people_who_cannot_meet_yet_are_told(
     with two_people(lab, tmp_path, covey_network, places) as (rae, bo):
         rae.run("room", "new", "Birds")
         [invited] = rae.run("room", "invite", "Birds")
-        asking = bo.start("room", "join", invited["invite"], "--timeout", "6")
+        asking = bo.start("room", "join", invited["invite"], "--timeout", "4")
         done = asking.finish(b"", COMMAND_LIMIT_S)
         lab.stop(asking)
         assert done.status == 1

@@ -42,7 +42,7 @@ PROMPT_S = 8.0
 PUNCH_LIMIT_S = 18.0
 """Ten rounds of punching and what is around them."""
 
-IDLE_S = 9.0
+IDLE_S = 7.5
 """Longer than the lab's routers remember what is silent."""
 
 LOST_SHARE = 0.05
@@ -141,17 +141,20 @@ def dial(
     result = Dialled(
         opened, rest == data, done.words, done.status, seconds, lab.captured()
     )
-    lab.notes.append(describe(result, places, kinds))
+    lab.notes.append(describe(result, places, kinds, network))
     return result
 
 
-def describe(result: Dialled, places: tuple[str, str], kinds: tuple[str, str]) -> str:
+def describe(
+    result: Dialled, places: tuple[str, str], kinds: tuple[str, str], network: str
+) -> str:
     """One line for people."""
     outcome = result.words
     if result.opened:
         path = result.opened.get("path", "path not told")
         outcome = f"{result.opened['ms']:.0f} ms, {path}, at {result.host}"
-    return f"{kinds[1]} at {places[1]} to {kinds[0]} at {places[0]}: {outcome}"
+    who = f"{kinds[1]} at {places[1]} to {kinds[0]} at {places[0]}"
+    return f"{who} in the network of {network}: {outcome}"
 
 
 def in_order(rows: list[dict[str, Any]], wanted: list[Seen]) -> list[dict[str, Any]]:

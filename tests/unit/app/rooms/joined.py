@@ -80,7 +80,7 @@ class Wires:
             who._exchange.peer_disconnected(peer)
 
     async def until(
-        self, so: Callable[[], bool], *, silent: set[Messenger] | None = None
+        self, so: Callable[[], bool], *, silent: frozenset[Messenger] = frozenset()
     ) -> None:
         """Carry frames until something is so; nothing between those silent."""
         async with asyncio.timeout(10):

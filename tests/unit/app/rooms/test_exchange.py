@@ -76,7 +76,7 @@ async def test_who_was_removed_comes_back_on_the_same_connections(person: Make) 
 
     # Cy hears of Bo's return last, and refuses Bo until then.
     joining = asyncio.create_task(bo.join(await ada.invite("Birds"), timeout_s=9))
-    await wires.until(joining.done, silent={ada, cy})
+    await wires.until(joining.done, silent=frozenset((ada, cy)))
     assert (await joining).can_write
     assert len(theirs) == 1
     await wires.until(lambda: len(his.online) == 2)

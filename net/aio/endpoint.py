@@ -38,12 +38,13 @@ DatagramHandler = Callable[[SocketId, bytes, Address], None]
 class _SocketPort:
     """Binds one socket's reports to its number, and holds what could not be sent."""
 
-    __slots__ = ("_endpoint", "pending", "socket", "socket_id")
+    __slots__ = ("_endpoint", "_receive", "pending", "socket", "socket_id")
 
     def __init__(
         self, endpoint: Endpoint, socket_id: SocketId, socket: UdpSocket
     ) -> None:
         self._endpoint = endpoint
+        self._receive = endpoint.multiplexer.receive_datagram
         self.socket_id = socket_id
         self.socket = socket
         self.pending: deque[Batch] = deque()
@@ -51,8 +52,15 @@ class _SocketPort:
     def datagrams_received(
         self, data: memoryview, segment_size: int, address: Address
     ) -> None:
-        """From the socket: pass on with the socket's number."""
-        self._endpoint._receive(self.socket_id, data, segment_size, address)
+        """From the socket: to the streams, and what is not theirs to the DHT."""
+        foreign = self._receive(
+            self.socket_id, data, segment_size, address, time.monotonic()
+        )
+        if foreign:
+            on_datagram = self._endpoint.on_datagram
+            if on_datagram is not None:
+                for datagram in foreign:
+                    on_datagram(self.socket_id, datagram, address)
 
     def turn_finished(self) -> None:
         """From the socket: act on everything read."""
@@ -199,8 +207,10 @@ class Endpoint:
         self._in_turn = True
         try:
             for _ in range(MAX_ROUNDS):
-                self._dispatch()
-                self._run_before_flush()
+                if self.multiplexer.has_events:
+                    self._dispatch()
+                if self._before_flush:
+                    self._run_before_flush()
                 self._send_all()
                 if not self.multiplexer.has_work:
                     break
@@ -254,16 +264,6 @@ class Endpoint:
 
     # Inside
 
-    def _receive(
-        self, socket_id: SocketId, data: memoryview, segment_size: int, source: Address
-    ) -> None:
-        foreign = self.multiplexer.receive_datagram(
-            socket_id, data, segment_size, source, time.monotonic()
-        )
-        if foreign and self.on_datagram is not None:
-            for datagram in foreign:
-                self.on_datagram(socket_id, datagram, source)
-
     def _run_before_flush(self) -> None:
         while self._before_flush:
             callbacks, self._before_flush = self._before_flush, []
@@ -290,7 +290,7 @@ class Endpoint:
             stream = self._streams.get(event.stream)
             if stream is not None:
                 stream.handle_event(event)
-                if event.stream.closed and stream.finished:
+                if stream.finished:
                     del self._streams[event.stream]
 
     def _send_all(self) -> None:

@@ -16,28 +16,27 @@ MAX_ATTEMPTS = 3
 """Lost probes of one size after which the search ends."""
 
 OVERHEAD_IPV4_BYTES = 20 + 8 + HEADER_BYTES
-IP_UDP_BYTES = 28
 
 
 class PathMtu:
     """The search of one stream on one path; moved by its three ``on_`` methods.
 
     Attributes:
-        mtu: the size known to pass.
+        max_payload: bytes of payload that fit into one packet now.
     """
 
-    __slots__ = ("_attempts", "_limit", "_probing", "mtu")
+    __slots__ = ("_attempts", "_limit", "_probing", "max_payload")
 
     def __init__(self, *, limit: int = MAX_MTU) -> None:
         self._limit = min(limit, MAX_MTU)
-        self.mtu = BASE_MTU
+        self.max_payload = BASE_MTU - OVERHEAD_IPV4_BYTES
         self._attempts = 0
         self._probing = False
 
     @property
-    def max_payload(self) -> int:
-        """Bytes of payload that fit into one packet now."""
-        return self.mtu - OVERHEAD_IPV4_BYTES
+    def mtu(self) -> int:
+        """The size known to pass."""
+        return self.max_payload + OVERHEAD_IPV4_BYTES
 
     def next_padding(self) -> int:
         """Padding for a full packet to make it a probe; 0 when none is wanted now."""
@@ -54,7 +53,7 @@ class PathMtu:
         """A probe of that UDP payload size arrived."""
         self._probing = False
         self._attempts = 0
-        self.mtu = max(self.mtu, datagram_bytes + IP_UDP_BYTES)
+        self.max_payload = max(self.max_payload, datagram_bytes - HEADER_BYTES)
 
     def on_probe_lost(self) -> None:
         """A probe did not arrive."""
@@ -68,6 +67,6 @@ class PathMtu:
 
     def on_black_hole(self) -> None:
         """Full packets no longer arrive: new ones go out at the base size."""
-        self.mtu = BASE_MTU
+        self.max_payload = BASE_MTU - OVERHEAD_IPV4_BYTES
         self._probing = False
         self._attempts = MAX_ATTEMPTS

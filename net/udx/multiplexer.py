@@ -154,7 +154,7 @@ class Multiplexer:
             out = self._outbox
             self._awake = {}
             for stream in awake:
-                if stream.closed:
+                if stream.close_reason is not None:
                     continue
                 route = stream.route
                 if route is not None and route.socket in self._blocked:
@@ -169,6 +169,11 @@ class Multiplexer:
     def has_work(self) -> bool:
         """True when there are events, or streams that may have something to send."""
         return bool(self._awake or self._eventful or self._outbox)
+
+    @property
+    def has_events(self) -> bool:
+        """False when :meth:`next_event` would return None."""
+        return bool(self._eventful)
 
     def get_timer(self) -> float | None:
         """When :meth:`handle_timer` should be called; it may come to nothing."""

@@ -8,6 +8,7 @@ Talking to peers is the business of ``app/rooms/exchange.py``, which listens her
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
@@ -43,6 +44,11 @@ T = TypeVar("T")
 
 MAX_HISTORY_BYTES = 4 * 1024 * 1024
 """Text given in one answer."""
+MIN_REFRESH_S = 60.0
+MAX_REFRESH_S = 24 * 3600.0
+"""Between two looks whether time alone ended an invite."""
+
+_LOG = logging.getLogger("covey.room")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ class Room:
         self._unread = 0
         self._last: MessageRow | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._refresh_timer: asyncio.TimerHandle | None = None
+        self._stopped = False
 
     @property
     def id(self) -> str:
@@ -139,9 +147,34 @@ class Room:
         )
         self._held, counts = await self._read(look)
         self._unread, self._last = counts.unread, counts.last
+        self._arm_refresh()
+
+    async def refresh(self) -> None:
+        """Look again which invites are worth waiting for: time ends some."""
+        self.facts = await self._transact(
+            lambda _, view: view.facts(self._around.now_ms())
+        )
+        self._arm_refresh()
+        if self.on_facts is not None:
+            self.on_facts()
+
+    def _arm_refresh(self) -> None:
+        if self._refresh_timer is not None:
+            self._refresh_timer.cancel()
+            self._refresh_timer = None
+        until_ms = self.facts.invites_until_ms
+        if until_ms is not None and not self._stopped:
+            due_s = (until_ms - self._around.now_ms()) / 1000
+            self._refresh_timer = asyncio.get_running_loop().call_later(
+                min(max(due_s, MIN_REFRESH_S), MAX_REFRESH_S),
+                lambda: self._spawn(self.refresh()),
+            )
 
     async def stop(self) -> None:
         """Let the work in hand end."""
+        self._stopped = True
+        if self._refresh_timer is not None:
+            self._refresh_timer.cancel()
         while self._tasks:
             await asyncio.wait(tuple(self._tasks))
 
@@ -505,6 +538,12 @@ class Room:
             self.heads[applied.writer] = applied.head
         if applied.facts is not None:
             self.facts = applied.facts
+            self._arm_refresh()
+        if applied.held:
+            _LOG.warning(
+                "entries dated more than a day ahead are not taken yet:"
+                " the clock of their author or of this computer is wrong"
+            )
         for row in applied.messages:
             if self._last is None or _order(row) > _order(self._last):
                 self._last = row

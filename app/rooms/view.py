@@ -86,6 +86,8 @@ class RoomFacts:
     present_count: int = 0
     invites: tuple[bytes, ...] = ()
     """Invite keys worth waiting for: open ones, and ended ones to say so."""
+    invites_until_ms: int | None = None
+    """When time alone changes that; None for never."""
 
     def member_of(self, device: bytes) -> MemberFact | None:
         """The person a device belongs to, present or not."""
@@ -131,6 +133,18 @@ def served_invites(invites: Iterable[InviteState], now_ms: int) -> tuple[bytes, 
     turns = zip_longest(*open_by_creator.values())
     served = [key for turn in turns for key in turn if key is not None]
     return tuple((served + ended)[:MAX_SERVED_INVITES])
+
+
+def served_until_ms(invites: Iterable[InviteState], now_ms: int) -> int | None:
+    """When ``served_invites`` says something else because time went by."""
+    times = []
+    for state in invites:
+        since_ms = state.ended_ms(now_ms)
+        if since_ms is not None:
+            times.append(since_ms + ENDED_SERVED_MS)
+        elif state.invite.expires_at:
+            times.append(state.invite.expires_at + 1)
+    return min((time for time in times if time > now_ms), default=None)
 
 
 class RoomView:
@@ -333,6 +347,7 @@ class RoomView:
             devices=devices,
             present_count=state.present_count,
             invites=served_invites(state.invites.values(), now_ms),
+            invites_until_ms=served_until_ms(state.invites.values(), now_ms),
         )
 
     def _logs(self, connection: Connection) -> DatabaseLogs:

@@ -134,10 +134,11 @@ async def _whoami(context: Context, me: Client) -> None:
 
 async def _rooms(context: Context, me: Client) -> None:
     for room in await me.rooms():
+        people = "1 member" if room.members == 1 else f"{room.members} members"
         context.output.put(
             room_object(room),
             f"{room.room[:8]}  {one_line(room.name)}  ({room.kind},"
-            f" {room.members} members, {room.peers} connected, {room.unread} unread)",
+            f" {people}, {room.peers} connected, {room.unread} unread)",
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import unicodedata
 from datetime import datetime
@@ -54,6 +55,11 @@ def warn(text: str) -> None:
 
 def prepare_stdout(*, json: bool) -> None:
     """Let every text be printed, whatever the terminal's encoding: JSON is UTF-8."""
+    # A program without a console, or a shell's ">&-", leaves no stream at all.
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(io.FileIO(os.devnull, "w"))
+    if sys.stderr is None:
+        sys.stderr = io.TextIOWrapper(io.FileIO(os.devnull, "w"))
     if isinstance(sys.stdout, io.TextIOWrapper):
         encoding = "utf-8" if json else sys.stdout.encoding
         sys.stdout.reconfigure(encoding=encoding, errors="replace")

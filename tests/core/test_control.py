@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import stat
@@ -15,6 +16,10 @@ from typing import Any
 import pytest
 
 from app import Messenger, control, launch, paths, profile
+from app.cli import messages
+from app.cli.arguments import build_parser
+from app.cli.entry import Context
+from app.cli.output import Output
 from app.client import Client
 from app.control import ControlServer
 from app.errors import UserFacingError
@@ -166,6 +171,34 @@ async def test_a_bot_may_ask_for_more_than_the_core_does_at_once(
         await asyncio.gather(*waits, return_exceptions=True)
     while server._clients:
         await asyncio.sleep(0.001)
+
+
+@pytest.mark.usefixtures("server")
+async def test_the_command_line_reads_more_than_a_page(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(messages, "MAX_PAGE", 4)
+    async with Client.connect(folder, start=False) as me:
+        room = await me.create_room("Birds")
+        sent = [await me.send(room.room, str(number)) for number in range(11)]
+    for options, wanted in (
+        (["--limit", "100"], sent),
+        (["--limit", "9"], sent[-9:]),
+        (["--limit", "5", "--before", sent[7].id], sent[2:7]),
+    ):
+        arguments = ["--profile", str(folder), "--json", "history", "Birds", *options]
+        context = Context(
+            arguments=build_parser().parse_args(arguments),
+            output=Output(json=True),
+            profile=folder,
+            bootstrap=None,
+            log_level=None,
+        )
+        assert await messages.run(context) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [json.loads(line)["id"] for line in lines] == [m.id for m in wanted]
 
 
 @pytest.mark.usefixtures("server")

@@ -216,6 +216,23 @@ def test_a_reader_that_has_enough_ends_the_command(alone: Stage) -> None:
     assert said == b""
 
 
+def test_output_that_goes_nowhere_stops_nothing(alone: Stage) -> None:
+    alone.init("Ada")
+    alone.serve("Ada")
+    arguments = [*alone.options("Ada"), "room", "new", "Birds"]
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -m app "$@" >&-', sys.executable, *arguments],
+        env=alone.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    [room] = alone.run("Ada", "rooms")
+    assert room["name"] == "Birds"
+
+
 def test_who_stops_following_sees_no_trace(alone: Stage) -> None:
     alone.init("Ada")
     alone.serve("Ada")

@@ -44,6 +44,9 @@ class RawStream(Protocol):
     def destroy(self) -> None:
         """End at once; ``raw_closed`` follows."""
 
+    def set_keep_alive(self, interval_s: float | None) -> None:
+        """Make sure after so much silence that the other side lives; None: don't."""
+
     def flush(self) -> None:
         """Hand everything that may be sent to the operating system."""
 

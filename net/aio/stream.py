@@ -265,6 +265,8 @@ class Connection:
             if not self.closed:
                 self._ended = True
                 self._raw.end()
+                # Frames, which would find out that the peer is gone, are over.
+                self._raw.set_keep_alive(self._secret.keep_alive_s)
                 self._raw.flush()
         return DONE
 

@@ -74,6 +74,9 @@ MAX_UNREAD_MESSAGES = 1024
 MAX_UNREAD_CHUNKS = 1024
 """Payloads held apart before they are joined, because each has an overhead."""
 
+MAX_UNANSWERED_HEARTBEATS = 5
+"""Keep-alives in a row, with not one packet of the peer's, after which it is gone."""
+
 MAX_PENDING_SACKS = 2048
 """SACK blocks acted on in one turn; peers repeat what is beyond."""
 
@@ -146,6 +149,8 @@ class Stream:
         self._advertised = MAX_WINDOW_BYTES
         self._keep_alive_s: float | None = None
         self._keep_alive_at: float | None = None
+        self._unanswered_heartbeats = 0
+        self._heard_packets = 0
         self._relay: Stream | None = None
         self._relayed_from: Stream | None = None
         self._received_packets = 0
@@ -292,7 +297,10 @@ class Stream:
             self._host.wake(self)
 
     def set_keep_alive(self, interval_s: float | None, now: float) -> None:
-        """Send a HEARTBEAT when nothing is outstanding for so long; None stops it."""
+        """Send a HEARTBEAT when nothing is outstanding for so long; None stops it.
+
+        When five in a row are not answered, the peer counts as gone an interval later.
+        """
         self._keep_alive_s = interval_s
         self._keep_alive_at = None if interval_s is None else now + interval_s
         self._host.wake(self)
@@ -508,7 +516,7 @@ class Stream:
         if self._keep_alive_at is not None and self._keep_alive_at <= now:
             assert self._keep_alive_s is not None
             self._keep_alive_at = now + self._keep_alive_s
-            self._heartbeat_due = self._sender.is_idle
+            self._send_heartbeat()
 
     def on_probe_too_large(self, now: float) -> None:
         """The operating system refused an MTU probe of this stream."""
@@ -579,6 +587,16 @@ class Stream:
             host.notify(self)
         if self._keep_alive_s is not None:
             self._keep_alive_at = now + self._keep_alive_s
+
+    def _send_heartbeat(self) -> None:
+        if self._heard_packets != self._received_packets:
+            self._heard_packets = self._received_packets
+            self._unanswered_heartbeats = 0
+        if self._unanswered_heartbeats >= MAX_UNANSWERED_HEARTBEATS:
+            self._close(CloseReason.TIMED_OUT)
+        elif self._sender.is_idle:
+            self._heartbeat_due = True
+            self._unanswered_heartbeats += 1
 
     def _finish(self) -> None:
         farewell = self._batch(self._control(0))

@@ -40,6 +40,7 @@ class FakeRaw:
         self.lose_messages = False
         self.max_message_bytes = 1132
         self.remote_address = ("192.0.2.1", 4000)
+        self.keep_alive_s: float | None = None
         self._full = False
         self._scheduled = False
 
@@ -69,6 +70,9 @@ class FakeRaw:
         far = self.far
         assert far is not None
         asyncio.get_running_loop().call_soon(far.raw_closed, "reset")
+
+    def set_keep_alive(self, interval_s: float | None) -> None:
+        self.keep_alive_s = interval_s
 
     def flush(self) -> None:
         if not self._scheduled and not self.stuck:

@@ -10,7 +10,12 @@ import pytest
 from net.aio import stream as stream_module
 from net.aio.datagrams import MAX_QUEUED_DATAGRAMS
 from net.aio.errors import ConnectionClosedError
-from net.aio.stream import MESSAGE_OVERHEAD_BYTES, UNREAD_STEP_BYTES, Connection
+from net.aio.stream import (
+    KEEP_ALIVE_S,
+    MESSAGE_OVERHEAD_BYTES,
+    UNREAD_STEP_BYTES,
+    Connection,
+)
 from net.constants import MAX_PLAINTEXT_BYTES
 from net.errors import LocalProtocolError, RemoteProtocolError
 from tests.unit.net.aio.raw_pair import WINDOW_BYTES, connected_pair, raw_of
@@ -140,6 +145,7 @@ async def test_end_is_half_a_close() -> None:
     assert await collect(second) == [b"question"]
     assert second.remote_ended
     assert not second.closed
+    assert raw_of(first).keep_alive_s == KEEP_ALIVE_S, "for no frame tells any more"
     with pytest.raises(LocalProtocolError, match="ended"):
         await first.write(b"more")
     await second.write(b"late answer")

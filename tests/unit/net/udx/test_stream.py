@@ -31,6 +31,7 @@ from net.udx.packet import (
 from net.udx.sender import HIGH_WATER_BYTES
 from net.udx.stream import (
     MAX_PENDING_SACKS,
+    MAX_UNANSWERED_HEARTBEATS,
     MAX_UNREAD_MESSAGES,
     UnknownSourceHook,
 )
@@ -142,6 +143,26 @@ def test_keep_alive_as_recorded() -> None:
     pair.run(0.31)
     assert sent(pair.a) == recorded("keepalive", "a")
     assert sent(pair.b) == recorded("keepalive", "b")
+
+
+def test_a_peer_that_answers_no_heartbeat_is_gone() -> None:
+    pair = Pair()
+    pair.a.stream.set_keep_alive(5.0, 0.0)
+    pair.run(100.0)
+    assert pair.a.stream.close_reason is None, "each is answered"
+    times: list[float] = []
+
+    def note(packet: Packet) -> bool:
+        times.append(round(pair.now, 3))
+        return packet.flags == FLAG_HEARTBEAT
+
+    silent_from = pair.now
+    pair.run(29.9, drop_a=note)
+    assert pair.a.stream.close_reason is None
+    assert len(times) == MAX_UNANSWERED_HEARTBEATS
+    pair.run(5.2, drop_a=note)
+    assert pair.a.stream.close_reason is CloseReason.TIMED_OUT
+    assert pair.now - silent_from < 36.0
 
 
 def test_the_schedule_of_retransmissions_without_an_answer() -> None:

@@ -46,6 +46,9 @@ _HEADER_BODY_BYTES: Final = STREAM_ID_BYTES + STREAM_HEADER_BYTES
 _COUNTER_BYTES: Final = 8
 _COUNTER_MODULUS: Final = 1 << (8 * _COUNTER_BYTES)
 _CHUNK_BYTES: Final = 64 * 1024
+_SMALL_FRAME_BYTES: Final = 4096
+"""Up to this a copy costs less than a view."""
+
 _NAMESPACES: Final = tuple(
     namespace("hyperswarm/secret-stream", index) for index in range(3)
 )
@@ -201,6 +204,15 @@ class SecretStream:
         self._received_at = now
         self.bytes_received += len(data)
         if not self._incoming:
+            cipher, start = self._open, _LENGTH_BYTES
+            if (
+                cipher is not None
+                and len(data) - start == int.from_bytes(data[:start], "little")
+                and len(data) <= _SMALL_FRAME_BYTES
+            ):
+                # The fast path of small messages: one frame, and nothing but that.
+                plaintext = cipher.open(data[start:])
+                return [plaintext] if plaintext or not self._filter_empty else []
             messages, used = self._take_frames(data)
             if used < len(data):
                 self._incoming += memoryview(data)[used:]

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from app.cli.entry import Context
@@ -87,9 +88,9 @@ async def _listen(context: Context) -> None:
 async def _connect(context: Context) -> None:
     key = _hex_key(context.arguments.public_key, "public key")
     async with _node(context) as node:
-        started = asyncio.get_running_loop().time()
+        started = time.monotonic()
         connection = await node.connect(key)
-        elapsed_ms = (asyncio.get_running_loop().time() - started) * 1000
+        elapsed_ms = (time.monotonic() - started) * 1000
         if context.output.json:
             host, port = connection.remote_address
             context.output.put(

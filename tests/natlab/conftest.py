@@ -72,7 +72,7 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
         yield lab
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        print("", f"measured in the lab, {2 * DELAY_S * 1000:.0f} ms a round trip:")
+        print(f"\nmeasured in the lab, {2 * DELAY_S * 1000:.0f} ms a round trip:")
         for note in lab.notes:
             print(f"  {note}")
 

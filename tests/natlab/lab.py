@@ -34,6 +34,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = "1.2.3."
 PRIVATE = "192.168.1."
 CARRIED = "100.64.0."
+CARRIED_MTU = 1280
+"""Carriers tunnel; what is larger and may not be parted is lost on the way out."""
+
 PREFIX = "covey-lab-"
 ORDER_LIMIT_S = 10.0
 MAPPING_S = 6
@@ -172,6 +175,7 @@ class Lab:
             self._uplink(router, number)
         else:
             self._cable(router, "wan", f"{carrier}-router", place)
+            self._ip(router, f"link set wan mtu {CARRIED_MTU}")
             self._ip(router, f"addr add {CARRIED}{number}/24 dev wan")
             self._ip(router, f"route add default via {CARRIED}1")
         self._route(router, PRIVATE, rules_of(kind, refusal))

@@ -33,7 +33,7 @@ from enum import IntEnum
 from app.errors import UserFacingError
 from app.identity import MAX_PROOF_BYTES
 from app.rooms.keys import room_id
-from app.rooms.operations import MAX_NAME_BYTES
+from app.rooms.operations import MAX_NAME_BYTES, read_name
 from app.rooms.roles import Kind
 from net.crypto import KeyPair, blake2b_256, namespace
 from net.encoding import Reader, Writer
@@ -245,9 +245,7 @@ def decode_admitted(data: bytes) -> Admitted:
     number = reader.uint()
     if number not in set(Kind):
         raise RemoteProtocolError(f"room kind {number}")
-    return Admitted(
-        room_key, founder, Kind(number), reader.string(max_bytes=MAX_NAME_BYTES)
-    )
+    return Admitted(room_key, founder, Kind(number), read_name(reader))
 
 
 def encode_refused(reason: Refusal) -> bytes:

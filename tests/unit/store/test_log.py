@@ -97,6 +97,24 @@ def test_reading_keeps_to_the_bytes_but_gives_one(logs: DatabaseLogs) -> None:
     assert logs.read(ADA.public_key, 0, 5, max_bytes=two) == []
 
 
+def test_what_is_not_accepted_yet_is_left_out_with_all_after_it(
+    logs: DatabaseLogs,
+) -> None:
+    entries = chain(BO, 4)
+    asked: list[int] = []
+
+    def accepts(entry: Entry) -> bool:
+        asked.append(entry.sequence)
+        return entry.sequence != 2
+
+    result = logs.put(BO.public_key, raw(entries), accepts=accepts)
+    assert (result.length, result.held, result.forked) == (2, True, False)
+    assert asked == [0, 1, 2]
+    again = logs.put(BO.public_key, raw(entries), accepts=lambda _: True)
+    assert (again.length, again.held) == (4, False)
+    assert [entry.sequence for entry in again.stored] == [2, 3]
+
+
 def test_a_gap_is_refused(logs: DatabaseLogs) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         logs.put(BO.public_key, raw(chain(BO, 3))[1:])

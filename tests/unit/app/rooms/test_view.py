@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import UserFacingError
-from app.rooms import keys, view
+from app.rooms import invitations, keys, view
+from app.rooms.invitations import Admitted
 from app.rooms.operations import (
     Admit,
     Body,
@@ -24,7 +25,7 @@ from app.rooms.operations import (
     decode_operation,
     encode_operation,
 )
-from app.rooms.roles import Role
+from app.rooms.roles import Kind, Role
 from app.rooms.rules import InviteState
 from app.rooms.view import (
     ENDED_SERVED_MS,
@@ -34,7 +35,8 @@ from app.rooms.view import (
     RoomView,
     served_invites,
 )
-from store import history
+from store import history, rooms
+from store.database import Connection
 from store.log import NO_HASH, Entry, encode_entry
 from tests.unit.app.rooms.crowd import CountedEntropy, CrowdMember
 from tests.unit.app.rooms.people import (
@@ -235,6 +237,28 @@ def test_names_steer_no_terminal() -> None:
     newcomer = dataclasses.replace(admit(1, BO), name=evil)
     read = decode_operation(encode_operation(Operation(1, 1, newcomer))).body
     assert read == dataclasses.replace(newcomer, name="[2JAda B")
+    admitted = Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, evil)
+    assert invitations.decode_admitted(admitted.encode()).name == "[2JAda B"
+
+
+def test_who_comes_back_has_its_own_earlier_messages(ada: CrowdMember) -> None:
+    ada.write(Message("before"), NOW_MS / 1000)
+
+    def leave_and_return(connection: Connection) -> None:
+        rooms.forget_room(connection, ada.row.row, ADA.device.public_key)
+        rooms.add_room(
+            connection,
+            room=ROOM,
+            key=ROOM_KEY,
+            founder=ADA.device.public_key,
+            name="",
+            kind="group",
+            joined_at=0,
+        )
+        RoomView(ada.row, ADA.device).restore(connection)
+
+    ada.database.write(leave_and_return).result(5)
+    assert ada.texts() == ["before"]
 
 
 def states(*, creator: bytes, first: int, count: int, **kw: int) -> list[InviteState]:

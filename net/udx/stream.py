@@ -71,6 +71,9 @@ for the smallest; whoever heeds the window stays below this all the same.
 MAX_UNREAD_MESSAGES = 1024
 """Messages held for a slow reader; later ones are dropped, as datagrams are."""
 
+MAX_QUEUED_MESSAGES = 1024
+"""Messages that wait to be sent; beyond these the oldest are dropped and counted."""
+
 MAX_UNREAD_CHUNKS = 1024
 """Payloads held apart before they are joined, because each has an overhead."""
 
@@ -265,6 +268,8 @@ class Stream:
     def send_message(self, data: bytes) -> None:
         """Send one datagram beside the stream: it may be lost, doubled or overtaken.
 
+        It is also lost when 1024 newer ones are sent before anything can go out.
+
         Raises:
             LocalProtocolError: not connected, closed, or larger than
                 :attr:`max_payload`.
@@ -273,6 +278,9 @@ class Stream:
             raise LocalProtocolError("stream is not connected", code="state")
         if len(data) > self._sender.mtu.max_payload:
             raise LocalProtocolError("message exceeds one packet", code="too-large")
+        if len(self._outgoing) >= MAX_QUEUED_MESSAGES:
+            self._outgoing.popleft()
+            self._host.dropped["too many queued messages"] += 1
         self._outgoing.append(data)
         self._host.wake(self)
 

@@ -31,6 +31,7 @@ from net.udx.packet import (
 from net.udx.sender import HIGH_WATER_BYTES
 from net.udx.stream import (
     MAX_PENDING_SACKS,
+    MAX_QUEUED_MESSAGES,
     MAX_UNANSWERED_HEARTBEATS,
     MAX_UNREAD_MESSAGES,
     UnknownSourceHook,
@@ -611,6 +612,17 @@ def test_unread_messages_are_bounded() -> None:
     pair.collect_events(pair.a)
     assert len(pair.a.events) == MAX_UNREAD_MESSAGES
     assert pair.a.multiplexer.dropped == {"too many unread messages": 5}
+
+
+def test_the_oldest_of_too_many_queued_messages_are_dropped() -> None:
+    pair = Pair()
+    for number in range(MAX_QUEUED_MESSAGES + 5):
+        pair.a.stream.send_message(str(number).encode())
+    pair.settle()
+    assert pair.a.multiplexer.dropped == {"too many queued messages": 5}
+    assert [packet.payload for packet in pair.a.sent_packets] == [
+        str(number).encode() for number in range(5, MAX_QUEUED_MESSAGES + 5)
+    ]
 
 
 def test_data_far_ahead_is_refused() -> None:

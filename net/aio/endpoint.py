@@ -204,21 +204,22 @@ class Endpoint:
         """
         if self._in_turn or self._stopped:
             return
+        multiplexer = self.multiplexer
         self._in_turn = True
         try:
             for _ in range(MAX_ROUNDS):
-                if self.multiplexer.has_events:
+                if multiplexer.has_events:
                     self._dispatch()
                 if self._before_flush:
                     self._run_before_flush()
                 self._send_all()
-                if not self.multiplexer.has_work:
+                if not multiplexer.has_work:
                     break
         finally:
             self._in_turn = False
             if not self._stopped:
-                self._timer.set(self.multiplexer.get_timer())
-                if self.multiplexer.has_work or self._before_flush:
+                self._timer.set(multiplexer.get_timer())
+                if self._before_flush or multiplexer.has_work:
                     self.schedule_flush()
 
     def finish_reading(self) -> None:
@@ -239,7 +240,8 @@ class Endpoint:
     def call_before_flush(self, callback: Callable[[], None]) -> None:
         """Call once before the next sending, which is at the end of this turn."""
         self._before_flush.append(callback)
-        self.schedule_flush()
+        if not self._flush_scheduled:
+            self.schedule_flush()
 
     def flush(self) -> None:
         """Send everything that may go out now."""

@@ -139,9 +139,12 @@ class Flights:
         return self._by_seq[-1] if self._by_seq else None
 
     def add(self, flight: Flight) -> None:
-        """Record a run that was just sent for the first time."""
+        """Record a run that was just sent for the first time, as an act of its own."""
         self._by_seq.append(flight)
-        self._start(flight)
+        transmission = flight.transmission
+        transmission.pieces.append(flight)
+        self._by_time.append(transmission)
+        self.in_flight_count += flight.count
 
     def clear(self) -> None:
         """Forget everything."""

@@ -215,7 +215,13 @@ class Sender:
             self.queue.size_bytes or (self._end_requested and self._end_seq is None)
         ):
             self._collect_new(turn)
-        self._check_application_limit()
+        flights = self.flights
+        if (
+            not self.queue.size_bytes
+            and not flights.lost_count
+            and flights.in_flight_count < self.congestion.cwnd
+        ):
+            self.delivery.on_idle_window(flights.in_flight_count)
         if len(out) > before:
             self._set_tail_probe(now)
             if self._timeout_at is None:
@@ -597,12 +603,3 @@ class Sender:
         if self._window_probe_at is None:
             self.window_probe_due = True
             self._window_probe_at = now + self.round_trip.rto
-
-    def _check_application_limit(self) -> None:
-        flights = self.flights
-        if (
-            not self.queue.size_bytes
-            and not flights.lost_count
-            and flights.in_flight_count < self.congestion.cwnd
-        ):
-            self.delivery.on_idle_window(flights.in_flight_count)

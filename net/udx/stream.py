@@ -52,7 +52,7 @@ from net.udx.packet import (
     with_stream_id,
 )
 from net.udx.reassembly import Reassembly
-from net.udx.sender import Route, Sender, Turn
+from net.udx.sender import HIGH_WATER_BYTES, Route, Sender, Turn
 from net.udx.stats import StreamStatistics
 
 if TYPE_CHECKING:
@@ -243,11 +243,16 @@ class Stream:
         Raises:
             LocalProtocolError: not connected, ended or closed.
         """
-        if self.route is None or self.closed or self._sender.end_requested:
+        if (
+            self.route is None
+            or self.close_reason is not None
+            or self._sender.end_requested
+        ):
             raise LocalProtocolError("stream is not open for writing", code="state")
-        self._sender.write(data)
+        sender = self._sender
+        sender.write(data)
         self._host.wake(self)
-        if self._sender.writable:
+        if sender.queue.size_bytes <= HIGH_WATER_BYTES or sender.writable:
             return True
         self._drain_wanted = True
         return False
@@ -480,7 +485,7 @@ class Stream:
         if route is None or self._relay is not None:
             return
         self.settle(now)
-        if self.closed:
+        if self.close_reason is not None:
             return
         window = self._window()
         reassembly, sender = self._reassembly, self._sender
@@ -505,7 +510,7 @@ class Stream:
 
     def get_timer(self) -> float | None:
         """When :meth:`handle_timer` should be called next."""
-        if self.closed or self.route is None:
+        if self.close_reason is not None or self.route is None:
             return None
         at = self._sender.get_timer()
         keep_alive = self._keep_alive_at

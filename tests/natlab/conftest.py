@@ -56,7 +56,7 @@ def start_npm(lab: Lab, place: str, *arguments: str) -> Program:
     return lab.start(place, npm(*arguments), {"NODE_PATH": str(MODULES)})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
     """Homes with routers of all kinds, some behind a carrier's, and a public host."""
     reason = why_no_lab()
@@ -77,7 +77,7 @@ def lab(pytestconfig: pytest.Config) -> Iterator[Lab]:
             print(f"  {note}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def covey_network(lab: Lab) -> str:
     """Five programs ``covey dht``; where to enter their network."""
     hosts = [lab.add_address(1 + count) for count in range(NETWORK_SIZE)]
@@ -96,13 +96,13 @@ def covey_network(lab: Lab) -> str:
     return bootstrap
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def smallest_network(lab: Lab) -> str:
     """A network of one node."""
     return start_first_node(lab, lab.add_address(6))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def npm_network(lab: Lab) -> str:
     """Five nodes of npm's; where to enter their network."""
     hosts = [lab.add_address(7 + count) for count in range(NETWORK_SIZE)]

@@ -204,6 +204,20 @@ def test_who_left_comes_back_and_goes_on(stage: Stage) -> None:
         assert texts(stage, name, room) == ["before", "between", "after"]
 
 
+def test_who_was_removed_comes_back_while_connected(stage: Stage) -> None:
+    room = meet(stage, "Ada", "Bo")
+    stage.run("Ada", "room", "kick", room, "Bo")
+    while not stage.attempt("Bo", "send", room, "still in?").returncode:
+        continue
+    [link] = stage.run("Ada", "room", "invite", room)
+    stage.run("Bo", "room", "join", link["invite"], "--timeout", "30")
+    for name in ("Ada", "Bo"):
+        [sent] = stage.run(
+            *(name, "send", room, "again", "--wait", "delivered", "--timeout", "20")
+        )
+        assert sent["state"] == "delivered"
+
+
 def test_broadcast_rooms_are_read(stage: Stage) -> None:
     room = meet(stage, "Ada", "Bo", options=("--kind", "broadcast"))
     wait = ("--wait", "delivered", "--timeout", "20")

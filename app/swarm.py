@@ -25,6 +25,10 @@ RETRY_S = (2.0, 5.0, 15.0, 30.0, 60.0)
 """Pauses between attempts to start."""
 WATCH_S = 1.0
 """How often the state is compared with what was told."""
+MAX_MESSAGE_BYTES = 2 * 1024 * 1024
+"""Longest message of a peer. Rooms, which send the longest, answer with 512 KiB and one
+entry; what channels send in one turn shares a frame."""
+
 MAX_WAITING_TOPICS = 4_096
 
 
@@ -157,6 +161,7 @@ class SwarmNetwork:
                 port=0,
                 host=local_host(self._bootstrap),
                 options=SwarmOptions(max_peers=MAX_PEERS),
+                max_message_bytes=MAX_MESSAGE_BYTES,
             )
             try:
                 await swarm.start()

@@ -64,6 +64,7 @@ class Driver:
         self,
         *,
         keep_alive_s: float | None,
+        max_message_bytes: int,
         host: str,
         on_incoming: Callable[[ServerMachine, Connection], None],
         on_event: Callable[[DhtEvent | RpcEvent], None],
@@ -75,6 +76,7 @@ class Driver:
         self._loop = asyncio.get_running_loop()
         self._host = host
         self._keep_alive_s = keep_alive_s
+        self._max_message_bytes = max_message_bytes
         self._on_incoming = on_incoming
         self._on_event = on_event
         self._node: HyperDhtNode | None = None
@@ -227,11 +229,15 @@ class Driver:
             facts,
             entropy=os.urandom,
             keep_alive_s=self._keep_alive_s,
+            max_message_bytes=self._max_message_bytes,
         )
         self.connections.add(connection)
 
         def closed(_: Connection) -> None:
             self.connections.discard(connection)
+            error = connection.error
+            if error is not None and error.code == "message-too-large":
+                self.counters[error.code] += 1
             # Later, because the last packet still needs the socket.
             self._loop.call_soon(self._stream_gone, ready.local_id)
 

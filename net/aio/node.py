@@ -25,6 +25,7 @@ from net.aio.resolve import default_bootstrap, resolve
 from net.aio.server import Firewall, Server
 from net.aio.stream import KEEP_ALIVE_S, Connection
 from net.aio.verbs import DhtVerbs
+from net.constants import MAX_PLAINTEXT_BYTES
 from net.crypto import KeyPair
 from net.dht.events import DhtEvent
 from net.dht.node import HyperDhtNode
@@ -43,6 +44,9 @@ Address = tuple[str, int]
 
 DEFAULT_PORT = 49737
 """Tried first where no port is asked for; any other one will do."""
+
+MIN_MESSAGE_LIMIT_BYTES = 4096
+"""The lowest limit that may be set to what peers send as one message."""
 
 DEFAULT_HOST = "0.0.0.0"
 CONNECTIONS_LIMIT_S = 0.5
@@ -76,6 +80,7 @@ class DHT(DhtVerbs):
         nodes: Sequence[Address] = (),
         quick_firewall: bool = True,
         keep_alive_s: float | None = KEEP_ALIVE_S,
+        max_message_bytes: int = MAX_PLAINTEXT_BYTES,
         offload: bool = True,
     ) -> None:
         """Prepare a node; nothing is opened yet.
@@ -93,6 +98,8 @@ class DHT(DhtVerbs):
             nodes: Nodes remembered from before.
             quick_firewall: Test at start whether others reach this machine.
             keep_alive_s: Silence after which connections send an empty frame.
+            max_message_bytes: Longest message that connections receive; a peer that
+                begins a longer one is cut off before it is kept. At least 4 KiB.
             offload: False to leave the kernel's segmentation offload unused.
         """
         self.key_pair = key_pair or KeyPair.generate()
@@ -107,6 +114,9 @@ class DHT(DhtVerbs):
         self._nodes = nodes
         self._quick_firewall = quick_firewall and firewalled is not True
         self._keep_alive_s = keep_alive_s
+        if not MIN_MESSAGE_LIMIT_BYTES <= max_message_bytes <= MAX_PLAINTEXT_BYTES:
+            raise LocalProtocolError("a message limit from 4 KiB to 16 MiB is needed")
+        self._max_message_bytes = max_message_bytes
         self._offload = offload
         self._node: HyperDhtNode | None = None
         self._driver: Driver | None = None
@@ -471,6 +481,7 @@ class DHT(DhtVerbs):
         await self._resolve_bootstrap()
         driver = Driver(
             keep_alive_s=self._keep_alive_s,
+            max_message_bytes=self._max_message_bytes,
             host=self._host,
             on_incoming=self._on_incoming,
             on_event=self._on_event,

@@ -83,6 +83,7 @@ class Connection:
         *,
         entropy: Callable[[int], bytes],
         keep_alive_s: float | None = KEEP_ALIVE_S,
+        max_message_bytes: int = MAX_PLAINTEXT_BYTES,
     ) -> None:
         self.public_key = result.local_public_key
         self.remote_public_key = facts.remote_public_key
@@ -101,6 +102,7 @@ class Connection:
             entropy=entropy,
             now=time.monotonic(),
             keep_alive_s=keep_alive_s,
+            max_message_bytes=max_message_bytes,
         )
         self._mux: ConnectionMux | None = None
         self._received: deque[bytes] = deque()

@@ -17,7 +17,6 @@ from collections.abc import Callable
 from typing import Final
 
 from net.constants import (
-    MAX_FRAME_BYTES,
     MAX_NOISE_MESSAGE_BYTES,
     MAX_PLAINTEXT_BYTES,
 )
@@ -90,6 +89,7 @@ class SecretStream:
         keep_alive_s: float | None = None,
         timeout_s: float | None = None,
         filter_empty: bool = False,
+        max_message_bytes: int = MAX_PLAINTEXT_BYTES,
     ) -> None:
         """Start a stream.
 
@@ -101,7 +101,11 @@ class SecretStream:
             keep_alive_s: Send an empty message after so much silence of ours.
             timeout_s: Give up after so much silence of theirs.
             filter_empty: Drop empty messages received; implied by ``keep_alive_s``.
+            max_message_bytes: Longest message to receive, at least 4 KiB; a longer one
+                is refused before it is kept.
         """
+        assert max_message_bytes >= _SMALL_FRAME_BYTES
+        self._max_frame_bytes = max_message_bytes + STREAM_OVERHEAD_BYTES
         self.result: HandshakeResult | None = None
         self.bytes_sent = 0
         self.bytes_received = 0
@@ -300,7 +304,12 @@ class SecretStream:
         if self._open is not None:
             if size < STREAM_OVERHEAD_BYTES:
                 raise RemoteProtocolError("a frame without a tag", code="bad-mac")
-            assert size <= MAX_FRAME_BYTES, "three bytes cannot say more"
+            if size > self._max_frame_bytes:
+                raise RemoteProtocolError(
+                    f"a message above {self._max_frame_bytes - STREAM_OVERHEAD_BYTES} "
+                    "bytes",
+                    code="message-too-large",
+                )
         elif self._handshake is not None:
             if size > MAX_NOISE_MESSAGE_BYTES:
                 raise RemoteProtocolError("a handshake frame above 65535 bytes")
@@ -317,10 +326,11 @@ class SecretStream:
                 return messages, position
             open_message = self._open.open
             keep_empty = not self._filter_empty
+            longest = self._max_frame_bytes
             end = len(view)
             while (start := position + _LENGTH_BYTES) <= end:
                 size = int.from_bytes(view[position:start], "little")
-                if size < STREAM_OVERHEAD_BYTES:
+                if not STREAM_OVERHEAD_BYTES <= size <= longest:
                     self._check_size(size)
                 if start + size > end:
                     break

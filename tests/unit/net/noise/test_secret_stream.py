@@ -257,6 +257,24 @@ def test_a_frame_without_room_for_a_tag_is_refused(size: int) -> None:
         b.receive_data(b"\0", 0.0)
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 1200, 100_000])
+def test_a_message_above_the_limit_is_refused_before_it_is_kept(
+    piece_bytes: int,
+) -> None:
+    first, second = results()
+    sender = SecretStream(first, entropy=entropy("sender"))
+    receiver = SecretStream(
+        second, entropy=entropy("receiver"), max_message_bytes=10_000
+    )
+    sender.write(bytes(10_000), 0.0)
+    assert carry(sender, receiver, piece_bytes=piece_bytes) == [bytes(10_000)]
+    sender.write(bytes(10_001), 0.0)
+    with pytest.raises(RemoteProtocolError) as caught:
+        carry(sender, receiver, piece_bytes=piece_bytes)
+    assert caught.value.code == "message-too-large"
+    assert len(receiver._incoming) <= 3
+
+
 def test_a_changed_frame_is_refused() -> None:
     for position in range(3, 3 + 17 + 4):
         a, b = streams()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +11,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from app.cli.entry import WindowRequest
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C."""
+
 
 def main() -> int:
     """Run the command line and return its exit status."""
-    from app.cli.entry import Faces, run
+    try:
+        from app.cli.entry import Faces, run
 
-    return run(
-        sys.argv[1:],
-        faces=Faces(open_window=_open_window, draw_gallery=_draw_gallery),
-    )
+        return run(
+            sys.argv[1:],
+            faces=Faces(open_window=_open_window, draw_gallery=_draw_gallery),
+        )
+    except KeyboardInterrupt:
+        # It came before there was anything to interrupt.
+        return INTERRUPTED
 
 
 def _open_window(request: WindowRequest) -> int:
@@ -51,6 +59,8 @@ def _draw_gallery(folder: Path, only: tuple[str, ...]) -> int:
         from ui import gallery
     except ImportError as error:
         raise _without_qt(error) from error
+    # Qt's event loop would print the interruption and go on drawing.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     return gallery.main(folder, only=only)
 
 

@@ -1,9 +1,11 @@
-"""The demo leaves nothing behind, however it ends."""
+"""The demo shows a chat and leaves nothing behind; the gallery draws."""
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,30 @@ def test_an_interrupted_demo_cleans_up(alone: Stage, number: signal.Signals) -> 
     assert leftovers(alone.folder) == []
     assert process.stderr is not None
     assert b"Traceback" not in process.stderr.read()
+
+
+def test_the_demo_begins_with_a_chat_and_without_homework(alone: Stage) -> None:
+    alone.environment |= {"TMPDIR": str(alone.folder), "QT_QPA_PLATFORM": "offscreen"}
+    process, said = alone.start("--json", "demo")
+    [folder] = leftovers(alone.folder)
+    done = alone.command(
+        *("--json", "--profile", str(folder / "ada"), "history", said["room"])
+    )
+    first, second = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (first["authorName"], second["authorName"]) == ("Ada", "Bo")
+    assert second["replyTo"] == first["id"]
+    for name in ("ada", "bo"):
+        kept = folder / name / "window.ini"
+        while not kept.exists() and process.poll() is None:
+            time.sleep(0.05)
+        assert "phraseSeen=yes" in kept.read_text()
+    alone.stop(process)
+
+
+def test_the_gallery_is_drawn(alone: Stage) -> None:
+    folder = alone.folder / "pictures"
+    done = alone.command("gallery", "--out", str(folder), "--only", "locked")
+    assert (done.returncode, done.stdout) == (0, "")
+    pictures = list(folder.iterdir())
+    assert len(pictures) == 4
+    assert all(p.read_bytes().startswith(b"\x89PNG") for p in pictures)

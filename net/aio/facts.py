@@ -44,7 +44,7 @@ class ConnectionStats:
     datagrams_sent: int
     datagrams_received: int
     datagrams_dropped: int
-    """Received ones that could not be opened, or that nobody took in time."""
+    """Received ones that could not be opened, came again, or nobody took in time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ from net.crypto import (
 from net.errors import LocalProtocolError, RemoteProtocolError
 from net.noise.handshake import Handshake, HandshakeResult
 
+REPLAY_WINDOW_COUNT: Final = 1024
+"""Datagrams behind the newest whose arrival is remembered; older ones are refused."""
+
 STREAM_ID_BYTES: Final = 32
 """The proof, at the head of a stream, that both ends mean the same handshake."""
 
@@ -78,6 +81,8 @@ class SecretStream:
         result: Keys and names of both sides, once the handshake is complete.
         bytes_sent: Raw bytes handed out or waiting, framing included.
         bytes_received: Raw bytes taken in.
+        datagrams_repeated: Unordered messages refused because they had come before, or
+            are too far behind the newest to tell.
     """
 
     def __init__(
@@ -109,6 +114,7 @@ class SecretStream:
         self.result: HandshakeResult | None = None
         self.bytes_sent = 0
         self.bytes_received = 0
+        self.datagrams_repeated = 0
         self._entropy = entropy
         self._keep_alive_s = keep_alive_s
         self._timeout_s = timeout_s
@@ -122,6 +128,9 @@ class SecretStream:
         self._send_key = b""
         self._receive_key = b""
         self._counter = self._first_counter = 0
+        self._newest_counter = 0
+        # Bit n: the datagram n before the newest has come. 0 before the first.
+        self._seen_counters = 0
         self._handshake: Handshake | None = None
         if isinstance(handshake, HandshakeResult):
             self._start(handshake)
@@ -245,11 +254,32 @@ class SecretStream:
         return counter + secretbox_seal(plaintext, nonce, self._send_key)
 
     def open_datagram(self, data: bytes) -> bytes | None:
-        """Unbox one unordered message; None when it is not one of this stream's."""
+        """Unbox one unordered message.
+
+        Returns:
+            None when it is not one of this stream's, or has come before: the network
+            can record and repeat it, but not change it.
+        """
         if not self._receive_key or len(data) < DATAGRAM_OVERHEAD_BYTES:
             return None
-        nonce = data[:_COUNTER_BYTES].ljust(SECRETBOX_NONCE_BYTES, b"\0")
-        return secretbox_open(data[_COUNTER_BYTES:], nonce, self._receive_key)
+        head = data[:_COUNTER_BYTES]
+        # The peer starts anywhere and counts round, so only distances have a meaning.
+        ahead = int.from_bytes(head, "little") - self._newest_counter
+        ahead = (ahead + _COUNTER_MODULUS // 2) % _COUNTER_MODULUS
+        ahead -= _COUNTER_MODULUS // 2
+        seen = self._seen_counters
+        if (
+            seen
+            and ahead <= 0
+            and (ahead <= -REPLAY_WINDOW_COUNT or seen >> -ahead & 1)
+        ):
+            self.datagrams_repeated += 1
+            return None
+        nonce = head.ljust(SECRETBOX_NONCE_BYTES, b"\0")
+        plaintext = secretbox_open(data[_COUNTER_BYTES:], nonce, self._receive_key)
+        if plaintext is not None:
+            self._note_counter(int.from_bytes(head, "little"), ahead)
+        return plaintext
 
     def get_timer(self) -> float | None:
         """The next instant at which ``handle_timer`` wants to be called."""
@@ -285,6 +315,15 @@ class SecretStream:
         counter = int.from_bytes(self._entropy(_COUNTER_BYTES), "little")
         self._counter = self._first_counter = counter
         self._put_frame(stream_id(result.handshake_hash, is_initiator=mine) + header)
+
+    def _note_counter(self, counter: int, ahead: int) -> None:
+        seen = self._seen_counters
+        if seen and ahead <= 0:
+            self._seen_counters = seen | 1 << -ahead
+            return
+        self._newest_counter = counter
+        kept = seen << ahead if ahead < REPLAY_WINDOW_COUNT and seen else 0
+        self._seen_counters = kept % (1 << REPLAY_WINDOW_COUNT) | 1
 
     def _put_frame(self, body: bytes) -> None:
         frame = len(body).to_bytes(_LENGTH_BYTES, "little") + body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from net.constants import MAX_PLAINTEXT_BYTES
 from net.crypto import KeyPair
 from net.errors import LocalProtocolError, RemoteProtocolError
 from net.noise import Handshake, HandshakeResult, SecretStream
-from net.noise.secret_stream import datagram_key, stream_id
+from net.noise.secret_stream import REPLAY_WINDOW_COUNT, datagram_key, stream_id
 from tests.helpers.vectors import load_vectors
 from tests.unit.net.noise.joined import (
     carry,
@@ -86,12 +87,13 @@ def test_recorded_datagrams() -> None:
     receiver = SecretStream(recorded(SEND, is_initiator=False), entropy=entropy("r"))
     boxes = [sender.seal_datagram(bytes.fromhex(p)) for p in SEND["plaintexts"]]
     assert [box.hex() for box in boxes] == SEND["boxes"]
-    # Out of order, twice, and into the wrong hands.
+    # Out of order, again, and into the wrong hands.
     for box, plain in zip(reversed(boxes), reversed(SEND["delivered"]), strict=True):
         opened = receiver.open_datagram(box)
         assert opened is not None
         assert opened.hex() == plain
-    assert receiver.open_datagram(boxes[0]) is not None
+    assert receiver.open_datagram(boxes[0]) is None
+    assert receiver.datagrams_repeated == 1
     assert sender.open_datagram(boxes[0]) is None
     assert receiver.open_datagram(boxes[0][:-1]) is None
     assert receiver.open_datagram(b"") is None
@@ -108,6 +110,56 @@ def test_recorded_datagram_keys() -> None:
 def test_empty_datagrams_travel() -> None:
     a, b = streams()
     assert b.open_datagram(a.seal_datagram(b"")) == b""
+
+
+@pytest.mark.parametrize("first", [0, 2**63 - 500, 2**64 - 500])
+def test_datagrams_are_opened_once_in_any_order(first: int) -> None:
+    chance = random.Random(first)
+    sender = SecretStream(
+        results()[0], entropy=listed(bytes(24), first.to_bytes(8, "little"))
+    )
+    receiver = SecretStream(results()[1], entropy=entropy("receiver"))
+    count = 3 * REPLAY_WINDOW_COUNT
+    boxes = [sender.seal_datagram(str(it).encode()) for it in range(count)]
+    late = [it + chance.randrange(REPLAY_WINDOW_COUNT // 2) for it in range(count)]
+    order = sorted(range(count), key=late.__getitem__)
+    opened = []
+    for number in order:
+        plain = receiver.open_datagram(boxes[number])
+        assert plain is not None
+        opened.append(int(plain))
+        for again in chance.sample(opened, min(3, len(opened))):
+            assert receiver.open_datagram(boxes[again]) is None
+    assert opened == order
+    repeated = receiver.datagrams_repeated
+    assert repeated > 2 * count
+    assert receiver.open_datagram(bytes(8) + boxes[0][8:]) is None
+    assert receiver._seen_counters < 1 << REPLAY_WINDOW_COUNT
+
+
+def test_datagrams_far_behind_or_far_ahead() -> None:
+    a, b = streams()
+    boxes = [a.seal_datagram(b"") for _ in range(REPLAY_WINDOW_COUNT + 2)]
+    assert b.open_datagram(boxes[2]) == b""
+    assert b.open_datagram(boxes[-1]) == b""
+    assert b.open_datagram(boxes[1]) is None, "cannot be told from a repeated one"
+    assert b.open_datagram(boxes[2]) is None
+    assert b.open_datagram(boxes[3]) == b""
+    assert b.open_datagram(boxes[3]) is None
+    assert b.datagrams_repeated == 3
+    a._counter += 2**40
+    assert b.open_datagram(a.seal_datagram(b"far")) == b"far"
+    assert b.open_datagram(boxes[-2]) is None
+
+
+def test_a_forged_datagram_moves_no_window() -> None:
+    a, b = streams()
+    box = a.seal_datagram(b"real")
+    far = (int.from_bytes(box[:8], "little") + 2**62) % 2**64
+    assert b.open_datagram(far.to_bytes(8, "little") + box[8:]) is None
+    assert b.open_datagram(box) == b"real"
+    assert b.open_datagram(far.to_bytes(8, "little") + box[8:]) is None
+    assert b.open_datagram(a.seal_datagram(b"next")) == b"next"
 
 
 def test_datagram_counters_end() -> None:

@@ -329,9 +329,11 @@ class DHT(DhtVerbs):
             relay_addresses=relay_addresses,
             local_connection=local_connection,
         )
+        opened: Connection | None = None
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                return await outcome
+                opened = await outcome
+                return opened
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -339,9 +341,12 @@ class DHT(DhtVerbs):
             raise ConnectTimeoutError(words) from None
         finally:
             if not connecting.done:
-                outcome.cancel()
                 connecting.cancel()
                 self._pump()
+            # A cancel or the limit may come in the turn in which it opened.
+            outcome.cancel()
+            if opened is None and not outcome.cancelled() and not outcome.exception():
+                outcome.result().destroy("nobody waits for it")
 
     # -- what is known -------------------------------------------------------------
 

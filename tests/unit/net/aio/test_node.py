@@ -12,7 +12,9 @@ import pytest
 
 from net import DHT, Connection, KeyPair
 from net.aio import driver as driver_module
+from net.aio.driver import Outcome
 from net.aio.errors import ConnectionClosedError, ConnectTimeoutError
+from net.dht.connector import Connecting
 from net.dht.errors import DhtError
 from net.errors import EnvironmentFault, LocalProtocolError
 from tests.unit.net.aio.testnet import HOST, local_testnet, turns, until
@@ -314,6 +316,27 @@ async def test_giving_up_while_connecting() -> None:
         await until(lambda: client.stats.streams == 0)
         near = await client.connect(server.public_key)
         assert not near.closed
+
+
+async def test_giving_up_in_the_turn_in_which_it_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with local_testnet(1) as net:
+        server = await net.server()
+        client = await net.node()
+        driver = client.driver
+        report = driver._report
+
+        def report_and_cancel(connecting: Connecting, outcome: Outcome) -> None:
+            report(connecting, outcome)
+            assert isinstance(outcome, Connection)
+            waiting.cancel()
+
+        monkeypatch.setattr(driver, "_report", report_and_cancel)
+        waiting = asyncio.ensure_future(client.connect(server.public_key))
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await until(lambda: not client.connections)
 
 
 async def test_a_node_that_closes_ends_its_connections() -> None:

@@ -29,6 +29,9 @@ RECEIVE_BUFFER_BYTES = (1 << 20, 1 << 19, 1 << 18, 212992)
 
 SEND_BUFFER_BYTES = 1 << 19
 
+WANTED_FILES = 4096
+"""Open files a process with a node should be allowed."""
+
 MAX_READS_PER_TURN = 64
 """Calls to read datagrams before other work of the loop gets its turn."""
 
@@ -143,13 +146,32 @@ def allow_fragments(bound: socket.socket, *, allowed: bool) -> None:
             )
 
 
+def allow_many_sockets() -> None:
+    """Raise this process's soft limit of open files where the system lets us.
+
+    Some systems allow 256 by default, fewer than hole punching may need.
+    """
+    if sys.platform != "win32":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = WANTED_FILES
+        if hard != resource.RLIM_INFINITY:
+            wanted = min(wanted, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _bind(host: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bound: socket.socket | None = None
     try:
+        bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         bound.setblocking(False)
         bound.bind((host, port))
     except OSError as error:
-        bound.close()
+        if bound is not None:
+            bound.close()
         raise EnvironmentFault(
             f"UDP port {port} on {host} cannot be opened: {error.strerror}",
             code="port-taken" if port else "no-socket",

@@ -228,3 +228,32 @@ async def test_loops_that_cannot_watch_sockets_get_transports(
     receiving.close()
     sender.close()
     await asyncio.sleep(0)
+
+
+async def test_no_more_files_is_a_fault_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(udp.socket, "socket", refuse)
+        with pytest.raises(EnvironmentFault, match="Too many open files") as caught:
+            udp._bind("127.0.0.1", 0)
+    assert caught.value.code == "no-socket"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_a_low_limit_of_files_is_raised() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    low = 256
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (low, before[1]))
+        udp.allow_many_sockets()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        assert soft > low
+        assert hard == before[1]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

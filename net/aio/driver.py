@@ -19,7 +19,11 @@ from typing import TYPE_CHECKING, Any
 from net.aio.endpoint import Endpoint
 from net.aio.errors import ConnectionClosedError
 from net.aio.facts import ConnectionFacts
-from net.aio.incoming import EarlyPackets, UnprovenConnection
+from net.aio.incoming import (
+    EarlyPackets,
+    UnprovenConnection,
+    UnprovenConnections,
+)
 from net.aio.stream import Connection
 from net.aio.timers import DeadlineTimer
 from net.dht.connector import Connecting
@@ -45,7 +49,8 @@ Outcome = Connection | NetError
 ConnectCallback = Callable[[Outcome], object]
 
 MAX_CONNECTIONS = 4096
-"""Open connections of one node; further incoming ones are ended and counted."""
+"""Open connections of one node; further incoming ones take the place of the oldest
+whose peer has shown nothing yet, or are ended and counted."""
 
 
 class Driver:
@@ -85,6 +90,7 @@ class Driver:
         self._waiting: dict[Connecting, ConnectCallback] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._observers: list[Callable[[], None]] = []
+        self._unproven = UnprovenConnections(self.counters)
         self._taking_events = False
 
     # -- life ----------------------------------------------------------------------
@@ -128,11 +134,15 @@ class Driver:
         node = self._node
         if node is None:
             return
-        self._take_events(node)
-        for observer in self._observers:
-            observer()
-        self._send(node)
-        self._timer.set(node.get_timer())
+        try:
+            self._take_events(node)
+            for observer in self._observers:
+                observer()
+        finally:
+            # A callback that fails is loud, but must not silence the node.
+            self._send(node)
+            if self._node is not None:
+                self._timer.set(node.get_timer())
 
     def connect(self, connecting: Connecting, callback: ConnectCallback) -> None:
         """Report the outcome of an attempt of the node, once and not at once."""
@@ -184,20 +194,29 @@ class Driver:
         if self._taking_events:
             return
         self._taking_events = True
+        loud: Exception | None = None
         try:
             while (event := node.next_event()) is not None:
-                if isinstance(event, StreamReady):
-                    self._open(event)
-                elif isinstance(event, ConnectFailed):
-                    self._report(event.handle, event.error)
-                elif isinstance(event, SocketWanted):
-                    # Datagrams for the socket wait until it is there, or are lost.
-                    self.spawn(self._open_socket(event.socket))
-                elif isinstance(event, SocketReleased):
-                    self.endpoint.close_socket(event.socket)
-                self._on_event(event)
+                try:
+                    self._act_on(event)
+                except Exception as error:  # noqa: BLE001 - other events come first
+                    loud = loud or error
         finally:
             self._taking_events = False
+        if loud is not None:
+            raise loud
+
+    def _act_on(self, event: DhtEvent | RpcEvent) -> None:
+        if isinstance(event, StreamReady):
+            self._open(event)
+        elif isinstance(event, ConnectFailed):
+            self._report(event.handle, event.error)
+        elif isinstance(event, SocketWanted):
+            # Datagrams for the socket wait until it is there, or are lost.
+            self.spawn(self._open_socket(event.socket))
+        elif isinstance(event, SocketReleased):
+            self.endpoint.close_socket(event.socket)
+        self._on_event(event)
 
     def _open(self, ready: StreamReady) -> None:
         stream = self._streams.pop(ready.local_id)
@@ -211,7 +230,8 @@ class Driver:
             if isinstance(ready.handle, Connecting):
                 self._report(ready.handle, gone)
             return
-        if len(self.connections) >= MAX_CONNECTIONS and not ready.is_initiator:
+        full = len(self.connections) >= MAX_CONNECTIONS and not ready.is_initiator
+        if full and not self._unproven.make_room():
             self.counters["connections-refused"] += 1
             # Connected first, because only then the peer can be told.
             stream.destroy()
@@ -248,9 +268,11 @@ class Driver:
         else:
             hand_on = partial(self._hand_on, ready.handle)
             UnprovenConnection(stream, connection, hand_on, counters=self.counters)
+            self._unproven.add(connection)
         early.replay()
 
     def _hand_on(self, server: ServerMachine, connection: Connection) -> None:
+        self._unproven.remove(connection)
         taken = False
         try:
             self._on_incoming(server, connection)

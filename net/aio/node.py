@@ -24,6 +24,7 @@ from net.aio.lan import InterfaceWatcher, local_addresses
 from net.aio.resolve import default_bootstrap, resolve
 from net.aio.server import Firewall, Server
 from net.aio.stream import KEEP_ALIVE_S, Connection
+from net.aio.udp import allow_many_sockets
 from net.aio.verbs import DhtVerbs
 from net.constants import MAX_PLAINTEXT_BYTES
 from net.crypto import KeyPair
@@ -196,6 +197,9 @@ class DHT(DhtVerbs):
 
     async def suspend(self) -> None:
         """Go to sleep: connections end, servers are unannounced, sockets are closed."""
+        if self._starting is not None and not self._starting.done():
+            with suppress(EnvironmentFault):
+                await asyncio.shield(self._starting)
         if self._node is None or self._driver is None or self._suspended:
             return
         self._suspended = True
@@ -219,6 +223,8 @@ class DHT(DhtVerbs):
             return
         server_port, client_port = await self._open_sockets(self._driver)
         self._suspended = False
+        # Changes in the meantime were not told to a node that slept.
+        self._node.local_addresses = self._own_addresses()
         with self._verb():
             self._node.resume(server_port=server_port, client_port=client_port)
 
@@ -483,6 +489,7 @@ class DHT(DhtVerbs):
         return self._node
 
     async def _open(self) -> None:
+        allow_many_sockets()
         await self._resolve_bootstrap()
         driver = Driver(
             keep_alive_s=self._keep_alive_s,
@@ -567,9 +574,13 @@ class DHT(DhtVerbs):
             _, server_port = await endpoint.open_socket(
                 SERVER, host=host, offload=self._offload
             )
-        _, client_port = await endpoint.open_socket(
-            CLIENT, host=host, offload=self._offload
-        )
+        try:
+            _, client_port = await endpoint.open_socket(
+                CLIENT, host=host, offload=self._offload
+            )
+        except BaseException:
+            endpoint.close_socket(SERVER)
+            raise
         return server_port, client_port
 
     def _own_addresses(self) -> tuple[str, ...]:

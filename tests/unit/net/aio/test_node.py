@@ -7,16 +7,20 @@ import gc
 import os
 import random
 import socket
+from typing import Any
 
 import pytest
 
 from net import DHT, Connection, KeyPair
 from net.aio import driver as driver_module
+from net.aio import node as node_module
+from net.aio.deferred import settled
 from net.aio.driver import Outcome
 from net.aio.errors import ConnectionClosedError, ConnectTimeoutError
 from net.dht.connector import Connecting
 from net.dht.errors import DhtError
 from net.errors import EnvironmentFault, LocalProtocolError
+from net.rpc import CLIENT, WokeUp
 from tests.unit.net.aio.testnet import HOST, local_testnet, turns, until
 
 MIB = 1024 * 1024
@@ -289,6 +293,75 @@ async def test_suspend_and_resume() -> None:
         far = await anext(server)
         await near.write(b"awake")
         assert await anext(far) == b"awake"
+
+
+async def test_a_resume_that_failed_can_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with local_testnet(1) as net:
+        node = await net.node()
+        await node.suspend()
+        endpoint = node.driver.endpoint
+        open_socket = endpoint.open_socket
+
+        async def fail_for_second(number: int, **options: Any) -> tuple[str, int]:
+            if number == CLIENT:
+                raise EnvironmentFault("no more files", code="no-socket")
+            return await open_socket(number, **options)
+
+        monkeypatch.setattr(endpoint, "open_socket", fail_for_second)
+        with pytest.raises(EnvironmentFault, match="no more files"):
+            await node.resume()
+        monkeypatch.setattr(endpoint, "open_socket", open_socket)
+        await node.resume()
+        assert node.started
+
+
+async def test_addresses_that_changed_during_sleep_are_known_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with local_testnet(1) as net, DHT(net.bootstrap, port=0) as node:
+        await node.suspend()
+        monkeypatch.setattr(node_module, "local_addresses", lambda: ("192.0.2.7",))
+        node.network_changed()
+        await node.resume()
+        assert node.machine.local_addresses == ("192.0.2.7",)
+
+
+async def test_a_suspend_during_the_start_counts() -> None:
+    async with local_testnet(1) as net:
+        node = DHT(net.bootstrap, host=HOST, port=0)
+        starting = asyncio.ensure_future(node._start())
+        await turns(1)
+        await node.suspend()
+        assert not node.started
+        await starting
+        await node.resume()
+        assert node.started
+        await node.close()
+
+
+async def test_a_callback_that_fails_silences_nobody() -> None:
+    async with local_testnet(1) as net:
+        node = await net.node()
+        driver = node.driver
+        heard: list[object] = []
+
+        def fail(event: object) -> None:
+            heard.append(event)
+            raise ZeroDivisionError
+
+        node.on_event.append(fail)
+        driver._timer.stop()
+        reply = node.machine.rpc.ping((HOST, net.bootstrap[0][1]))
+        node.machine.rpc.emit(WokeUp())
+        node.machine.rpc.emit(WokeUp())
+        with pytest.raises(ZeroDivisionError):
+            driver.pump()
+        assert len(heard) == 2, "later events are not left behind"
+        node.on_event.clear()
+        await asyncio.wait_for(settled(reply), 10)
+        assert driver._timer._deadline is not None
 
 
 async def test_closing_while_connecting() -> None:

@@ -83,8 +83,8 @@ def _verdict(network: NetworkSnapshot, facts: dict[str, Any]) -> str:
         return "Covey is still looking for the network."
     if network.firewall == "random":
         return (
-            "Your router gives every connection another port: people behind a similar"
-            " one cannot reach you directly."
+            "Your router gives every connection another port: only people in open"
+            " networks, or in yours, can reach you."
         )
     if not network.peers:
         return "The network is reached; nobody of your rooms is connected now."

@@ -22,6 +22,12 @@ MAX_EARLY_BYTES = 1 << 20
 PROOF_LIMIT_S = 10.0
 """How long an incoming connection may take to show that its peer is there."""
 
+MAX_UNPROVEN = 1024
+"""Connections whose peer has not shown that it is there; the oldest make room."""
+
+MAX_UNPROVEN_PER_HOST = 128
+"""Those of one host, or of one whose address somebody writes on his packets."""
+
 
 class EarlyPackets:
     """Keeps what a stream reports before there is somebody to take it.
@@ -68,6 +74,55 @@ class EarlyPackets:
             self._stream.destroy()
         else:
             self._reports.append(report)
+
+
+class UnprovenConnections:
+    """All that wait for their peer's header, few and the newest.
+
+    Handshakes from invented addresses cost nothing, so what they open is what makes
+    room: for those that come later, and for everybody when a node is full. A peer that
+    is there answers within a round trip, before its turn to go has come.
+    """
+
+    def __init__(self, counters: Counter[str]) -> None:
+        self._counters = counters
+        self._hosts: dict[Connection, str] = {}
+        self._by_host: dict[str, dict[Connection, None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    def add(self, connection: Connection) -> None:
+        """Count one until ``remove``, and end those that are too many."""
+        host = connection.remote_address[0]
+        self._hosts[connection] = host
+        neighbours = self._by_host.setdefault(host, {})
+        neighbours[connection] = None
+        connection.on_close.append(self.remove)
+        if len(neighbours) > MAX_UNPROVEN_PER_HOST:
+            self._evict(next(iter(neighbours)))
+        elif len(self._hosts) > MAX_UNPROVEN:
+            self.make_room()
+
+    def remove(self, connection: Connection) -> None:
+        """It proved itself, or is closed."""
+        host = self._hosts.pop(connection, None)
+        if host is not None:
+            neighbours = self._by_host[host]
+            del neighbours[connection]
+            if not neighbours:
+                del self._by_host[host]
+
+    def make_room(self) -> bool:
+        """End the oldest; False when there is none."""
+        oldest = next(iter(self._hosts), None)
+        if oldest is not None:
+            self._evict(oldest)
+        return oldest is not None
+
+    def _evict(self, connection: Connection) -> None:
+        self._counters["connections-unproven-evicted"] += 1
+        connection.destroy("others were in greater need")
 
 
 class UnprovenConnection:

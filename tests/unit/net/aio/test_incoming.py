@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from net import DHT, Connection, KeyPair, Server
+from net.aio import driver as driver_module
 from net.aio import incoming as incoming_module
 from tests.unit.net.aio.testnet import HOST, local_testnet, until
 
@@ -60,6 +61,43 @@ async def test_a_handshake_sent_again_gives_nobody_a_connection(
         await client.connect(key_pair.public_key)
         await until(lambda: len(taken) == 1)
         assert taken[0].remote_public_key == client.key_pair.public_key
+
+
+@pytest.mark.parametrize(
+    "limit", ["MAX_UNPROVEN_PER_HOST", "MAX_UNPROVEN", "MAX_CONNECTIONS"]
+)
+async def test_what_nobody_proved_makes_room(
+    monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    async with local_testnet(1) as net:
+        key_pair = KeyPair.generate()
+        before = await net.node()
+        datagrams = record(before)
+        server = await listening(before, key_pair)
+        client = await net.node()
+        for _ in range(5):
+            await client.connect(server.public_key)
+            await anext(server)
+        assert not before.stats.counters.get("connections-unproven-evicted")
+        await before.close()
+
+        module = driver_module if limit == "MAX_CONNECTIONS" else incoming_module
+        monkeypatch.setattr(module, limit, 2)
+        after = await net.node()
+        again = await listening(after, key_pair)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attacker:
+            for data in datagrams:
+                attacker.sendto(data, (HOST, after.port))
+        counters = after.driver.counters
+        await until(lambda: counters["connections-unproven-evicted"] == 3)
+        assert len(after.connections) == 2
+        real = await client.connect(key_pair.public_key)
+        await real.write(b"there")
+        taken = await asyncio.wait_for(anext(again), 10)
+        assert await anext(taken) == b"there"
+        assert counters["connections-unproven-evicted"] == 4
+        assert counters["connections-refused"] == 0
+        assert len(after.driver._unproven) == 1
 
 
 async def test_what_comes_with_the_header_is_kept_for_the_taker() -> None:

@@ -130,13 +130,14 @@ def read_passphrase(path: Path) -> str:
 
 def run_loop(work: Coroutine[Any, Any, int]) -> int:
     """Run a coroutine on the quickest event loop this system has."""
-    if sys.platform == "win32":
-        return asyncio.run(work)
     try:
-        import uvloop
+        if sys.platform == "win32":
+            import winloop as quick
+        else:
+            import uvloop as quick
     except ImportError:
         return asyncio.run(work)
-    return uvloop.run(work)
+    return quick.run(work)
 
 
 def _dispatch(context: Context, faces: Faces) -> int:

@@ -14,6 +14,7 @@ A backend moves bytes. It leaves to others what they mean, and queues nothing.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import enum
 import socket
 import sys
@@ -40,6 +41,7 @@ _LINUX_MTU_PROBE = 3
 _LINUX_MTU_DONT = 0
 _DARWIN_DONT_FRAGMENT = 28
 _WINDOWS_DONT_FRAGMENT = 14
+_WINDOWS_UDP_CONNECTION_RESET = 0x9800000C
 
 
 class SendOutcome(enum.Enum):
@@ -184,7 +186,31 @@ def _bind(host: str, port: int) -> socket.socket:
     with suppress(OSError):
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     allow_fragments(bound, allowed=False)
+    _ignore_unreachable(bound)
     return bound
+
+
+def _ignore_unreachable(bound: socket.socket) -> None:
+    """Keep reading though a datagram was answered by "port unreachable" (Windows).
+
+    There a read fails then, after which the Proactor loop of Python 3.11 reads no more.
+    """
+    if sys.platform == "win32":
+        off = ctypes.c_uint32(0)
+        answered = ctypes.c_uint32(0)
+        call = ctypes.WinDLL("ws2_32").WSAIoctl
+        # A system that refuses is left as it is: the event loop must bear it.
+        call(
+            ctypes.c_size_t(bound.fileno()),
+            ctypes.c_uint32(_WINDOWS_UDP_CONNECTION_RESET),
+            ctypes.byref(off),
+            ctypes.c_uint32(ctypes.sizeof(off)),
+            None,
+            ctypes.c_uint32(0),
+            ctypes.byref(answered),
+            None,
+            None,
+        )
 
 
 def _has_readers(loop: asyncio.AbstractEventLoop) -> bool:

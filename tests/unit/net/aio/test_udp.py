@@ -139,6 +139,27 @@ async def test_offload_moves_a_run_with_one_buffer() -> None:
     receiving.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has the offload")
+async def test_a_burst_after_lone_datagrams_arrives_in_few_turns() -> None:
+    receiver, sender = Receiver(), await open_udp_socket(HOST)
+    socket_ = await open_udp_socket(HOST)
+    socket_.start(receiver)
+    lone = 2 * udp_offload.LONE_TURNS
+    for number in range(lone):
+        sender.send(b"%d" % number, 0, socket_.address)
+        await receiver.wait_for(number + 1)
+    turns = receiver.turns
+    for number in range(50):
+        sender.send(b"%d" % (lone + number), 0, socket_.address)
+    await receiver.wait_for(lone + 50)
+    assert [data for data, _ in receiver.datagrams] == [
+        b"%d" % number for number in range(lone + 50)
+    ]
+    assert receiver.turns - turns <= 9
+    socket_.close()
+    sender.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="offload is Linux's")
 async def test_a_device_without_segmentation_is_remembered() -> None:
     sender, receiving = await open_kind("offload"), await open_kind("offload")
@@ -257,3 +278,28 @@ def test_a_low_limit_of_files_is_raised() -> None:
         assert hard == before[1]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_windows_is_told_not_to_fail_reads_for_unreachable_ports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[tuple[str, int, int, int]] = []
+
+    class Library:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def WSAIoctl(self, *asked: Any) -> int:
+            assert len(asked) == 9
+            calls.append(
+                (self.name, asked[0].value, asked[1].value, asked[2]._obj.value)
+            )
+            return 0
+
+    monkeypatch.setattr(udp.ctypes, "WinDLL", Library, raising=False)
+    monkeypatch.setattr(udp.sys, "platform", "win32")
+    bound = udp._bind(HOST, 0)
+    try:
+        assert calls == [("ws2_32", bound.fileno(), 0x9800000C, 0)]
+    finally:
+        bound.close()

@@ -328,13 +328,21 @@ async def test_addresses_that_changed_during_sleep_are_known_after_it(
         assert node.machine.local_addresses == ("192.0.2.7",)
 
 
-async def test_a_suspend_during_the_start_counts() -> None:
+async def test_a_suspend_during_the_start_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def slow_resolve(_: object) -> list[tuple[str, int]]:
+        await turns(5)
+        return list(net.bootstrap)
+
     async with local_testnet(1) as net:
+        monkeypatch.setattr(node_module, "resolve", slow_resolve)
         node = DHT(net.bootstrap, host=HOST, port=0)
         starting = asyncio.ensure_future(node._start())
-        await turns(1)
+        await turns(2)
         await node.suspend()
         assert not node.started
+        assert node.doctor_facts()["state"] == "suspended"
         await starting
         await node.resume()
         assert node.started

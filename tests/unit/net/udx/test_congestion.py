@@ -158,3 +158,17 @@ def test_samples_over_less_than_a_round_trip_say_nothing() -> None:
     delivery.finish(sample, 1.001, 0.05)
     assert sample.delivered_count == -1
     delivery.finish(RateSample(), 1.002, 0.05)
+
+
+def test_a_settled_model_still_learns_a_shorter_path_and_a_faster_one() -> None:
+    path = Path(rate=5000.0, rtt=0.05)
+    path.run(3.0, supply=20.0)
+    assert path.bbr.mode is Mode.STARTUP
+    assert path.bbr._settled
+    known = path.bbr.bandwidth
+    path.rtt = 0.02
+    path.run(1.0, supply=20.0)
+    assert path.bbr.minimum_rtt == pytest.approx(0.02, abs=0.002)
+    path.run(3.0)
+    assert path.bbr.bandwidth > 10 * known
+    assert path.bbr.bandwidth == pytest.approx(5000.0, rel=0.2)

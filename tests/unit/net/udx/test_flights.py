@@ -177,3 +177,24 @@ def test_delivered_runs_are_forgotten_with_their_time() -> None:
     flights.forget_old()
     assert flights.sent_before(1e9) == []
     assert len(flights._by_time) == 0
+
+
+def test_the_only_run_is_taken_whole_or_not_at_all() -> None:
+    flights = Flights()
+    assert flights.take_only(1) is None
+    first = flight_of(0, 2, 1.0)
+    flights.add(first)
+    assert flights.take_only(1) is None
+    assert flights.take_only(2) is first
+    assert (flights.in_flight_count, bool(flights)) == (0, False)
+    assert flights.sent_before(9.0) == []
+
+
+def test_a_lost_run_is_not_taken_as_the_only_one() -> None:
+    flights = Flights()
+    flight = flight_of(0, 1, 1.0)
+    flights.add(flight)
+    flights.mark_lost(flight)
+    assert flights.take_only(1) is None
+    assert seqs_of(flights.acknowledge_until(1)) == [0]
+    assert (flights.in_flight_count, flights.lost_count) == (0, 0)

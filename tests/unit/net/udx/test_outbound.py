@@ -39,3 +39,18 @@ def test_clear_forgets_everything() -> None:
     assert queue.take(1, 4) == []
     queue.append(b"xy")
     assert queue.take(1, 4) == [b"xy"]
+
+
+def test_only_one_whole_write_that_fits_is_small() -> None:
+    queue = SendQueue()
+    assert queue.take_small(10) == b""
+    queue.append(b"0123456789")
+    assert queue.take_small(9) == b""
+    assert queue.take_small(10) == b"0123456789"
+    assert queue.size_bytes == 0
+    queue.append(b"ab")
+    queue.append(b"cd")
+    assert queue.take_small(10) == b""
+    assert queue.take(1, 3) == [b"abc"]
+    assert queue.take_small(10) == b""
+    assert queue.take(1, 3) == [b"d"]

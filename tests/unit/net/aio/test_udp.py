@@ -139,27 +139,6 @@ async def test_offload_moves_a_run_with_one_buffer() -> None:
     receiving.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux has the offload")
-async def test_a_burst_after_lone_datagrams_arrives_in_few_turns() -> None:
-    receiver, sender = Receiver(), await open_udp_socket(HOST)
-    socket_ = await open_udp_socket(HOST)
-    socket_.start(receiver)
-    lone = 2 * udp_offload.LONE_TURNS
-    for number in range(lone):
-        sender.send(b"%d" % number, 0, socket_.address)
-        await receiver.wait_for(number + 1)
-    turns = receiver.turns
-    for number in range(50):
-        sender.send(b"%d" % (lone + number), 0, socket_.address)
-    await receiver.wait_for(lone + 50)
-    assert [data for data, _ in receiver.datagrams] == [
-        b"%d" % number for number in range(lone + 50)
-    ]
-    assert receiver.turns - turns <= 9
-    socket_.close()
-    sender.close()
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="offload is Linux's")
 async def test_a_device_without_segmentation_is_remembered() -> None:
     sender, receiving = await open_kind("offload"), await open_kind("offload")

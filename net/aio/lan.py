@@ -1,4 +1,4 @@
-"""The addresses of this machine's interfaces, and a watch on their changes.
+"""The addresses of this machine's interfaces, and a watch on changes and on sleep.
 
 Offered to peers, so that two machines of one local network meet without going through
 its router. Each system is asked in its own way; none needs a library.
@@ -14,10 +14,14 @@ import ipaddress
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 POLL_INTERVAL_S = 5.0
+MIN_SLEEP_S = 10.0
+"""Shorter sleeps of the machine are not told: nothing has expired."""
+
 MAX_ADDRESSES = 32
 _SIOCGIFCONF = 0x8912
 _IFREQ_BYTES = 40 if struct.calcsize("P") == 8 else 32
@@ -41,6 +45,20 @@ def local_addresses() -> tuple[str, ...]:
     addresses = sorted(set(found), key=_order)[:MAX_ADDRESSES]
     outside = [it for it in addresses if not ipaddress.IPv4Address(it).is_loopback]
     return tuple(outside or [it for it in addresses if it == "127.0.0.1"])
+
+
+def seconds_asleep() -> float:
+    """How long the machine has slept, as far as the usual clock did not notice.
+
+    Only differences mean something. On Windows the usual clock goes on during sleep,
+    and those who wait see for themselves that they are late.
+    """
+    now = time.monotonic()
+    if sys.platform == "linux":
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - now
+    if sys.platform == "darwin":
+        return time.clock_gettime(time.CLOCK_MONOTONIC_RAW) - now
+    return 0.0
 
 
 def _order(address: str) -> tuple[bool, int]:
@@ -105,7 +123,7 @@ def _by_getifaddrs() -> list[str]:
 
 
 class InterfaceWatcher:
-    """Looks at the interfaces every few seconds and reports a change.
+    """Looks every few seconds; reports changed interfaces, and that the machine slept.
 
     Owned by a node, which starts and stops it.
     """
@@ -116,11 +134,16 @@ class InterfaceWatcher:
         *,
         interval_s: float = POLL_INTERVAL_S,
         read: Callable[[], tuple[str, ...]] = local_addresses,
+        on_wake: Callable[[], None] | None = None,
+        asleep: Callable[[], float] = seconds_asleep,
     ) -> None:
         self.addresses = read()
         self._on_change = on_change
         self._interval_s = interval_s
         self._read = read
+        self._on_wake = on_wake
+        self._asleep = asleep
+        self._slept_s = asleep()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -136,6 +159,9 @@ class InterfaceWatcher:
 
     def _look(self) -> None:
         self.start()
+        slept_s, self._slept_s = self._slept_s, self._asleep()
+        if self._slept_s - slept_s > MIN_SLEEP_S and self._on_wake is not None:
+            self._on_wake()
         addresses = self._read()
         if addresses != self.addresses:
             self.addresses = addresses

@@ -228,6 +228,12 @@ class DHT(DhtVerbs):
         with self._verb():
             self._node.resume(server_port=server_port, client_port=client_port)
 
+    def woke_up(self) -> None:
+        """Tell the node that the machine slept; called when this sees it itself."""
+        if self._node is not None and self.started:
+            with self._verb():
+                self._node.woke_up()
+
     def network_changed(self) -> None:
         """Tell the node that the machine's addresses changed."""
         if self._node is None or self._driver is None or self._suspended:
@@ -510,9 +516,12 @@ class DHT(DhtVerbs):
         driver.begin()
         node.start(server_port=server_port, client_port=client_port)
         driver.pump()
-        if self._host == DEFAULT_HOST:
-            self._watcher = InterfaceWatcher(lambda _: self.network_changed())
-            self._watcher.start()
+        self._watcher = InterfaceWatcher(
+            lambda _: self.network_changed(),
+            read=self._own_addresses,
+            on_wake=self.woke_up,
+        )
+        self._watcher.start()
 
     async def _resolve_bootstrap(self) -> None:
         wanted = default_bootstrap() if self._bootstrap is None else self._bootstrap

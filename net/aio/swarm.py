@@ -25,7 +25,7 @@ from net.aio.swarm_network import SwarmLink, SwarmRim
 from net.crypto import KeyPair
 from net.errors import LocalProtocolError
 from net.flow import Deferred
-from net.rpc import NetworkUpdated
+from net.rpc import NetworkUpdated, WokeUp
 from net.swarm import (
     ConnectionOpened,
     DiscoverySession,
@@ -326,7 +326,10 @@ class Swarm:
                 self._machine.network_changed()
 
     def _on_node_event(self, event: object) -> None:
-        if isinstance(event, NetworkUpdated):
+        if isinstance(event, WokeUp) and self._machine is not None:
+            with self.dht._verb():
+                self._machine.woke_up()
+        elif isinstance(event, NetworkUpdated):
             came_online = event.online and not self._online
             self._online = event.online
             if came_online:

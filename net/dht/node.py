@@ -229,6 +229,10 @@ class HyperDhtNode:
         """The machine's interfaces changed: servers announce anew."""
         self.rpc.network_changed()
 
+    def woke_up(self) -> None:
+        """The machine slept, which the clock does not show everywhere."""
+        self.rpc.woke_up()
+
     def suspend(self) -> FlowTask[None]:
         """Go to sleep: connections in the making fail, servers are unannounced.
 

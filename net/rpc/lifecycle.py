@@ -86,6 +86,12 @@ class Lifecycle:
         self.refresh()
         self._node.emit(Resumed())
 
+    def woke_up(self) -> None:
+        """Act as after a gap between ticks; no effect while suspended or ended."""
+        if self._node.exchange.running:
+            self._ticked_at = self._node.scheduler.now
+            self._wake_up()
+
     def destroy(self) -> None:
         """End for good, failing all requests."""
         if self.destroyed:

@@ -281,6 +281,10 @@ class RpcNode:
         """End for good, failing all requests."""
         self.lifecycle.destroy()
 
+    def woke_up(self) -> None:
+        """The rim saw that the machine slept, though its clock may have stood still."""
+        self.lifecycle.woke_up()
+
     def network_changed(self) -> None:
         """The rim saw the machine's network interfaces change."""
         self.emit(NetworkChanged())

@@ -190,6 +190,15 @@ class PeerDiscovery:
             self._early_count = 0
             self.refresh()
 
+    def woke_up(self) -> None:
+        """Refresh soon, and as after a start if peers are looked for.
+
+        Not at once: the machine's network comes back after the machine.
+        """
+        if self.active and self._refreshing is None:
+            self._early_count = 0
+            self._refresh_later(eager=not self._is_client)
+
     async def _run(self, clock: int) -> bool:
         if self._wait is not None:
             await all_settled([self._wait])

@@ -276,6 +276,15 @@ class SwarmMachine:
         for discovery in list(self._topics.values()):
             discovery.refresh()
 
+    def woke_up(self) -> None:
+        """Test every connection and refresh every topic soon: the machine slept."""
+        if self.suspended or self.destroyed:
+            return
+        for connection in self.connections:
+            connection.send_keep_alive()
+        for discovery in list(self._topics.values()):
+            discovery.woke_up()
+
     # -- what the network reports --------------------------------------------------
 
     def refuses(self, public_key: bytes, payload: Any = None) -> bool:

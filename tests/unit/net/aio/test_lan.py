@@ -51,6 +51,44 @@ def test_a_system_that_does_not_answer_offers_nothing(
     assert lan.local_addresses() == ()
 
 
+async def test_the_watcher_reports_sleep_and_only_long_ones() -> None:
+    asleep_s = [100.0, 100.0, 109.0, 109.0, 209.0]
+    left: list[int] = []
+    woke: asyncio.Future[int] = asyncio.Future()
+
+    def asleep() -> float:
+        return asleep_s.pop(0) if len(asleep_s) > 1 else asleep_s[0]
+
+    def on_wake() -> None:
+        left.append(len(asleep_s))
+        woke.set_result(len(asleep_s))
+
+    watcher = lan.InterfaceWatcher(
+        print, interval_s=0, read=lambda: (), on_wake=on_wake, asleep=asleep
+    )
+    watcher.start()
+    assert await asyncio.wait_for(woke, 10) == 1
+    for _ in range(3):
+        await asyncio.sleep(0)
+    watcher.stop()
+    assert left == [1], "once"
+
+
+def test_each_system_has_a_clock_that_goes_on_in_sleep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lan.time, "monotonic", lambda: 1000.0)
+    monkeypatch.setattr(lan.time, "CLOCK_BOOTTIME", 7, raising=False)
+    monkeypatch.setattr(lan.time, "CLOCK_MONOTONIC_RAW", 4, raising=False)
+    monkeypatch.setattr(
+        lan.time, "clock_gettime", {7: 1300.0, 4: 1500.0}.__getitem__, raising=False
+    )
+    for platform, asleep_s in (("linux", 300.0), ("darwin", 500.0), ("win32", 0.0)):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "platform", platform)
+            assert lan.seconds_asleep() == asleep_s
+
+
 async def test_the_watcher_reports_changes_and_only_those() -> None:
     readings = [("10.0.0.1",), ("10.0.0.1",), ("10.0.0.9",), ("10.0.0.9",)]
     changed: asyncio.Future[tuple[str, ...]] = asyncio.Future()

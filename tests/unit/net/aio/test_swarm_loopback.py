@@ -9,7 +9,7 @@ import pytest
 
 from net import DHT, Connection, KeyPair, Swarm
 from net.errors import EnvironmentFault, LocalProtocolError
-from net.rpc import NetworkUpdated
+from net.rpc import NetworkUpdated, WokeUp
 from net.swarm import SwarmOptions
 from tests.unit.net.aio.testnet import HOST, local_testnet, until
 
@@ -147,6 +147,16 @@ async def test_coming_back_online_refreshes_topics() -> None:
         for callback in first.dht.on_event:
             callback(NetworkUpdated(online=True, degraded=False))
         await until(lambda: connected(first, second))
+
+
+async def test_a_node_that_wakes_up_tells_its_swarm() -> None:
+    async with local_testnet(1) as net:
+        swarm = await net.swarm()
+        heard: list[object] = []
+        swarm.dht.on_event.append(heard.append)
+        swarm.machine.woke_up = lambda: heard.append("swarm")  # type: ignore[method-assign]
+        swarm.dht.woke_up()
+        assert heard == ["swarm", WokeUp()]
 
 
 async def test_a_moved_machine_finds_its_peers_anew() -> None:

@@ -165,6 +165,22 @@ def test_a_gap_between_ticks_is_a_sleep() -> None:
     assert {s.to for s in bench.sent() if s.request.command == 0}
 
 
+def test_a_sleep_that_the_clock_missed_can_be_told() -> None:
+    bench = Bench()
+    bench.meet(*peers(10))
+    bench.advance(10.0)
+    bench.sent()
+    events(bench)
+    tick = bench.node.neighbours.tick
+    bench.node.woke_up()
+    assert events(bench) == [WokeUp()]
+    assert bench.node.neighbours.tick - tick > 700
+    bench.node.suspend()
+    events(bench)
+    bench.node.woke_up()
+    assert not events(bench)
+
+
 def test_a_late_tick_is_no_sleep() -> None:
     bench = Bench()
     bench.advance(10.0)

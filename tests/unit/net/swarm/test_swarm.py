@@ -289,6 +289,20 @@ def test_a_changed_network_tests_connections_and_refreshes() -> None:
     assert [name for name, _ in peer.calls[before:]] == ["announce"]
 
 
+def test_a_machine_that_woke_up_tests_connections_and_refreshes_soon() -> None:
+    world = SwarmWorld(19)
+    peer = world.add_peer()
+    world.settle(peer.machine.join(TOPIC).flushed())
+    world.run(100)
+    connection = incoming(peer, LOW)
+    before = len(peer.calls)
+    peer.machine.woke_up()
+    assert connection.keep_alives == 1
+    assert len(peer.calls) == before, "the network is not back yet"
+    world.run(3.1)
+    assert [name for name, _ in peer.calls[before:]] == ["announce"]
+
+
 def test_closing_leaves_nothing_running() -> None:
     world = SwarmWorld(18)
     first, second = world.add_peer(), world.add_peer()

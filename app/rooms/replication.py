@@ -27,7 +27,7 @@ sessions of a room.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -568,10 +568,11 @@ class Session:
         return reached == start and self._push_bytes < MAX_PUSH_BYTES
 
     def _push(self, writer: bytes, start: int, entries: Sequence[bytes]) -> None:
-        for first in range(0, len(entries), MAX_ENTRIES):
-            portion = tuple(entries[first : first + MAX_ENTRIES])
-            self._send(ENTRIES, encode_entries(Entries(writer, start + first, portion)))
-        self._pushed[writer] = start + len(entries)
+        first = start
+        for portion in _portions(entries):
+            self._send(ENTRIES, encode_entries(Entries(writer, first, portion)))
+            first += len(portion)
+        self._pushed[writer] = first
         self._push_bytes += sum(map(len, entries))
 
     def _removed(self) -> bool:
@@ -589,3 +590,18 @@ class Session:
         self._requests.clear()
         self._deadline = None
         self._effects.append(Ended(reason, fault))
+
+
+def _portions(entries: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
+    """The entries in order, as much at a time as one message may carry."""
+    portion: list[bytes] = []
+    portion_bytes = 0
+    for entry in entries:
+        full = portion_bytes + len(entry) > MAX_READ_BYTES
+        if portion and (full or len(portion) == MAX_ENTRIES):
+            yield tuple(portion)
+            portion, portion_bytes = [], 0
+        portion.append(entry)
+        portion_bytes += len(entry)
+    if portion:
+        yield tuple(portion)

@@ -74,6 +74,28 @@ def test_two_peers_become_equal_both_ways(crowd: Crowd) -> None:
     assert ada.held == {BO.device.public_key: ada.heads[ADA.device.public_key].length}
 
 
+def test_much_written_at_once_is_pushed_in_messages_that_peers_take(
+    crowd: Crowd,
+) -> None:
+    ada, bo, _ = crowd.members
+    left, right = crowd.link(ada, bo)
+    crowd.settle()
+    key = ada.who.device.public_key
+    start = ada.heads[key].length
+    written = [bytes([number]) * 60_000 for number in range(40)]
+    left.session.entries_stored(key, start, written, crowd.now)
+    pushed: list[bytes] = []
+    while (effect := left.session.next_effect()) is not None:
+        assert isinstance(effect, effects.Send)
+        if effect.kind == ENTRIES:
+            assert len(effect.data) < replication.MAX_READ_BYTES + 1024
+            message = messages.decode_entries(effect.data)
+            assert message.start == start + len(pushed)
+            pushed += message.entries
+    assert pushed == written
+    assert right.ended is None
+
+
 def test_a_third_catches_up_from_whoever_has_it(crowd: Crowd) -> None:
     ada, bo, cy = crowd.members
     link, _ = crowd.link(ada, bo)

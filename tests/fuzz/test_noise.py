@@ -105,6 +105,35 @@ def test_a_stream_gives_a_prefix_of_what_was_sent(
     assert got == plain[: len(got)]
 
 
+def frames_of(stream: bytes) -> list[bytes]:
+    frames = []
+    while stream:
+        size = 3 + int.from_bytes(stream[:3], "little")
+        frames.append(stream[:size])
+        stream = stream[size:]
+    return frames
+
+
+HEADER, *MESSAGE_FRAMES = frames_of(SENT)
+
+
+# One that announces more than the receiver wants, and one that is short by a byte.
+@example(b"\xff\xff\x01" + bytes(40))
+@example(MESSAGE_FRAMES[0])
+@example(MESSAGE_FRAMES[0][:-1])
+@given(mutated(MESSAGE_FRAMES))
+def test_a_frame_that_comes_alone_is_the_next_one_or_refused(frame: bytes) -> None:
+    receiver = SecretStream(results()[1], entropy=entropy("b"), max_message_bytes=8192)
+    assert receiver.receive_data(HEADER, 0.0) == []
+    try:
+        got = receiver.receive_data(frame, 0.0)
+    except RemoteProtocolError:
+        assert frame != MESSAGE_FRAMES[0]
+    else:
+        whole = frame.startswith(MESSAGE_FRAMES[0])
+        assert got == (PLAIN[:1] if whole else [])
+
+
 @given(st.data(), st.integers(1, 40))
 def test_however_it_is_cut_it_is_the_same(
     data: st.DataObject, piece_bytes: int
@@ -149,3 +178,4 @@ def test_a_datagram_opens_to_what_was_sealed_or_not_at_all(data: st.DataObject) 
     sealed = {a.seal_datagram(plain): plain for plain in PLAIN}
     box = data.draw(mutated(sorted(sealed)))
     assert b.open_datagram(box) == sealed.get(box)
+    assert b.open_datagram(box) is None, "what was recorded opens once"

@@ -48,9 +48,13 @@ def run(context: Context) -> int:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """Clean up after SIGTERM as after Ctrl-C."""
+    """Clean up after SIGTERM as after Ctrl-C.
+
+    Raised as that signal, because the running loop turns it into a cancellation: an
+    exception in the middle of starting a window would leave the window behind.
+    """
     del number, frame
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _start_network(processes: list[subprocess.Popen[bytes]]) -> str:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,15 @@ def leftovers(folder: Path) -> list[Path]:
     return list(folder.glob("covey-demo-*"))
 
 
+def programs_in(folder: Path) -> list[bytes]:
+    """Command lines that name the folder, on systems that tell them."""
+    found = []
+    for told in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(told.read_bytes())
+    return [line for line in found if str(folder).encode() in line]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_demo_cleans_up(alone: Stage, number: signal.Signals) -> None:
     alone.environment |= {"TMPDIR": str(alone.folder), "QT_QPA_PLATFORM": "offscreen"}
@@ -26,6 +36,7 @@ def test_an_interrupted_demo_cleans_up(alone: Stage, number: signal.Signals) -> 
     process.send_signal(number)
     assert process.wait(40) == 130
     assert leftovers(alone.folder) == []
+    assert programs_in(alone.folder / "covey-demo-") == []
     assert process.stderr is not None
     assert b"Traceback" not in process.stderr.read()
 

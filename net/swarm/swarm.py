@@ -386,11 +386,6 @@ class SwarmMachine:
         return sum(1 for it in self._outgoing if it not in self._opened)
 
     @property
-    def client_connections(self) -> int:
-        """Outgoing connections, opening ones included."""
-        return len(self._outgoing)
-
-    @property
     def queued(self) -> int:
         """Peers waiting for a connection."""
         return len(self._queue)

@@ -63,7 +63,7 @@ def _store(*ours: str) -> Zone:
 
 
 STORE_FLOOR = (
-    *("store.database", "store.files", "store.schema", "store.migrations"),
+    *("store.database", "store.schema", "store.migrations"),
     *("store.keys", "store.keychain"),
 )
 
@@ -83,6 +83,9 @@ ZONES: dict[str, Zone] = {
     **{name: _store(*STORE_FLOOR) for name in STORE_FLOOR},
     "store.hypercore": _store(*STORE_FLOOR, "store.hypercore"),
     "store.corestore": _store(*STORE_FLOOR, "store.hypercore", "store.corestore"),
+    "store.files": _store(
+        *STORE_FLOOR, "store.hypercore", "store.corestore", "store.files"
+    ),
     "store.hyperbee": _store(*STORE_FLOOR, "store.hypercore", "store.hyperbee"),
     "store.hyperblobs": _store(*STORE_FLOOR, "store.hypercore", "store.hyperblobs"),
     "store.hyperdrive": _store(
@@ -119,8 +122,10 @@ ZONES: dict[str, Zone] = {
 }
 MAY_USE_ASYNCIO = (
     *("ui.bridge", "ui.application"),
-    *("store.hypercore.core", "store.corestore"),
-    *("store.hyperbee.hyperbee", "store.hyperdrive.hyperdrive", "store.autobase.view"),
+    *("store.hypercore.core", "store.hypercore.session"),
+    *("store.hypercore.replication", "store.corestore", "store.files"),
+    *("store.hyperbee.hyperbee", "store.hyperblobs.hyperblobs"),
+    *("store.hyperdrive.hyperdrive", "store.autobase.view"),
 )
 """The rims of packages whose inside is without an event loop."""
 

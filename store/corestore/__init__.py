@@ -1,0 +1,1 @@
+"""Corestore: many hypercores under one key and one replication stream."""

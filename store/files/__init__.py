@@ -1,0 +1,1 @@
+"""Files of the user, shared from and fetched to where they lie."""

@@ -1,0 +1,1 @@
+"""Hyperblobs: byte blobs on one hypercore."""

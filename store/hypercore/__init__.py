@@ -1,0 +1,1 @@
+"""Hypercore: signed append-only logs that are verified block by block."""

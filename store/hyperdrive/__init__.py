@@ -1,0 +1,1 @@
+"""Hyperdrive: a file system on a hyperbee and hyperblobs."""

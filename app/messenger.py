@@ -37,6 +37,7 @@ from app.snapshots import (
     ProfileSnapshot,
     RoomSnapshot,
 )
+from app.tasks import Tasks
 from store import rooms as stored_rooms
 from store.database import Connection
 from store.rooms import RoomRow
@@ -84,7 +85,7 @@ class Messenger:
         self._around = Surroundings(profile, entropy, now_ms, self.hub.publish)
         self._rooms: dict[bytes, Room] = {}
         self._changing = asyncio.Lock()
-        self._tasks: set[asyncio.Task[Room]] = set()
+        self._tasks = Tasks(_LOG, "a room could not be added")
         self._exchange = Exchange(
             self._around,
             network,
@@ -128,8 +129,7 @@ class Messenger:
             return
         self._closed = True
         self.stop_asked.set()
-        while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        await self._tasks.finish()
         await self._exchange.stop()
         for room in self._rooms.values():
             await room.stop()
@@ -373,19 +373,14 @@ class Messenger:
 
     async def _owned(self, work: Coroutine[Any, Any, Room]) -> Room:
         """Add a room to the database and here: both, even when the asker gives up."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._work_done)
-        with explained():
-            return await asyncio.shield(task)
 
-    def _work_done(self, task: asyncio.Task[Room]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            # Also when whoever asked for the room is gone.
-            _LOG.error("a room could not be added", exc_info=error)
-        elif not task.cancelled():
-            task.result().publish_changed()
+        async def whole() -> Room:
+            room = await work
+            room.publish_changed()
+            return room
+
+        with explained():
+            return await asyncio.shield(self._tasks.spawn(whole()))
 
     async def _forget(self, room: Room) -> None:
         """Remove a room with everything in it."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from app.network import MAX_PEERS, NetworkListener, Peer
 from app.snapshots import NetworkSnapshot, PeerSnapshot
+from app.tasks import Tasks
 from net import KeyPair, Swarm
 from net.aio.stream import Connection
 from net.aio.swarm import Discovery
@@ -63,7 +64,7 @@ class SwarmNetwork:
         self._topics: dict[bytes, tuple[bool, bool]] = {}
         self._sessions: dict[bytes, Discovery] = {}
         self._peers: dict[Connection, Peer] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(_LOG, "work for the network failed")
         self._sentence = ""
         self._failed = False
         self._stopping = False
@@ -71,16 +72,14 @@ class SwarmNetwork:
     async def start(self, listener: NetworkListener) -> None:
         """See ``Network.start``; returns at once."""
         self._listener = listener
-        self._spawn(self._run())
-        self._spawn(self._watch())
+        self._tasks.spawn(self._run())
+        self._tasks.spawn(self._watch())
 
     async def stop(self) -> None:
         """See ``Network.stop``."""
         self._stopping = True
         swarm, self._swarm = self._swarm, None
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         if swarm is None:
             return
         if not swarm.dht.doctor_facts().get("nodes"):
@@ -94,19 +93,19 @@ class SwarmNetwork:
             return
         self._topics[topic] = (server, client)
         if self._swarm is not None:
-            self._spawn(self._join(self._swarm, topic))
+            self._tasks.spawn(self._join(self._swarm, topic))
 
     def leave(self, topic: bytes) -> None:
         """See ``Network.leave``."""
         self._sessions.pop(topic, None)
         if self._topics.pop(topic, None) is not None and self._swarm is not None:
-            self._spawn(self._leave(self._swarm, topic))
+            self._tasks.spawn(self._leave(self._swarm, topic))
 
     def refresh(self, topic: bytes) -> None:
         """See ``Network.refresh``."""
         session = self._sessions.get(topic)
         if session is not None:
-            self._spawn(self._refresh(session))
+            self._tasks.spawn(self._refresh(session))
 
     async def facts(self) -> dict[str, Any]:
         """What the doctor prints of the network."""
@@ -239,16 +238,6 @@ class SwarmNetwork:
                 told = seen
                 self._listener.network_changed()
             await asyncio.sleep(WATCH_S)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._work_done)
-
-    def _work_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _LOG.error("work for the network failed", exc_info=error)
 
 
 def _peer_snapshot(

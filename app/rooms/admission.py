@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.errors import UserFacingError
 from app.identity import attest_data, decode_proof, verify_proof
@@ -34,6 +33,7 @@ from app.rooms.invitations import (
 )
 from app.rooms.operations import Admit
 from app.rooms.rules import admission_signable
+from app.tasks import Tasks
 from net.crypto import sign
 from net.errors import LocalProtocolError, RemoteProtocolError
 from store.errors import StoreError
@@ -57,16 +57,14 @@ OTHERS_LIMIT_S = 8.0
 Its clock may be wrong, it may be behind, or it may be no member at all.
 """
 
-Spawn = Callable[[Coroutine[Any, Any, None]], None]
-
 
 class Host:
     """Lets newcomers into one room."""
 
-    def __init__(self, room: Room, around: Surroundings, spawn: Spawn) -> None:
+    def __init__(self, room: Room, around: Surroundings, tasks: Tasks) -> None:
         self._room = room
         self._around = around
-        self._spawn = spawn
+        self._tasks = tasks
 
     def attach(self, peer: Peer, invite_key: bytes) -> None:
         """Answer whoever comes with this invite on this connection."""
@@ -104,7 +102,7 @@ class Host:
                 _LOG.info("a newcomer's request is wrong: %s", error)
                 channel.close()
                 return
-            self._spawn(self._answer(channel, body))
+            self._tasks.spawn(self._answer(channel, body))
 
         channel = peer.mux.create_channel(
             PROTOCOL,

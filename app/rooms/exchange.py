@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from app.rooms.roles import ROLE_WORDS, may_invite
 from app.rooms.room import Room, Surroundings
 from app.rooms.view import RoomView
 from app.snapshots import NetworkSnapshot
+from app.tasks import Tasks
 
 _LOG = logging.getLogger("covey.exchange")
 
@@ -98,7 +99,7 @@ class Exchange:
         self._peers: dict[Peer, asyncio.TimerHandle] = {}
         self._known: set[Peer] = set()
         self._guests: dict[Link, Guest] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(_LOG, "work for the network failed")
 
     async def start(self) -> None:
         """Begin to reach the network."""
@@ -117,15 +118,14 @@ class Exchange:
             await attached.links.stop()
         if self._network is not None:
             await self._network.stop()
-        while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        await self._tasks.finish()
 
     def add_room(self, room: Room) -> None:
         """Meet the room's members, here and at every connection there is."""
         links = RoomLinks(
             room, self._around.profile, self._said_farewell, self._peer_known
         )
-        attached = _Attached(room, links, Host(room, self._around, self._spawn))
+        attached = _Attached(room, links, Host(room, self._around, self._tasks))
         self._attached[room.row.room] = attached
         room.on_facts = lambda: self._facts_changed(attached)
         if self._network is not None:
@@ -403,7 +403,7 @@ class Exchange:
         attached.invites = wanted
 
     def _said_farewell(self, room: Room) -> None:
-        self._spawn(self._forget_room(room))
+        self._tasks.spawn(self._forget_room(room))
 
     async def _forget_room(self, room: Room) -> None:
         await self._forget(room)
@@ -417,16 +417,6 @@ class Exchange:
                     if member is not None:
                         return member.name
         return ""
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._work_done)
-
-    def _work_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _LOG.error("work for the network failed", exc_info=error)
 
 
 async def _member_soon(room: Room) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.errors import UserFacingError
 from app.network import Peer
@@ -29,6 +29,7 @@ from app.rooms.effects import (
 from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
 from app.rooms.replication import MAX_READ_BYTES, Claims, Session
 from app.rooms.view import Applied, RoomFacts
+from app.tasks import Tasks
 from net.errors import LocalProtocolError, NetError
 from net.errors import RemoteProtocolError as NetProtocolError
 from store.errors import RemoteProtocolError, StoreError
@@ -100,16 +101,16 @@ class Link:
             if self._channel is not None and not self._channel.closed:
                 self._channel.send(effect.kind, effect.data)
         elif isinstance(effect, StoreEntries):
-            links.spawn(self._store(effect))
+            links.tasks.spawn(self._store(effect))
         elif isinstance(effect, ReadEntries):
-            links.spawn(self._read(effect))
+            links.tasks.spawn(self._read(effect))
         elif isinstance(effect, Proven):
             self.proven = effect
             links.room.set_online(effect.device, online=True)
             if links.knows(self.peer):
                 links.on_known(self.peer)
         elif isinstance(effect, Acknowledged):
-            links.spawn(links.record_held(effect))
+            links.tasks.spawn(links.record_held(effect))
         elif isinstance(effect, Released):
             links.released(self, effect.writer)
         elif isinstance(effect, Ended):
@@ -202,7 +203,7 @@ class RoomLinks:
         self._devices: dict[Peer, bytes] = {}
         self._parted: set[Peer] = set()
         self._reopening: set[asyncio.TimerHandle] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks = Tasks(_LOG, "the work for a peer failed")
         room.listener = self
 
     @staticmethod
@@ -247,8 +248,7 @@ class RoomLinks:
             handle.cancel()
         for peer in tuple(self.links):
             self.detach(peer, closed=True)
-        while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        await self.tasks.finish()
 
     def ended(self, link: Link, effect: Ended) -> None:
         """A session is over: others may ask for what it had asked for."""
@@ -318,17 +318,6 @@ class RoomLinks:
             if fact is not None and fact.present:
                 self._parted.discard(peer)
                 self._open(peer)
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run work of a link; a failure of it is loud and ends nobody else."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._work_done)
-
-    def _work_done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _LOG.error("the work for a peer failed", exc_info=error)
 
     def _open(self, peer: Peer) -> None:
         if peer in self.links:

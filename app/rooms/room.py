@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -33,6 +33,7 @@ from app.rooms.operations import (
 from app.rooms.roles import ROLE_WORDS, may_remove, may_set_role, may_write
 from app.rooms.view import Applied, MemberFact, RoomFacts, RoomView
 from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
+from app.tasks import Tasks
 from store import history, rooms
 from store.database import Connection
 from store.errors import StoreError
@@ -98,7 +99,7 @@ class Room:
         self._held_changed = asyncio.Event()
         self._unread = 0
         self._last: MessageRow | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks(None)
         self._refresh_timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -167,7 +168,7 @@ class Room:
             due_s = (until_ms - self._around.now_ms()) / 1000
             self._refresh_timer = asyncio.get_running_loop().call_later(
                 min(max(due_s, MIN_REFRESH_S), MAX_REFRESH_S),
-                lambda: self._spawn(self.refresh()),
+                lambda: self._tasks.spawn(self.refresh()),
             )
 
     async def stop(self) -> None:
@@ -175,8 +176,7 @@ class Room:
         self._stopped = True
         if self._refresh_timer is not None:
             self._refresh_timer.cancel()
-        while self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        await self._tasks.finish()
 
     def snapshot(self) -> RoomSnapshot:
         """The room's line in the list."""
@@ -511,7 +511,7 @@ class Room:
 
     async def _transact(self, work: Callable[[Connection, RoomView], T]) -> T:
         """Run work on the view in the writer thread; its effect outlives the asker."""
-        task = self._spawn(self._do(work))
+        task = self._tasks.spawn(self._do(work))
         return await asyncio.shield(task)
 
     async def _do(self, work: Callable[[Connection, RoomView], T]) -> T:
@@ -575,18 +575,6 @@ class Room:
     async def _read(self, work: Callable[[Connection], T]) -> T:
         with explained():
             return await asyncio.wrap_future(self._around.profile.database.read(work))
-
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._forget_task)
-        return task
-
-    def _forget_task(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            # An asker that gave up leaves nobody else to look at it.
-            task.exception()
 
 
 def _order(row: MessageRow) -> tuple[int, bytes, int]:

@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 
-from tests.bench.contenders import npm_hyperdht
+from tests.bench.contenders import npm
 from tests.bench.registry import MODULES, Row, Settings, load_group
 
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not groups:
         print(f"no such group; there are {', '.join(MODULES)}", file=sys.stderr)
         return 2
-    if npm_hyperdht() is None:
+    if npm() is None:
         print("npm peers are not installed: Covey alone is measured", file=sys.stderr)
     settings = Settings(quick=options.quick)
     for group in groups:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from tests.bench.contenders import OWN, PEER, alternate
 from tests.bench.registry import Row, Settings, compare
 
-NODE_COUNT = 4
+NODE_COUNT = "4"
 
 
 def measure(settings: Settings) -> Iterator[Row]:
@@ -24,7 +24,7 @@ def measure(settings: Settings) -> Iterator[Row]:
         answers = alternate(
             bench,
             rounds=settings.rounds,
-            node_count=NODE_COUNT,
+            serve=NODE_COUNT,
             count=10 if settings.quick else count,
         )
         medians = {

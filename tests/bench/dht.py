@@ -21,7 +21,7 @@ def measure(settings: Settings) -> Iterator[Row]:
         answers = alternate(
             bench,
             rounds=settings.rounds,
-            node_count=NODE_COUNT,
+            serve=NODE_COUNT,
             count=amount,
             parallel=parallel,
         )

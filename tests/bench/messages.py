@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.bench.contenders import OWN, PEER, alternate
 from tests.bench.registry import Row, Settings, compare
 
-NODE_COUNT = 4
+NODE_COUNT = "4"
 MESSAGE_BYTES = 100
 
 
@@ -21,7 +21,7 @@ def measure(settings: Settings) -> Iterator[Row]:
         answers = alternate(
             bench,
             rounds=settings.rounds,
-            node_count=NODE_COUNT,
+            serve=NODE_COUNT,
             count=amount,
             size=MESSAGE_BYTES,
         )

@@ -16,6 +16,7 @@ MODULES: dict[str, str] = {
     "connect": "tests.bench.connect",
     "stream": "tests.bench.stream",
     "messages": "tests.bench.messages",
+    "hypercore": "tests.bench.hypercore",
     "dht": "tests.bench.dht",
     "startup": "tests.bench.startup",
     "memory": "tests.bench.memory",

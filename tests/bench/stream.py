@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.bench.contenders import OWN, PEER, alternate
 from tests.bench.registry import Row, Settings, compare
 
-NODE_COUNT = 4
+NODE_COUNT = "4"
 CHUNK_BYTES = 64 * 1024
 MIB = 1024 * 1024
 
@@ -18,7 +18,7 @@ def measure(settings: Settings) -> Iterator[Row]:
     answers = alternate(
         "stream",
         rounds=settings.rounds,
-        node_count=NODE_COUNT,
+        serve=NODE_COUNT,
         bytes=amount,
         chunk=CHUNK_BYTES,
     )

@@ -6,18 +6,14 @@ a whole run; ``python -m tests.bench.udx [--quick]`` measures it alone.
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-from tests.bench.contenders import NPM_MODULES, Contender
+from tests.bench.contenders import alternate, covey, npm
 from tests.bench.registry import Row, Settings, compare
 
+SIDES = (covey("udx_worker"), npm("udx-native"))
 PEER = "npm udx-native"
-PEER_SCRIPT = Path(__file__).parent / "peers" / "udx.js"
 MIB = 1024 * 1024
 CHUNK_BYTES = 64 * 1024
 MESSAGE_BYTES = 100
@@ -25,33 +21,17 @@ WINDOW = 16
 """Unordered messages on their way at once."""
 
 
-def contenders() -> list[Contender]:
-    """Covey, and npm where Node and the package are."""
-    own = Contender("covey", (sys.executable, "-m", "tests.bench.udx_worker"), {})
-    node = shutil.which("node")
-    if node is None or not (NPM_MODULES / "udx-native").is_dir():
-        return [own]
-    path = os.pathsep.join(
-        filter(None, (os.environ.get("NODE_PATH"), str(NPM_MODULES)))
-    )
-    return [own, Contender(PEER, (node, str(PEER_SCRIPT)), {"NODE_PATH": path})]
-
-
-def run_all(bench: str, rounds: int, **order: Any) -> dict[str, list[dict[str, Any]]]:
-    """The answers of each side, measured in turns."""
-    sides = contenders()
-    answers: dict[str, list[dict[str, Any]]] = {side.name: [] for side in sides}
-    for number in range(rounds):
-        for side in sides if number % 2 == 0 else sides[::-1]:
-            with side.serving(0) as server:
-                answers[side.name].append(server.run(bench, **order))
-    return answers
-
-
 def measure(settings: Settings) -> Iterator[Row]:
     """Throughput, its cost on both sides, round trips and messages a second."""
     amount = (64 if settings.quick else 512) * MIB
-    answers = run_all("stream", settings.rounds, bytes=amount, chunk=CHUNK_BYTES)
+    answers = alternate(
+        "stream",
+        rounds=settings.rounds,
+        serve="0",
+        sides=SIDES,
+        bytes=amount,
+        chunk=CHUNK_BYTES,
+    )
     own, peer = answers["covey"], answers.get(PEER, [])
     yield compare(
         "udx.throughput",
@@ -75,8 +55,14 @@ def measure(settings: Settings) -> Iterator[Row]:
         ("udx.messages", "messages", 100_000),
     ):
         count = count // 10 if settings.quick else count
-        answers = run_all(
-            bench, settings.rounds, count=count, size=MESSAGE_BYTES, window=WINDOW
+        answers = alternate(
+            bench,
+            rounds=settings.rounds,
+            serve="0",
+            sides=SIDES,
+            count=count,
+            size=MESSAGE_BYTES,
+            window=WINDOW,
         )
         yield compare(
             name,

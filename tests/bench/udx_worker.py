@@ -3,7 +3,7 @@
 python -m tests.bench.udx_worker serve 0          a stream that waits for its peer
 python -m tests.bench.udx_worker run BENCH ORDER  one measurement against it
 
-``peers/udx.js`` takes the same arguments and prints the same lines.
+``peers/udx-native.js`` takes the same arguments and prints the same lines.
 """
 
 from __future__ import annotations

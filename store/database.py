@@ -1,9 +1,10 @@
-"""One encrypted SQLite file: one writer thread with group commit, readers beside it.
+"""One SQLite file: one writer thread with group commit, readers beside it.
 
-The whole file, its write-ahead log included, is encrypted by SQLite3 Multiple Ciphers
-(ChaCha20-Poly1305, a tag on every page) under a raw 32-byte key. Work is handed over as
-functions of a connection and answered with a future, so the network's loop never waits
-for a disk. All writes that wait are committed together: one fsync for many appends.
+Under a raw 32-byte key the whole file, its write-ahead log included, is encrypted by
+SQLite3 Multiple Ciphers (ChaCha20-Poly1305, a tag on every page); a profile's always
+is. Work is handed over as functions of a connection and answered with a future, so the
+network's loop never waits for a disk. All writes that wait are committed together: one
+fsync for many appends.
 
 What a finished write means depends on the level named at opening. ``FULL`` (the
 default) forces the log to the disk at each commit: a finished write survives a killed
@@ -110,7 +111,7 @@ class _Write:
 
 
 class Database:
-    """An open encrypted database.
+    """An open database.
 
     Futures are settled in the database's own threads; wrap them for an event loop.
 
@@ -120,7 +121,11 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, key: bytes, synchronous: Synchronous, writer: Connection
+        self,
+        path: Path,
+        key: bytes | None,
+        synchronous: Synchronous,
+        writer: Connection,
     ) -> None:
         """Use ``open``."""
         self.path = path
@@ -142,7 +147,7 @@ class Database:
         cls,
         path: Path,
         *,
-        key: bytes,
+        key: bytes | None,
         synchronous: Synchronous = Synchronous.FULL,
     ) -> Database:
         """Open the file, making it when it is missing, and bring its schema up to date.
@@ -152,7 +157,8 @@ class Database:
         Args:
             path: The file; its folder must exist.
             key: 32 bytes, known to be right (see ``store.keys``): a file that does not
-                open under it is reported as damaged.
+                open under it is reported as damaged. None for a plain file, whose
+                pages anybody can read and nothing vouches for.
             synchronous: What a finished write shall survive.
 
         Raises:
@@ -160,7 +166,7 @@ class Database:
             SchemaError: Another version of Covey made it.
             EnvironmentFault: The disk refused.
         """
-        if len(key) != KEY_BYTES:
+        if key is not None and len(key) != KEY_BYTES:
             raise LocalProtocolError("a database key has 32 bytes")
         with _faults():
             size = path.stat().st_size if path.exists() else 0
@@ -293,10 +299,11 @@ class Database:
         return connection
 
 
-def _prepare(connection: Connection, key: bytes, *, cache_kib: int) -> None:
+def _prepare(connection: Connection, key: bytes | None, *, cache_kib: int) -> None:
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    if key is not None:
+        connection.pragma("key", f"raw:{key.hex()}")
     # A temporary file would hold plain text.
-    connection.pragma("key", f"raw:{key.hex()}")
     connection.pragma("temp_store", "MEMORY")
     connection.pragma("cache_size", -cache_kib)
     connection.pragma("foreign_keys", "ON")

@@ -2,6 +2,7 @@
 
     StoreError
     ├── LocalProtocolError        our own side misused the store: mend the caller
+    │   └── BlockMissingError     what is asked for is not stored here
     ├── RemoteProtocolError       a peer offered what its log must not contain
     ├── EnvironmentFault          the disk or the operating system refused
     │   ├── DatabaseCorruptError  the right key, but the file is damaged
@@ -36,6 +37,12 @@ class LocalProtocolError(StoreError):
     """The caller asked for what the store's state does not allow."""
 
     default_code = "misuse"
+
+
+class BlockMissingError(LocalProtocolError):
+    """A block that is asked for is not stored here."""
+
+    default_code = "block-missing"
 
 
 class RemoteProtocolError(StoreError):

@@ -211,3 +211,24 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 def test_keys_have_32_bytes(tmp_path: Path) -> None:
     with pytest.raises(LocalProtocolError):
         Database.open(tmp_path / "x.db", key=b"short")
+
+
+def test_without_a_key_the_file_is_plain_and_shrinks(tmp_path: Path) -> None:
+    path = tmp_path / "plain.db"
+    database = Database.open(path, key=None)
+    for number in range(300):
+        database.write(put(f"n{number}", bytes(4_000))).result(5)  # type: ignore[arg-type]
+    assert read(database, "n7") == bytes(4_000)
+    database.close()
+    full_bytes = path.stat().st_size
+    assert path.read_bytes().startswith(b"SQLite format 3")
+    database = Database.open(path, key=None)
+    mode = database.read(lambda connection: connection.pragma("auto_vacuum")).result(5)
+    assert mode == 2, "incremental"
+    database.write(lambda connection: connection.execute("DELETE FROM setting")).result(
+        5
+    )
+    database.close()
+    assert path.stat().st_size < full_bytes / 4
+    with pytest.raises(DatabaseCorruptError):
+        Database.open(path, key=KEY)

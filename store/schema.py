@@ -147,11 +147,13 @@ MIGRATIONS: tuple[str, ...] = (
     -- Cores whose blocks lie in a file of the user.
     CREATE TABLE core_file (
         core INTEGER PRIMARY KEY REFERENCES core ON DELETE CASCADE,
-        path TEXT NOT NULL,
-        size INTEGER,                           -- bytes, once known
-        encryption_key BLOB,
-        fingerprint BLOB,                       -- how the whole file looked outside
-        inode INTEGER                           -- of one that is still being fetched
+        path BLOB NOT NULL,         -- where the bytes lie, as the system has it
+        destination BLOB,           -- the name it gets when all is there
+        overwrite INTEGER NOT NULL DEFAULT 0,
+        size INTEGER,               -- bytes, once known
+        block_key BLOB,
+        fingerprint BLOB,           -- how the whole file looked from outside
+        inode INTEGER               -- of one that is still being fetched
     );
     """,
 )

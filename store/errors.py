@@ -2,6 +2,8 @@
 
     StoreError
     ├── LocalProtocolError        our own side misused the store: mend the caller
+    │   ├── InvalidRequestError   a proof was asked for that no such tree can give
+    │   ├── NodeMissingError      a node of a Merkle tree is not stored here
     │   └── BlockMissingError     what is asked for is not stored here
     ├── RemoteProtocolError       a peer offered what its log must not contain
     ├── EnvironmentFault          the disk or the operating system refused
@@ -43,6 +45,38 @@ class BlockMissingError(LocalProtocolError):
     """A block that is asked for is not stored here."""
 
     default_code = "block-missing"
+
+
+class InvalidRequestError(LocalProtocolError):
+    """A proof was asked for that no tree of that length can give."""
+
+    default_code = "invalid-operation"
+
+
+class NodeMissingError(LocalProtocolError):
+    """A node of a Merkle tree is not stored here.
+
+    Attributes:
+        index: The node's, in flat numbering.
+        start: The first block of those that can tell what the node would have told.
+        end: The block behind the last of them.
+    """
+
+    default_code = "node-missing"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        index: int,
+        start: int,
+        end: int,
+        code: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.index = index
+        self.start = start
+        self.end = end
 
 
 class RemoteProtocolError(StoreError):

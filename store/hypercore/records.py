@@ -15,10 +15,11 @@ MAX_BLOCK_BYTES = 15 * 1024 * 1024
 """A stored block, padding included; upstream's writers refuse more."""
 
 
+# Fields named ``index`` hide a method of tuples that nobody needs here.
 class Node(NamedTuple):
     """A node of a Merkle tree in flat numbering."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     """``2 * i`` is the leaf of block ``i``."""
     size: int
     """Stored bytes below it."""
@@ -28,7 +29,7 @@ class Node(NamedTuple):
 class BlockRequest(NamedTuple):
     """Asks for a block, or for a hash (then ``index`` is a node's)."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     nodes: int
     """Levels of the path, from the bottom, that the asker lacks."""
 
@@ -64,7 +65,7 @@ class Request(NamedTuple):
 class BlockProof(NamedTuple):
     """A block and the siblings on its path."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     value: bytes
     nodes: Sequence[Node]
 
@@ -72,7 +73,7 @@ class BlockProof(NamedTuple):
 class HashProof(NamedTuple):
     """A node and the siblings on its path."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     nodes: Sequence[Node]
 
 

@@ -122,7 +122,7 @@ class Head:
 class NodeSource(Protocol):
     """Where a tree's nodes come from."""
 
-    def node(self, index: int) -> Node | None:
+    def node(self, index: int, /) -> Node | None:
         """The stored node, or None when it is not stored.
 
         Raises:
@@ -157,5 +157,9 @@ class Change:
     """Stored bytes by index."""
     truncated_to: int | None = None
     """Blocks and nodes from this length on are dropped first."""
+    placed: tuple[int, int] | None = None
+    """Blocks that lie in the core's own place already, the end not included."""
+    cleared: tuple[int, int] | None = None
+    """Blocks that are dropped while the tree stays, the end not included."""
     manifest: bytes | None = None
     """Encoded, when it became known."""

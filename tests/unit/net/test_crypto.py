@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -186,3 +188,29 @@ def test_stream_cipher_needs_its_sizes() -> None:
         StreamCipher(b"short", bytes(24))
     with pytest.raises(LocalProtocolError):
         StreamCipher(bytes(32), b"short")
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 31, 32, 33, 63, 64, 65, 100, 70_000])
+def test_xsalsa20_with_and_without_the_library(size: int) -> None:
+    data = bytes(place % 251 for place in range(size))
+    nonce, key = bytes(range(24)), bytes(range(100, 132))
+    told = crypto.xsalsa20_xor(data, nonce, key)
+    assert crypto.xsalsa20_xor(bytearray(told), nonce, key) == data
+    with mock.patch.object(crypto, "_sodium_xsalsa20_xor", None):
+        assert crypto.xsalsa20_xor(data, nonce, key) == told
+    # What a secret box encrypts is the same stream behind its MAC's key.
+    box = crypto.secretbox_seal(data[32:], nonce, key)
+    assert told[32:] == box[crypto.AEAD_TAG_BYTES :]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names may be hidden")
+def test_xsalsa20_is_found_where_libraries_show_their_names() -> None:
+    assert crypto._sodium_xsalsa20_xor is not None
+    with mock.patch("nacl._sodium.__file__", "/nowhere"):
+        assert crypto._find_xsalsa20_xor() is None
+
+
+def test_xsalsa20_takes_no_other_sizes() -> None:
+    for nonce, key in ((bytes(23), bytes(32)), (bytes(24), bytes(31))):
+        with pytest.raises(LocalProtocolError):
+            crypto.xsalsa20_xor(b"", nonce, key)

@@ -29,6 +29,7 @@ TARGETS = (
     "test_rpc_messages.py::test_responses_are_read_or_refused",
     "test_dht.py::test_decoders_refuse_or_agree_with_their_encoder",
     "test_dht.py::test_lookup_replies_refuse_or_agree",
+    "test_hypercore_messages.py",
     "test_udx.py::test_one_packet",
     "test_udx.py::test_runs_agree_with_single_packets",
 )
@@ -52,6 +53,10 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "net/rpc/messages.py": ("decode_*", "_decode_*", "_take"),
     "net/dht/messages.py": ("*.decode", "_read_*"),
     "net/udx/packet.py": ("decode_*",),
+    "store/hypercore/wire.py": ("read_*",),
+    "store/hypercore/manifest.py": ("decode_*", "read_*", "_read_*", "_skip_*"),
+    "store/hypercore/signatures.py": ("decode_*", "_read_*", "_verify_*", "_patched"),
+    "store/hypercore/messages.py": ("decode_*", "_decode_*", "_read_*"),
 }
 
 

@@ -100,7 +100,7 @@ class _Write:
         """Tell the asker, after the commit."""
         if self.error is not None:
             self._call_undo()
-            self.future.set_exception(_verdict(self.error))
+            self.future.set_exception(verdict(self.error))
         else:
             self.future.set_result(self.result)
 
@@ -284,7 +284,7 @@ class Database:
             with connection:
                 result = work(connection)
         except (apsw.Error, OSError) as error:
-            raise _verdict(error) from error
+            raise verdict(error) from error
         return result
 
     def _reader(self) -> Connection:
@@ -332,10 +332,11 @@ def _faults() -> Iterator[None]:
     try:
         yield
     except (apsw.Error, OSError) as error:
-        raise _verdict(error) from error
+        raise verdict(error) from error
 
 
-def _verdict(error: BaseException) -> BaseException:
+def verdict(error: BaseException) -> BaseException:
+    """The store's error for one of the driver's; any other as it is."""
     if isinstance(error, StoreError):
         return error
     if isinstance(error, apsw.CorruptError | apsw.NotADBError):

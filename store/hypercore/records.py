@@ -161,5 +161,3 @@ class Change:
     """Blocks that lie in the core's own place already, the end not included."""
     cleared: tuple[int, int] | None = None
     """Blocks that are dropped while the tree stays, the end not included."""
-    manifest: bytes | None = None
-    """Encoded, when it became known."""

@@ -1,0 +1,706 @@
+"""One core on an event loop: its state, its rows and its replication put together.
+
+Everything that changes the core goes through here in one order. Appends that come while
+a write is under way are joined into one tree and one signature, each whole and with an
+answer of its own; what peers learn is told by ``CoreListener`` after the commit.
+
+Follows npm hypercore 11.37.1 (``lib/core.js``) in what can be done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from store.database import Connection
+from store.errors import (
+    BlockMissingError,
+    EnvironmentFault,
+    LocalProtocolError,
+    StoreError,
+)
+from store.hypercore import depot as rows
+from store.hypercore import flat_tree
+from store.hypercore.acceptance import (
+    accept,
+    begin_reorg,
+    contradicts,
+    finish_reorg,
+)
+from store.hypercore.cache import MAX_CACHED_BLOCK
+from store.hypercore.core.traffic import Traffic
+from store.hypercore.depot import CoreWrite, StoredCore
+from store.hypercore.encryption import BlockEncryption
+from store.hypercore.events import Conflict, CoreEvent, VerificationFailed
+from store.hypercore.merkle_tree import TreeBatch, truncated_roots
+from store.hypercore.messages import WireData, encode_data
+from store.hypercore.proofs import (
+    ReorgBatch,
+    build_proof,
+    start_reorg,
+    verify_proof,
+)
+from store.hypercore.reading import (
+    MAX_AHEAD_BLOCKS,
+    DiskTree,
+    Found,
+    LayeredNodes,
+)
+from store.hypercore.records import (
+    MAX_BLOCK_BYTES,
+    Change,
+    NodeSource,
+    NotInMemoryError,
+    Proof,
+    Request,
+)
+from store.hypercore.state import CoreState
+
+if TYPE_CHECKING:
+    from store.hypercore.replication import Replication
+
+T = TypeVar("T")
+
+MAX_JOINED_BLOCKS = 2_048
+MAX_JOINED_BYTES = 4 * 1024 * 1024
+"""Appends are joined up to this, so that the loop is not held up."""
+MAX_READ_TRIES = 5
+"""Visits to the disk for one answer, while the log is rewritten meanwhile."""
+
+
+class CoreListener(Protocol):
+    """Who wants to know what is committed. Called on the loop, in order."""
+
+    def core_committed(self, change: Change) -> None:
+        """A change is on the disk; the state includes it."""
+        ...
+
+    def core_cleared(self, start: int, end: int) -> None:
+        """Blocks are not here any more."""
+        ...
+
+    def core_closed(self, error: StoreError | None) -> None:
+        """Nothing more will come; an error says why, when nobody asked for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A proof that was verified and is on its way to the disk."""
+
+    change: Change
+    durable: asyncio.Future[None]
+    """Done after the commit, or failed with what the disk said."""
+
+
+class _Append(NamedTuple):
+    blocks: Sequence[bytes]
+    encryption: BlockEncryption | None
+    signature: bytes | None
+    done: asyncio.Future[tuple[int, int]]
+
+
+class Core:
+    """One core, shared by all its sessions.
+
+    Attributes:
+        state: What is known of it.
+        traffic: The way to its rows.
+        listeners: Who is told of commits.
+        damaged_blocks: Blocks found damaged on our own disk since it was opened.
+        closed: Nothing can be asked any more.
+        watchers: Told every event that is no commit.
+        session_count: Sessions that use it.
+        on_closed: Told once when it closes.
+    """
+
+    def __init__(self, stored: StoredCore, traffic: Traffic) -> None:
+        """Use ``Cores.open``."""
+        self.state = CoreState(traffic.depot, stored)
+        self.traffic = traffic
+        self.listeners: list[CoreListener] = []
+        self.damaged_blocks = 0
+        self.closed = False
+        self.close_error: StoreError | None = None
+        self.watchers: list[Callable[[CoreEvent], None]] = []
+        self.session_count = 0
+        self.on_closed: Callable[[Core], None] | None = None
+        self._replication: Replication | None = None
+        self._appends: deque[_Append] = deque()
+        self._appending = False
+        self._waiting: deque[Callable[[BaseException | None, CoreWrite], None]] = (
+            deque()
+        )
+        self._next_block = 0
+
+    @property
+    def replication(self) -> Replication:
+        """The core's replication, which begins when it is first asked for."""
+        if self._replication is None:
+            from store.hypercore.replication import Replication
+
+            self._replication = Replication(self)
+        return self._replication
+
+    @property
+    def replicating(self) -> bool:
+        """True when ``replication`` has begun."""
+        return self._replication is not None
+
+    async def append(
+        self,
+        blocks: Sequence[bytes],
+        *,
+        encryption: BlockEncryption | None = None,
+        signature: bytes | None = None,
+    ) -> tuple[int, int]:
+        """Add blocks; done when they are on the disk.
+
+        Args:
+            blocks: All or none of them are added, one after the other.
+            encryption: Makes what is stored.
+            signature: The assembled signature of the tree that comes out, where
+                several have to sign.
+
+        Returns:
+            Length and stored bytes behind the last of these blocks.
+
+        Raises:
+            LocalProtocolError: ``not-writable``, ``too-large``, ``conflict``,
+                ``session-closed``, ``invalid-signature``.
+            EnvironmentFault: The disk refused; nothing was added.
+        """
+        self.check_open()
+        self.state.check_writable(signature)
+        padding = encryption.padding_bytes if encryption else 0
+        for block in blocks:
+            if len(block) + padding > MAX_BLOCK_BYTES:
+                raise LocalProtocolError("the block is too large", code="too-large")
+        done: asyncio.Future[tuple[int, int]] = self.traffic.loop.create_future()
+        self._appends.append(_Append(blocks, encryption, signature, done))
+        if not self._appending:
+            self._append_waiting()
+        return await done
+
+    async def adopt(self, batch: TreeBatch, *, placed: bool) -> None:
+        """Take over the whole tree of a static core; see ``CoreState.adopt``."""
+        self.check_open()
+        self.state.check_writable(None)
+        await self._durable(self.state.adopt(batch, placed=placed))
+
+    async def truncate(
+        self, length: int, *, fork: int | None = None, signature: bytes | None = None
+    ) -> None:
+        """Keep the first blocks only, under a higher fork number.
+
+        Raises:
+            LocalProtocolError: See ``CoreState.truncate``.
+            EnvironmentFault: The disk refused; nothing was cut.
+        """
+        self.check_open()
+        self._append_all()
+        for _ in range(MAX_READ_TRIES):
+            try:
+                change = self.state.truncate(length, fork=fork, signature=signature)
+            except NotInMemoryError:
+                await self.with_nodes(
+                    lambda source: truncated_roots(length, source), committed=False
+                )
+                continue
+            await self._durable(change)
+            return
+        raise EnvironmentFault("the log keeps changing")
+
+    async def clear(self, start: int, end: int) -> int:
+        """Drop blocks and keep the tree; returns the bytes freed.
+
+        Raises:
+            LocalProtocolError: No such range.
+            EnvironmentFault: The disk refused; nothing was dropped.
+        """
+        self.check_open()
+        self._append_all()
+        change = self.state.clear(start, end)
+        return 0 if change is None else await self._durable(change)
+
+    async def blocks(self, indexes: Sequence[int]) -> dict[int, bytes]:
+        """Stored blocks, checked against the tree.
+
+        Blocks in order are read ahead. One that is damaged is reported, dropped and
+        missing in what is returned, like one that is not stored.
+
+        Raises:
+            EnvironmentFault: The disk refused.
+        """
+        self.check_open()
+        state = self.state
+        cache, base = state.depot.blocks, state.base
+        found: dict[int, bytes] = {}
+        lacking = []
+        for index in indexes:
+            block = cache.get(base | index)
+            if block is not None:
+                found[index] = block
+            elif state.stored.has_block(index):
+                lacking.append(index)
+        if indexes:
+            in_order = indexes[0] == self._next_block
+            self._next_block = indexes[-1] + 1
+            if lacking:
+                found.update(await self._read_blocks(lacking, in_order=in_order))
+        return found
+
+    def cached_block(self, index: int) -> bytes | None:
+        """A stored block, if it is in memory."""
+        state = self.state
+        if not state.stored.has_block(index):
+            return None
+        return state.depot.blocks.get(state.base | index)
+
+    def prove(self, request: Request) -> Proof:
+        """Answer a request from memory, with what is committed.
+
+        Raises:
+            NotInMemoryError: ``load`` the request first.
+            BlockMissingError: The block is not here.
+            InvalidRequestError: No such tree can prove this.
+        """
+        state = self.state
+        block = None
+        if request.block is not None:
+            index = request.block.index
+            if not 0 <= index < state.length or not state.stored.has_block(index):
+                raise BlockMissingError(f"block {index} is not stored")
+            block = state.depot.blocks.get(state.base | index)
+            if block is None:
+                raise NotInMemoryError(2 * index)
+            self._next_block = index + 1
+        proof = build_proof(request, state.head, state.committed, block)
+        if request.manifest and not state.compat:
+            proof = proof._replace(manifest=state.encoded_manifest)
+        return proof
+
+    async def load(self, request: Request) -> None:
+        """Bring into memory what ``prove`` lacks for a request, and what comes next.
+
+        Raises:
+            BlockMissingError: The block is not here, or was found damaged.
+            InvalidRequestError: No such tree can prove this.
+            EnvironmentFault: The disk refused.
+        """
+        if request.block is not None:
+            index = request.block.index
+            if not await self.blocks([index]):
+                raise BlockMissingError(f"block {index} is not stored")
+        block = b"" if request.block is not None else None
+        head = self.state.head
+        await self.with_nodes(
+            lambda source: build_proof(request, head, source, block), committed=True
+        )
+
+    def accept(self, proof: Proof) -> Accepted:
+        """Verify a proof of our fork and have what is new in it written.
+
+        Raises:
+            NotInMemoryError: ``load_for`` it first.
+            RemoteProtocolError: It proves nothing.
+            LocalProtocolError: The core is closed or frozen.
+        """
+        self.check_open()
+        return self.submit(self.state.advance(accept(self.state, proof)))
+
+    async def load_for(self, proof: Proof) -> None:
+        """Bring into memory what ``accept`` lacks for a proof.
+
+        Raises:
+            RemoteProtocolError: It proves nothing.
+            EnvironmentFault: The disk refused.
+        """
+        tip = self.state.tip
+
+        def work(source: NodeSource) -> None:
+            if proof.fork == tip.fork and not self.state.needs_repair:
+                verify_proof(proof, tip, source)
+            if proof.upgrade is not None and not proof.upgrade.start:
+                for index in flat_tree.full_roots(proof.upgrade.length):
+                    source.node(index)
+            if proof.fork > tip.fork:
+                start_reorg(proof, tip, source)
+
+        await self.with_nodes(work, committed=False)
+
+    def begin_reorg(self, proof: Proof) -> ReorgBatch:
+        """Begin to follow a peer to a higher fork; see ``acceptance``."""
+        self.check_open()
+        return begin_reorg(self.state, proof)
+
+    def finish_reorg(self, batch: ReorgBatch) -> Accepted:
+        """Take the new fork in place of our tree; see ``acceptance``."""
+        self.check_open()
+        return self.submit(self.state.advance(finish_reorg(self.state, batch)))
+
+    def check_conflict(self, proof: Proof) -> bool:
+        """See whether a peer's tree contradicts ours; the core is frozen if so.
+
+        Raises:
+            NotInMemoryError: ``load_for`` the proof first.
+            RemoteProtocolError: It shows no signed tree of this log at all.
+        """
+        self.check_open()
+        state = self.state
+        if not contradicts(state, proof, state.committed):
+            return False
+        self.freeze(encode_data(WireData(0, proof)))
+        return True
+
+    def submit(self, change: Change) -> Accepted:
+        """Have a change written that the state has taken.
+
+        For changes that ``CoreState.advance`` returned.
+        """
+        durable: asyncio.Future[None] = self.traffic.loop.create_future()
+
+        def told(error: BaseException | None, write: CoreWrite) -> None:
+            del write
+            if durable.done():
+                return
+            if error is None:
+                durable.set_result(None)
+            else:
+                durable.set_exception(error)
+                # Who does not wait for it must not be blamed for a full disk.
+                durable.exception()
+
+        self._hand_over(told)
+        return Accepted(change, durable)
+
+    async def with_nodes(
+        self, work: Callable[[NodeSource], T], *, committed: bool
+    ) -> T:
+        """Do work that needs nodes, from memory or else with the disk at hand.
+
+        Args:
+            work: May be done twice, the second time in another thread.
+            committed: On what peers may see, in place of what is being written.
+
+        Raises:
+            StoreError: Of the work, or the disk's.
+        """
+        source: NodeSource = self.state.committed if committed else self.state
+        try:
+            return work(source)
+        except NotInMemoryError:
+            pass
+
+        def visit(tree: DiskTree) -> T:
+            return work(LayeredNodes(source, tree))
+
+        return (await self._visit(visit))[0]
+
+    async def user_data(self, name: str) -> bytes | None:
+        """A value kept with the core."""
+        number = self.state.number
+        self.check_open()
+        return await self.traffic.read(
+            lambda connection: rows.user_data(connection, number, name)
+        )
+
+    async def set_user_data(self, name: str, value: bytes | None) -> None:
+        """Keep a value with the core; None forgets it. Done when on the disk."""
+        number = self.state.number
+        self.check_open()
+        await self.traffic.write(
+            lambda connection: rows.set_user_data(connection, number, name, value)
+        )
+
+    async def storage_sizes(self) -> tuple[int, int, int]:
+        """Blocks in the database, their bytes, and nodes."""
+        number = self.state.number
+        self.check_open()
+        return await self.traffic.read(
+            lambda connection: rows.storage_sizes(connection, number)
+        )
+
+    async def purge(self) -> None:
+        """Close the core and delete everything of it."""
+        self.check_open()
+        self._append_all()
+        await self.flushed()
+        number, place = self.state.number, self.state.place
+        self.close()
+        await self.traffic.write(
+            lambda connection: rows.purge(connection, number, place)
+        )
+        self.state.forget()
+
+    def freeze(self, evidence: bytes) -> None:
+        """Take nothing more: the log has two histories. All sessions end.
+
+        Args:
+            evidence: What proves it to others, kept with the core for ever.
+        """
+        state = self.state
+        if state.conflict is not None:
+            return
+        state.conflict = evidence
+        number = state.number
+        # Nobody waits for it: evidence that the disk refuses is found again.
+        self.traffic.depot.database.write(
+            lambda connection: rows.store_conflict(connection, number, evidence)
+        )
+        self.emit(Conflict(state.length, state.fork, evidence))
+        self.close(LocalProtocolError("the log has two histories", code="conflict"))
+
+    def close(self, error: StoreError | None = None) -> None:
+        """End everything that goes on with this core; harmless when done twice.
+
+        What was handed to the disk is still written.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        self.close_error = error
+        refusal = self._refusal()
+        while self._appends:
+            waiting = self._appends.popleft().done
+            if not waiting.done():
+                waiting.set_exception(refusal)
+        for listener in tuple(self.listeners):
+            listener.core_closed(error)
+        if self._replication is not None:
+            self._replication.close()
+        if self.on_closed is not None:
+            self.on_closed(self)
+
+    def check_open(self) -> None:
+        """Refuse when closed.
+
+        Raises:
+            LocalProtocolError: ``session-closed``, or why it was closed.
+        """
+        if self.closed:
+            raise self._refusal()
+
+    def emit(self, event: CoreEvent) -> None:
+        """Tell an event to whoever listens."""
+        for watcher in tuple(self.watchers):
+            watcher(event)
+
+    def next_write(self) -> tuple[list[Change], CoreWrite] | None:
+        """See ``WritingCore``."""
+        return self.state.next_write()
+
+    def written(
+        self,
+        changes: Sequence[Change],
+        write: CoreWrite,
+        error: BaseException | None,
+    ) -> None:
+        """See ``WritingCore``."""
+        if error is not None:
+            self.state.rolled_back()
+            waiting, self._waiting = self._waiting, deque()
+            for told in waiting:
+                told(error, write)
+            return
+        for change in changes:
+            self.state.committed_change()
+            self._waiting.popleft()(None, write)
+            if change.cleared is not None:
+                for listener in self.listeners:
+                    listener.core_cleared(*change.cleared)
+            else:
+                for listener in self.listeners:
+                    listener.core_committed(change)
+
+    def _refusal(self) -> StoreError:
+        if self.close_error is not None:
+            return self.close_error
+        return LocalProtocolError("the core is closed", code="session-closed")
+
+    def _hand_over(
+        self, told: Callable[[BaseException | None, CoreWrite], None]
+    ) -> None:
+        self._waiting.append(told)
+        self.traffic.submit(self)
+
+    async def _durable(self, change: Change) -> int:
+        """Wait for a change that was just made; returns the bytes it freed."""
+        done: asyncio.Future[int] = self.traffic.loop.create_future()
+
+        def told(error: BaseException | None, write: CoreWrite) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(write.freed_bytes)
+            else:
+                done.set_exception(error)
+
+        del change
+        self._hand_over(told)
+        return await done
+
+    async def flushed(self) -> None:
+        """Wait until nothing is being written."""
+        while self.state.writing:
+            change = self.state.advance(Change(self.state.tip, self.state.tip))
+            await self._durable(change)
+
+    def _append_all(self) -> None:
+        """Make changes of all appends that wait: what follows is behind them."""
+        while self._appends:
+            self._append_waiting()
+
+    def _append_waiting(self) -> None:
+        """Make one change of the appends that wait, as many as may be joined."""
+        joined: list[_Append] = []
+        count = size = 0
+        while self._appends and count < MAX_JOINED_BLOCKS and size < MAX_JOINED_BYTES:
+            following = self._appends[0]
+            if joined and following.signature is not None:
+                break
+            self._appends.popleft()
+            if following.done.done():
+                continue
+            joined.append(following)
+            count += len(following.blocks)
+            size += sum(map(len, following.blocks))
+            if following.signature is not None:
+                break
+        if joined:
+            self._append_joined(joined)
+
+    def _append_joined(self, joined: list[_Append]) -> None:
+        base = self.state.tip
+        try:
+            blocks = self._stored_forms(joined)
+            change = self.state.append(blocks, signature=joined[0].signature)
+        except StoreError as error:
+            for each in joined:
+                each.done.set_exception(error)
+            return
+
+        def told(error: BaseException | None, write: CoreWrite) -> None:
+            del write
+            self._appending = False
+            length, size = base.length, base.byte_length
+            place = 0
+            for each in joined:
+                count = len(each.blocks)
+                length += count
+                if len(joined) == 1:
+                    size = change.head.byte_length
+                else:
+                    size += sum(map(len, blocks[place : place + count]))
+                place += count
+                if each.done.done():
+                    continue
+                if error is not None:
+                    each.done.set_exception(error)
+                else:
+                    each.done.set_result((length, size))
+            if self._appends and not self.closed:
+                self._append_waiting()
+
+        self._appending = True
+        self._hand_over(told)
+
+    def _stored_forms(self, joined: list[_Append]) -> list[bytes]:
+        blocks: list[bytes] = []
+        start, fork = self.state.tip.length, self.state.tip.fork
+        for each in joined:
+            if each.encryption is None:
+                blocks += each.blocks
+            else:
+                encrypt = each.encryption.encrypt
+                blocks += [
+                    encrypt(index, block, fork)
+                    for index, block in enumerate(each.blocks, start + len(blocks))
+                ]
+        return blocks
+
+    async def _read_blocks(
+        self, indexes: Sequence[int], *, in_order: bool
+    ) -> dict[int, bytes]:
+        first = indexes[0]
+        dense = in_order and indexes[-1] - first == len(indexes) - 1
+
+        def visit(tree: DiskTree) -> None:
+            if dense and len(indexes) <= MAX_AHEAD_BLOCKS:
+                end = min(
+                    first + MAX_AHEAD_BLOCKS,
+                    self.state.stored.blocks.first_unset(first),
+                )
+                tree.read_ahead(first, max(end, indexes[-1] + 1))
+            lacking = [index for index in indexes if index not in tree.found.blocks]
+            if lacking:
+                tree.read_blocks(lacking)
+
+        _, found = await self._visit(visit)
+        return {
+            index: found.blocks[index] for index in indexes if index in found.blocks
+        }
+
+    async def _visit(self, visit: Callable[[DiskTree], T]) -> tuple[T, Found]:
+        """Go to the disk, and take over what was found there and can be believed."""
+        state = self.state
+        for _ in range(MAX_READ_TRIES):
+            epoch, length = state.epoch, state.length
+
+            def work(connection: Connection, length: int = length) -> tuple[T, Found]:
+                tree = DiskTree(
+                    connection, state.number, length, state.known_node, state.place
+                )
+                return visit(tree), tree.found
+
+            result, found = await self.traffic.read(work)
+            if state.epoch != epoch or (_is_damaged(found) and state.writing):
+                # What was read may be of another history than what was known.
+                await self.flushed()
+                continue
+            self._take_over(found)
+            return result, found
+        raise EnvironmentFault("the log keeps changing while it is read")
+
+    def _take_over(self, found: Found) -> None:
+        state = self.state
+        nodes, blocks, base = state.depot.nodes, state.depot.blocks, state.base
+        for index, node in found.nodes.items():
+            nodes.put(base | index, node)
+        for index, block in found.blocks.items():
+            if len(block) <= MAX_CACHED_BLOCK:
+                blocks.put(base | index, block)
+        if found.mended:
+            tip = state.tip
+            self.submit(state.advance(Change(tip, tip, nodes=tuple(found.mended))))
+            for node in found.mended:
+                self.emit(VerificationFailed("node-damaged", index=node.index))
+        self._drop_damaged(found)
+
+    def _drop_damaged(self, found: Found) -> None:
+        """Give up what is damaged, so that it is never served and comes anew."""
+        state = self.state
+        for index in found.damaged_below:
+            start = flat_tree.left_span(index) // 2
+            self._drop(start, start + flat_tree.leaf_count(index))
+            self.emit(VerificationFailed("node-damaged", index=index))
+        if not found.damaged_blocks:
+            return
+        self.damaged_blocks += len(found.damaged_blocks)
+        drop = state.place is None or state.place.damaged(found.damaged_blocks)
+        for index in found.damaged_blocks:
+            if drop:
+                self._drop(index, index + 1)
+            self.emit(VerificationFailed("block-damaged", index=index))
+
+    def _drop(self, start: int, end: int) -> None:
+        change = self.state.clear(start, end)
+        if change is not None:
+            self.submit(change)
+
+
+def _is_damaged(found: Found) -> bool:
+    return bool(found.damaged_blocks or found.damaged_below or found.mended)

@@ -1,0 +1,7 @@
+"""``Hypercore``: what people hold of a core."""
+
+from __future__ import annotations
+
+from store.hypercore.session.hypercore import Hypercore
+
+__all__ = ["Hypercore"]

@@ -1,0 +1,636 @@
+"""``Hypercore``: what people hold of a core, alone or as one session of several.
+
+Follows npm hypercore 11.37.1 (``index.js``) in what can be done with a log. Everything
+is checked against the tree before it is given out; what is not stored here comes from
+the peers that ``replicate`` has brought.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from net.crypto import KeyPair
+from store.database import Synchronous
+from store.errors import (
+    EnvironmentFault,
+    LocalProtocolError,
+    NodeMissingError,
+    StoreError,
+)
+from store.hypercore.capabilities import encode_id
+from store.hypercore.core import Core, Cores
+from store.hypercore.directory import StoreDirectory
+from store.hypercore.encryption import BlockEncryption, DefaultEncryption
+from store.hypercore.events import (
+    Appended,
+    Cleared,
+    Closed,
+    CoreEvent,
+    CoreInfo,
+    Truncated,
+)
+from store.hypercore.manifest import Manifest
+from store.hypercore.merkle_tree import seek, tree_hash, truncated_roots
+from store.hypercore.records import Change, Head, NotInMemoryError, Proof, Request
+from store.hypercore.session.event_queue import EventQueue
+
+if TYPE_CHECKING:
+    from store.hypercore.replication import PeerInfo
+
+HIGH_PRIORITY = 1
+MAX_EVENT_LISTENERS = 1_024
+
+
+class Hypercore:
+    """A session on a core.
+
+    Sessions share the core: what one appends, all see. The core closes with its last
+    session.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        *,
+        encryption_key: bytes | None = None,
+        is_block_key: bool = False,
+        encryption: BlockEncryption | None = None,
+        writable: bool = True,
+        snapshot: Head | None = None,
+        on_last_closed: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Hold a session on an open core; ``open`` and ``Corestore.get`` do that.
+
+        Args:
+            core: Open.
+            encryption_key: 32 bytes that encrypt blocks.
+            is_block_key: The key encrypts blocks as it is, whatever the core.
+            encryption: Encrypts blocks in another way.
+            writable: False refuses to write even where the key is known.
+            snapshot: The state this session is to stay at.
+            on_last_closed: Awaited when the last session of the core has closed.
+        """
+        core.check_open()
+        self._core = core
+        self._encryption_key = encryption_key
+        self._is_block_key = is_block_key
+        self._encryption = encryption
+        self._may_write = writable
+        self._snapshot = snapshot
+        self._kept_length = snapshot.length if snapshot else 0
+        self._on_last_closed = on_last_closed
+        self._listening: list[EventQueue] = []
+        self._closed = False
+        core.listeners.append(self)
+        core.watchers.append(self._tell)
+        core.session_count += 1
+
+    @classmethod
+    async def open(
+        cls,
+        directory: str | Path,
+        key: bytes | None = None,
+        *,
+        key_pair: KeyPair | None = None,
+        manifest: Manifest | None = None,
+        encryption_key: bytes | None = None,
+        is_block_key: bool = False,
+        synchronous: Synchronous = Synchronous.FULL,
+        storage_key: bytes | None = None,
+    ) -> Hypercore:
+        """Open the core of a folder, making both when they are missing.
+
+        Args:
+            directory: The folder, for this core alone.
+            key: The core's, 32 bytes. Without it the folder's core is opened, or a new
+                one begun that is written here.
+            key_pair: Whose signature is made here.
+            manifest: Who may sign; the key pair alone unless given.
+            encryption_key: 32 bytes that encrypt each block, for peers too.
+            is_block_key: The key encrypts blocks as it is, whatever the core.
+            synchronous: What a finished append shall survive.
+            storage_key: 32 bytes that encrypt the folder's database; without it the
+                database is a plain file.
+
+        Raises:
+            EnvironmentFault: ``in-use``, or the disk refused.
+            DatabaseCorruptError: The database is damaged.
+            LocalProtocolError: ``bad-argument``: the folder holds another core, or the
+                arguments do not belong together.
+        """
+        path = Path(directory)
+        home = await asyncio.to_thread(
+            StoreDirectory, path, storage_key=storage_key, synchronous=synchronous
+        )
+
+        async def leave() -> None:
+            await asyncio.to_thread(home.close)
+
+        try:
+            core = await _core_of(
+                Cores(home.database), key, key_pair=key_pair, manifest=manifest
+            )
+            return cls(
+                core,
+                encryption_key=encryption_key,
+                is_block_key=is_block_key,
+                on_last_closed=leave,
+            )
+        except BaseException:
+            await leave()
+            raise
+
+    @property
+    def core(self) -> Core:
+        """The kernel, for parts of the store that stand beside this one."""
+        return self._core
+
+    @property
+    def key(self) -> bytes:
+        """Who knows these 32 bytes may read and replicate."""
+        return self._core.state.key
+
+    @property
+    def discovery_key(self) -> bytes:
+        """Where peers meet, 32 bytes; tells nothing of the key."""
+        return self._core.state.discovery_key
+
+    @property
+    def id(self) -> str:
+        """The key as people write it, 52 characters."""
+        return encode_id(self.key)
+
+    @property
+    def key_pair(self) -> KeyPair | None:
+        """Whose signature is made here."""
+        return self._core.state.key_pair
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """Who may sign; None while not known."""
+        return self._core.state.manifest
+
+    @property
+    def length(self) -> int:
+        """Blocks of the log, stored here or not."""
+        return self._head.length
+
+    @property
+    def contiguous_length(self) -> int:
+        """Blocks stored here from the start on without a gap."""
+        return min(self._core.state.contiguous_length, self.length)
+
+    @property
+    def remote_contiguous_length(self) -> int:
+        """The longest such stretch that a peer has told of."""
+        core = self._core
+        return core.replication.remote_contiguous_length if core.replicating else 0
+
+    @property
+    def byte_length(self) -> int:
+        """Bytes of the log without padding."""
+        head = self._head
+        return head.byte_length - self.padding * head.length
+
+    @property
+    def fork(self) -> int:
+        """How often the log was truncated."""
+        return self._head.fork
+
+    @property
+    def padding(self) -> int:
+        """Bytes that encryption adds to each block."""
+        encryption = self._block_encryption()
+        return 0 if encryption is None else encryption.padding_bytes
+
+    @property
+    def encrypted(self) -> bool:
+        """True when blocks are encrypted and this session can read them."""
+        return self._encryption_key is not None or self._encryption is not None
+
+    @property
+    def writable(self) -> bool:
+        """True when this session can append."""
+        return (
+            self._may_write
+            and self._snapshot is None
+            and not self._closed
+            and self._core.state.writable
+            and not self._core.state.frozen
+        )
+
+    @property
+    def readable(self) -> bool:
+        """True until the session is closed."""
+        return not self._closed
+
+    @property
+    def closed(self) -> bool:
+        """True when the session is closed."""
+        return self._closed
+
+    @property
+    def frozen(self) -> bool:
+        """True when the log was found to have two histories."""
+        return self._core.state.frozen
+
+    @property
+    def peers(self) -> list[PeerInfo]:
+        """Those who replicate this log with us now."""
+        return self._core.replication.peers if self._core.replicating else []
+
+    async def append(
+        self, blocks: bytes | Sequence[bytes], *, signature: bytes | None = None
+    ) -> Appended:
+        """Add a block or several; done when they are on the disk.
+
+        Args:
+            blocks: Several are added all or none.
+            signature: The assembled signature of the tree that comes out, for a log
+                that several have to sign; see ``signatures``.
+
+        Returns:
+            Lengths behind the last of these blocks.
+
+        Raises:
+            LocalProtocolError: ``not-writable``, ``too-large``, ``session-closed``,
+                ``invalid-signature``.
+            EnvironmentFault: The disk refused; nothing was added.
+        """
+        self._check(writing=signature is None)
+        several = [blocks] if isinstance(blocks, bytes | bytearray) else list(blocks)
+        encryption = self._block_encryption()
+        length, size = await self._core.append(
+            several, encryption=encryption, signature=signature
+        )
+        padding = 0 if encryption is None else encryption.padding_bytes
+        return Appended(length, size - padding * length)
+
+    async def get(
+        self,
+        index: int,
+        *,
+        wait: bool = True,
+        timeout_s: float | None = None,
+        decrypt: bool = True,
+    ) -> bytes | None:
+        """A block.
+
+        Args:
+            index: From 0; behind the end is waited for, too.
+            wait: Ask peers for what is not stored here, and wait until it is.
+            timeout_s: Wait no longer than that.
+            decrypt: False gives the stored bytes.
+
+        Returns:
+            The block, or None when it is not stored here and ``wait`` is False.
+
+        Raises:
+            LocalProtocolError: ``request-timeout``, ``snapshot-not-available``,
+                ``bad-argument``, ``session-closed``, ``conflict``.
+            EnvironmentFault: The disk refused, or ``block-damaged``: what is stored
+                here is not the log's, and there is no peer to ask.
+        """
+        if self._closed or index < 0 or self._snapshot is not None:
+            self._check_index(index)
+        stored = self._core.cached_block(index)
+        if stored is None:
+            stored = await self._find(index, wait=wait, timeout_s=timeout_s)
+        if stored is None or not decrypt:
+            return stored
+        encryption = self._block_encryption()
+        return stored if encryption is None else encryption.decrypt(index, stored)
+
+    async def has(self, start: int, end: int | None = None) -> bool:
+        """Tells whether blocks are stored here: one, or all of a range."""
+        self._check()
+        end = start + 1 if end is None else end
+        blocks = self._core.state.stored.blocks
+        return start >= 0 and blocks.first_unset(start) >= end
+
+    async def truncate(
+        self, length: int, *, fork: int | None = None, signature: bytes | None = None
+    ) -> None:
+        """Keep the first blocks only, under a higher fork number.
+
+        Args:
+            length: Blocks that stay.
+            fork: The new fork number; one more than now unless given.
+            signature: As for ``append``.
+
+        Raises:
+            LocalProtocolError: ``not-writable``, ``bad-argument``, ``session-closed``.
+            EnvironmentFault: The disk refused; nothing was cut.
+        """
+        self._check(writing=signature is None)
+        await self._core.truncate(length, fork=fork, signature=signature)
+
+    async def clear(self, start: int, end: int | None = None) -> int:
+        """Drop blocks from this disk, one or a range; the log stays as long as it is.
+
+        Returns:
+            Bytes freed.
+
+        Raises:
+            LocalProtocolError: ``bad-argument``, ``session-closed``.
+            EnvironmentFault: The disk refused; nothing was dropped.
+        """
+        self._check()
+        return await self._core.clear(start, start + 1 if end is None else end)
+
+    async def purge(self) -> None:
+        """Close all sessions and delete everything of the core from this disk."""
+        self._check()
+        await self._core.purge()
+        await self.close()
+
+    async def tree_hash(self, length: int | None = None) -> bytes:
+        """The hash of the tree, now or at an earlier length.
+
+        Raises:
+            LocalProtocolError: ``bad-argument``; ``node-missing`` when the hashes of
+                that length are not stored here.
+        """
+        self._check()
+        head = self._head
+        if length is None or length == head.length:
+            return tree_hash(head.roots)
+        if not 0 <= length < head.length:
+            raise LocalProtocolError("the log is not so long", code="bad-argument")
+        roots = await self._core.with_nodes(
+            lambda source: truncated_roots(length, source), committed=True
+        )
+        return tree_hash(roots)
+
+    async def seek(
+        self, byte: int, *, wait: bool = True, timeout_s: float | None = None
+    ) -> tuple[int, int]:
+        """Find the block that holds a byte.
+
+        Args:
+            byte: Counted without padding; the very end is allowed.
+            wait: Ask peers where sizes are not known here.
+            timeout_s: Wait no longer than that.
+
+        Returns:
+            The block, and the byte's place in it; ``(length, 0)`` at the end.
+
+        Raises:
+            LocalProtocolError: ``bad-argument``, ``node-missing``, ``request-timeout``.
+        """
+        self._check()
+        head, padding = self._head, self.padding
+        try:
+            return await self._core.with_nodes(
+                lambda source: seek(byte, head, source, padding), committed=True
+            )
+        except NodeMissingError:
+            if not wait:
+                raise
+        except LocalProtocolError:
+            if not wait or byte < 0 or self._snapshot is not None or self.writable:
+                raise
+        return await _within(self._core.replication.seek(byte, padding), timeout_s)
+
+    async def update(self, *, wait: bool = False) -> bool:
+        """Ask the peers for a newer length; True when length or fork changed.
+
+        Args:
+            wait: Also wait for peers that are not there yet.
+        """
+        self._check()
+        if self.writable or self._snapshot is not None:
+            return False
+        if not wait and not self._core.replicating:
+            return False
+        return await self._core.replication.update(wait=wait)
+
+    async def user_data(self, name: str) -> bytes | None:
+        """A value kept with the core on this disk, never replicated."""
+        self._check()
+        return await self._core.user_data(name)
+
+    async def set_user_data(self, name: str, value: bytes | None) -> None:
+        """Keep a value with the core on this disk; None forgets it."""
+        self._check()
+        await self._core.set_user_data(name, value)
+
+    async def proof(self, request: Request) -> Proof:
+        """What proves to somebody else what they ask.
+
+        Raises:
+            BlockMissingError: The block is not stored here.
+            InvalidRequestError: No such tree can prove this.
+        """
+        self._check()
+        while True:
+            try:
+                return self._core.prove(request)
+            except NotInMemoryError:
+                await self._core.load(request)
+
+    async def info(self) -> CoreInfo:
+        """What can be told of the core and its place on the disk."""
+        self._check()
+        blocks, size, nodes = await self._core.storage_sizes()
+        return CoreInfo(
+            key=self.key,
+            discovery_key=self.discovery_key,
+            length=self.length,
+            contiguous_length=self.contiguous_length,
+            byte_length=self.byte_length,
+            fork=self.fork,
+            padding=self.padding,
+            stored_blocks=blocks,
+            stored_bytes=size,
+            stored_nodes=nodes,
+            damaged_blocks=self._core.damaged_blocks,
+            peer_count=len(self.peers),
+        )
+
+    def session(self, *, writable: bool = True) -> Hypercore:
+        """Another session on the same core, with the same encryption."""
+        return self._sibling(
+            writable=writable and self._may_write, snapshot=self._snapshot
+        )
+
+    def snapshot(self) -> Hypercore:
+        """A session that stays at the state of now."""
+        self._check()
+        return self._sibling(writable=False, snapshot=self._head)
+
+    def events(self) -> AsyncIterator[CoreEvent]:
+        """What happens to the core, from this call on until the session closes."""
+        self._check()
+        if len(self._listening) >= MAX_EVENT_LISTENERS:
+            raise LocalProtocolError("too many listeners", code="too-many")
+        listening = EventQueue()
+        self._listening.append(listening)
+        return listening
+
+    async def close(self) -> None:
+        """Close this session, and with the last one the core; harmless twice."""
+        if self._closed:
+            return
+        self._end(None)
+        core = self._core
+        if core.session_count == 0:
+            core.close()
+            await core.flushed()
+            if self._on_last_closed is not None:
+                await self._on_last_closed()
+
+    async def __aenter__(self) -> Hypercore:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def core_committed(self, change: Change) -> None:
+        """See ``CoreListener``."""
+        head = change.head
+        if change.truncated_to is not None:
+            self._kept_length = min(self._kept_length, change.truncated_to)
+        if not self._listening or self._snapshot is not None:
+            return
+        if change.truncated_to is not None:
+            self._tell(Truncated(change.truncated_to, head.fork))
+        start = (
+            change.base.length if change.truncated_to is None else change.truncated_to
+        )
+        if head.length > start:
+            self._tell(
+                Appended(head.length, head.byte_length - self.padding * head.length)
+            )
+
+    def core_cleared(self, start: int, end: int) -> None:
+        """See ``CoreListener``."""
+        self._tell(Cleared(start, end))
+
+    def core_closed(self, error: StoreError | None) -> None:
+        """See ``CoreListener``."""
+        if not self._closed:
+            self._end(error)
+
+    @property
+    def _head(self) -> Head:
+        return self._core.state.head if self._snapshot is None else self._snapshot
+
+    def _sibling(self, *, writable: bool, snapshot: Head | None) -> Hypercore:
+        self._check()
+        return Hypercore(
+            self._core,
+            encryption_key=self._encryption_key,
+            is_block_key=self._is_block_key,
+            encryption=self._encryption,
+            writable=writable,
+            snapshot=snapshot,
+            on_last_closed=self._on_last_closed,
+        )
+
+    def _block_encryption(self) -> BlockEncryption | None:
+        if self._encryption is None and self._encryption_key is not None:
+            state = self._core.state
+            encryption = DefaultEncryption(
+                self._encryption_key,
+                state.key,
+                is_block_key=self._is_block_key,
+                compat=state.compat,
+            )
+            if state.manifest is None:
+                return encryption
+            self._encryption = encryption
+        return self._encryption
+
+    def _check(self, *, writing: bool = False) -> None:
+        if self._closed:
+            self._core.check_open()
+            raise LocalProtocolError("the session is closed", code="session-closed")
+        if writing and (not self._may_write or self._snapshot is not None):
+            raise LocalProtocolError(
+                "this session is for reading only", code="not-writable"
+            )
+
+    def _check_index(self, index: int) -> None:
+        self._check()
+        if index < 0:
+            raise LocalProtocolError("blocks count from 0", code="bad-argument")
+        if self._snapshot is not None and index >= self._kept_length:
+            raise LocalProtocolError(
+                f"block {index} is not in this snapshot", code="snapshot-not-available"
+            )
+
+    async def _find(
+        self, index: int, *, wait: bool, timeout_s: float | None
+    ) -> bytes | None:
+        core = self._core
+        if core.state.stored.has_block(index):
+            found = await core.blocks([index])
+            if index in found:
+                return found[index]
+            if wait and not self.peers:
+                raise EnvironmentFault(
+                    f"block {index} is damaged here", code="block-damaged"
+                )
+        if not wait:
+            return None
+        return await _within(self._fetch(index), timeout_s)
+
+    async def _fetch(self, index: int) -> bytes:
+        while True:
+            await self._core.replication.block(index, priority=HIGH_PRIORITY)
+            self._check_index(index)
+            found = await self._core.blocks([index])
+            if index in found:
+                return found[index]
+
+    def _tell(self, event: CoreEvent) -> None:
+        for listening in self._listening:
+            listening.put(event)
+
+    def _end(self, error: StoreError | None) -> None:
+        self._closed = True
+        core = self._core
+        core.listeners.remove(self)
+        core.watchers.remove(self._tell)
+        core.session_count -= 1
+        self._tell(Closed(None if error is None else error.code))
+
+
+async def _core_of(
+    cores: Cores,
+    key: bytes | None,
+    *,
+    key_pair: KeyPair | None,
+    manifest: Manifest | None,
+) -> Core:
+    """The one core of a folder."""
+    first = await cores.open_first()
+    if first is None:
+        return await cores.open(key, key_pair=key_pair, manifest=manifest)
+    core = first
+    if key is not None or key_pair is not None or manifest is not None:
+        stored = first.state.key
+        core = await cores.open(key or stored, key_pair=key_pair, manifest=manifest)
+    if core is not first:
+        raise LocalProtocolError("the folder holds another core", code="bad-argument")
+    return core
+
+
+async def _within(waiting: Any, timeout_s: float | None) -> Any:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await waiting
+    except TimeoutError as error:
+        raise LocalProtocolError(
+            f"nothing came within {timeout_s} s", code="request-timeout"
+        ) from error

@@ -1,0 +1,530 @@
+"""One core without I/O: what is known, what is being written, what follows from it.
+
+Each step makes a ``Change``, which whoever called hands to the writer. ``head`` and
+``stored`` are what is committed, and all that peers may see; ``tip`` and ``planned``
+include what is being written, and the next step builds on these. Changes are committed
+in the order in which they were made; when one fails, all that were built on it fail
+with it, and ``rolled_back`` returns to what is committed.
+
+Follows npm hypercore 11.37.1 (``lib/core.js``, ``lib/session-state.js``) in what is
+allowed, not in how it is done.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from net.crypto import KeyPair
+from store.errors import LocalProtocolError, RemoteProtocolError
+from store.hypercore import flat_tree
+from store.hypercore.cache import MAX_CACHED_BLOCK, NODE_WEIGHT
+from store.hypercore.depot import INDEX_BITS, CoreWrite, Depot, StoredCore
+from store.hypercore.inventory import MAX_CORE_LENGTH, Inventory
+from store.hypercore.manifest import (
+    Manifest,
+    belongs_to,
+    decode_manifest,
+    default_manifest,
+    encode_manifest,
+    is_compat,
+)
+from store.hypercore.merkle_tree import TreeBatch, truncated_roots
+from store.hypercore.records import (
+    Change,
+    Head,
+    Node,
+    NotInMemoryError,
+)
+from store.hypercore.signatures import sign_tree, state_of, verify_signature
+
+
+class CommittedNodes:
+    """The ``NodeSource`` of what peers may see."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: CoreState) -> None:
+        self._state = state
+
+    def node(self, index: int) -> Node | None:
+        """A committed node; see ``NodeSource``."""
+        state = self._state
+        if not state.stored.has_node(index):
+            return None
+        node = state.known_node(index)
+        if node is None:
+            raise NotInMemoryError(index)
+        return node
+
+
+class CoreState:
+    """One core's tree, holdings and right to write.
+
+    It is itself the ``NodeSource`` that includes what is being written.
+
+    Attributes:
+        depot: Where its rows are, for the memory they share.
+        number: Of its row.
+        base: The id of its first row.
+        key: 32 bytes.
+        discovery_key: 32 bytes, for peers to meet at.
+        key_pair: Whose signature is made here; None for a reader.
+        head: The committed state of the tree.
+        tip: The state with everything that is being written.
+        stored: What is committed of blocks and nodes.
+        planned: The same with everything that is being written.
+        committed: The nodes that peers may see.
+        conflict: Evidence that the log has two histories; it is frozen then.
+        needs_repair: The roots are not known, only how long the log is.
+        epoch: Counts the committed changes that dropped anything.
+    """
+
+    def __init__(
+        self, depot: Depot, core: StoredCore, *, key_pair: KeyPair | None = None
+    ) -> None:
+        """Begin with what the database knows."""
+        self.depot = depot
+        self.number = core.number
+        self.base = core.number << INDEX_BITS
+        self.place = core.place
+        self.key = core.key
+        self.discovery_key = core.discovery_key
+        self.manifest: Manifest | None = None
+        self.compat = False
+        self._encoded: bytes | None = core.manifest
+        self._manifest_stored = core.manifest is not None
+        if core.manifest is not None:
+            self._learn(decode_manifest(core.manifest))
+        self.key_pair = key_pair or core.key_pair
+        self.conflict = core.conflict
+        self.needs_repair = False
+        self.epoch = 0
+        self.stored = Inventory(core.contiguous_length, core.pages)
+        self.planned = Inventory(core.contiguous_length, core.pages)
+        self.committed_roots: dict[int, Node] = {}
+        self.committed = CommittedNodes(self)
+        self._pending: deque[tuple[Change, list[tuple[int, int]]]] = deque()
+        self._handed = 0
+        self._fresh: dict[int, Node] = {}
+        self.head = self.tip = self._opened(core)
+        self._set_roots()
+
+    @property
+    def fork(self) -> int:
+        """Committed fork number."""
+        return self.head.fork
+
+    @property
+    def length(self) -> int:
+        """Committed blocks."""
+        return self.head.length
+
+    @property
+    def byte_length(self) -> int:
+        """Committed stored bytes."""
+        return self.head.byte_length
+
+    @property
+    def contiguous_length(self) -> int:
+        """Committed blocks from the start on without a gap."""
+        return self.stored.contiguous_length
+
+    @property
+    def frozen(self) -> bool:
+        """True once the log was found to have two histories."""
+        return self.conflict is not None
+
+    @property
+    def writable(self) -> bool:
+        """True when this core can be appended to here."""
+        pair, manifest = self.key_pair, self.manifest
+        return (
+            pair is not None
+            and manifest is not None
+            and manifest.signer_for(pair.public_key) is not None
+        )
+
+    @property
+    def writing(self) -> bool:
+        """True while anything is being written."""
+        return bool(self._pending)
+
+    @property
+    def encoded_manifest(self) -> bytes | None:
+        """The manifest as it is stored and sent."""
+        return self._encoded
+
+    def node(self, index: int) -> Node | None:
+        """A node, what is being written included; see ``NodeSource``."""
+        node = self._fresh.get(index)
+        if node is not None:
+            return node
+        if not self.planned.has_node(index):
+            return None
+        node = self.known_node(index)
+        if node is None:
+            raise NotInMemoryError(index)
+        return node
+
+    def known_node(self, index: int) -> Node | None:
+        """A node that was committed and checked, if it is in memory."""
+        node = self.committed_roots.get(index)
+        return self.depot.nodes.get(self.base | index) if node is None else node
+
+    def append(
+        self, blocks: Sequence[bytes], *, signature: bytes | None = None
+    ) -> Change:
+        """Add blocks, given as they are stored.
+
+        Args:
+            blocks: Stored bytes.
+            signature: The assembled signature of the tree that comes out, for logs of
+                several signers.
+
+        Raises:
+            LocalProtocolError: ``not-writable``, ``too-large``, ``conflict``, or
+                ``invalid-signature`` for one given that does not fit.
+        """
+        tip = self.tip
+        self.check_writable(signature)
+        if tip.length + len(blocks) > MAX_CORE_LENGTH:
+            raise LocalProtocolError("the log is full", code="too-large")
+        batch = TreeBatch(tip.roots, tip.length, tip.byte_length)
+        batch.extend(blocks)
+        head = self._signed(
+            Head(tip.fork, batch.length, batch.byte_length, batch.roots), signature
+        )
+        change = Change(
+            base=tip,
+            head=head,
+            nodes=batch.nodes,
+            blocks=dict(enumerate(blocks, tip.length)),
+        )
+        return self.advance(change)
+
+    def adopt(self, batch: TreeBatch, *, placed: bool) -> Change:
+        """Take over the whole tree of a static core that is still empty.
+
+        Args:
+            batch: The tree, made from nothing.
+            placed: Its blocks lie in the core's place already.
+
+        Raises:
+            LocalProtocolError: It is not the tree of the manifest
+                (``invalid-signature``), or the core is not empty.
+        """
+        if self.tip.length or batch.length > MAX_CORE_LENGTH:
+            raise LocalProtocolError("the core is not empty", code="bad-argument")
+        head = self._signed(
+            Head(self.tip.fork, batch.length, batch.byte_length, batch.roots), b""
+        )
+        held = (0, batch.length) if placed else None
+        return self.advance(
+            Change(base=self.tip, head=head, nodes=batch.nodes, placed=held)
+        )
+
+    def truncate(
+        self, length: int, *, fork: int | None = None, signature: bytes | None = None
+    ) -> Change:
+        """Keep the first blocks only, under a higher fork number.
+
+        Args:
+            length: Blocks that stay.
+            fork: The new fork number; one more than now unless given.
+            signature: As for ``append``.
+
+        Raises:
+            LocalProtocolError: The core cannot be cut there (``bad-argument``), or is
+                not writable.
+            NodeMissingError: The hashes at that length were cleared.
+            NotInMemoryError: Nodes have to be loaded first.
+        """
+        tip = self.tip
+        self.check_writable(signature)
+        fork = tip.fork + 1 if fork is None else fork
+        prologue = self.manifest.prologue if self.manifest else None
+        if not 0 <= length <= tip.length:
+            raise LocalProtocolError(
+                f"{length} blocks cannot stay of {tip.length}", code="bad-argument"
+            )
+        if prologue is not None and length < prologue.length:
+            raise LocalProtocolError("the prologue stays", code="bad-argument")
+        if fork <= tip.fork:
+            raise LocalProtocolError("a fork number only grows", code="bad-argument")
+        roots = truncated_roots(length, self)
+        size = sum(root.size for root in roots)
+        head = self._signed(Head(fork, length, size, roots), signature)
+        return self.advance(Change(base=tip, head=head, truncated_to=length))
+
+    def clear(self, start: int, end: int) -> Change | None:
+        """Drop blocks and keep the tree; None when none of them is here."""
+        end = min(end, self.tip.length)
+        if start < 0 or start > end:
+            raise LocalProtocolError("no such range of blocks", code="bad-argument")
+        if not self.planned.blocks.count(start, end):
+            return None
+        return self.advance(Change(base=self.tip, head=self.tip, cleared=(start, end)))
+
+    def check_writable(self, signature: bytes | None) -> None:
+        """Refuse what may not be written.
+
+        Raises:
+            LocalProtocolError: ``conflict`` or ``not-writable``.
+        """
+        if self.conflict is not None:
+            raise LocalProtocolError(
+                "the log has two histories and takes nothing more", code="conflict"
+            )
+        if self.needs_repair:
+            raise LocalProtocolError(
+                "the log's tree is damaged and not yet repaired", code="needs-repair"
+            )
+        prologue = self.manifest.prologue if self.manifest is not None else None
+        unborn = prologue is not None and self.tip.length < prologue.length
+        if not self.writable and signature is None and not unborn:
+            raise LocalProtocolError(
+                "the key to write this log is not here", code="not-writable"
+            )
+
+    def advance(self, change: Change) -> Change:
+        """Build on a change whose base is the tip; it has to be written next.
+
+        Raises:
+            LocalProtocolError: Something else was built on that base meanwhile.
+        """
+        if change.base is not self.tip:
+            raise LocalProtocolError(
+                "the tree has changed meanwhile", code="invalid-operation"
+            )
+        if change.truncated_to is not None:
+            self._cut_fresh(change.truncated_to, change.base.length)
+        for node in change.nodes:
+            self._fresh[node.index] = node
+        if change.head is not change.base:
+            self.needs_repair = False
+        dropped = self._apply(self.planned, change)
+        for span in dropped:
+            for index in [it for it in self._fresh if span[0] <= it < span[1]]:
+                del self._fresh[index]
+        self.tip = change.head
+        self._pending.append((change, dropped))
+        return change
+
+    def next_write(self) -> tuple[list[Change], CoreWrite] | None:
+        """Everything that waits to be written, as one write; None when nothing does."""
+        waiting = [self._pending[at] for at in range(self._handed, len(self._pending))]
+        if not waiting:
+            return None
+        self._handed = len(self._pending)
+        write = CoreWrite(self.number, place=self.place)
+        rows = _Rows(write, self.base)
+        for change, dropped in waiting:
+            if change.truncated_to is not None:
+                rows.truncate(change.truncated_to, change.base.length)
+            if change.cleared is not None:
+                rows.clear(change.cleared, dropped)
+            rows.put(change)
+        rows.flush()
+        tip = self.tip
+        write.pages = self.planned.take_pages()
+        write.header = (
+            tip.fork,
+            tip.length,
+            self.planned.contiguous_length,
+            tip.signature,
+        )
+        if not self._manifest_stored:
+            write.manifest = self._encoded
+        return [change for change, _ in waiting], write
+
+    def committed_change(self) -> Change:
+        """Note that the oldest change is committed; it is given back."""
+        change, _ = self._pending.popleft()
+        self._handed -= 1
+        self._forget_dropped(change)
+        self._apply(self.stored, change)
+        fresh, base = self._fresh, self.base
+        if not self._pending:
+            fresh.clear()
+        else:
+            for node in change.nodes:
+                if fresh.get(node.index) is node:
+                    del fresh[node.index]
+        if change.nodes:
+            self.depot.nodes.put_all(
+                {base | node.index: node for node in change.nodes},
+                NODE_WEIGHT * len(change.nodes),
+            )
+        for index, block in change.blocks.items():
+            if len(block) <= MAX_CACHED_BLOCK:
+                self.depot.blocks.put(base | index, block)
+        self._manifest_stored = self._encoded is not None
+        self.head = change.head
+        self._set_roots()
+        return change
+
+    def rolled_back(self) -> None:
+        """Return to what is committed: nothing that was being written will be."""
+        self._pending.clear()
+        self._handed = 0
+        self._fresh.clear()
+        self.planned = self.stored.copy(written=self.planned)
+        self.tip = self.head
+
+    def forget(self) -> None:
+        """Drop from memory what other cores may use the room for."""
+        end = self.base + (1 << INDEX_BITS)
+        self.depot.nodes.drop_range(self.base, end)
+        self.depot.blocks.drop_range(self.base, end)
+
+    def known_manifest(self, offered: bytes | None) -> Manifest:
+        """The core's manifest, or else the one offered, or the oldest cores'.
+
+        Raises:
+            RemoteProtocolError: ``invalid-manifest``: the one offered is another's.
+        """
+        if self.manifest is not None:
+            return self.manifest
+        if offered is None:
+            # Cores older than manifests: their key is the signer's.
+            return default_manifest(self.key)
+        manifest = decode_manifest(offered)
+        if not belongs_to(self.key, manifest):
+            raise RemoteProtocolError(
+                "the manifest is not of this key", code="invalid-manifest"
+            )
+        return manifest
+
+    def learn_manifest(self, manifest: Manifest) -> None:
+        """Keep a manifest that ``known_manifest`` let pass, with the next write."""
+        if self.manifest is None:
+            self._learn(manifest)
+
+    def complete(self, core: StoredCore) -> None:
+        """Take over the key pair and manifest that the database has meanwhile."""
+        self.key_pair = core.key_pair or self.key_pair
+        if core.manifest is not None and self.manifest is None:
+            self._learn(decode_manifest(core.manifest))
+            self._manifest_stored = True
+
+    def _learn(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self._encoded = encode_manifest(manifest)
+        self.compat = is_compat(self.key, manifest)
+
+    def _opened(self, core: StoredCore) -> Head:
+        """The stored head, unless its roots are not what was signed."""
+        if core.roots is not None:
+            size = sum(root.size for root in core.roots)
+            head = Head(core.fork, core.length, size, core.roots, core.signature)
+            if not core.length or self._is_right(head):
+                return head
+        self.needs_repair = True
+        return Head(core.fork, core.length, 0, (), core.signature)
+
+    def _is_right(self, head: Head) -> bool:
+        if self.manifest is None:
+            return True
+        return verify_signature(self.manifest, self.key, state_of(head), head.signature)
+
+    def _signed(self, head: Head, signature: bytes | None) -> Head:
+        """The head with its signature: the one given, ours, or none of a prologue."""
+        manifest, pair = self.manifest, self.key_pair
+        assert manifest is not None, "who writes knows the manifest"
+        tree = state_of(head)
+        prologue = manifest.prologue
+        fixed = prologue is not None and head.length <= prologue.length
+        if signature is None and fixed:
+            signature = b""
+        if signature is None:
+            assert pair is not None, "checked before"
+            if manifest.quorum > 1:
+                raise LocalProtocolError(
+                    "this log needs the signature of several", code="not-writable"
+                )
+            signature = sign_tree(manifest, self.key, pair, tree)
+        elif not verify_signature(manifest, self.key, tree, signature):
+            raise LocalProtocolError(
+                "the signature is not of this tree", code="invalid-signature"
+            )
+        return Head(head.fork, head.length, head.byte_length, head.roots, signature)
+
+    def _apply(self, holdings: Inventory, change: Change) -> list[tuple[int, int]]:
+        """Note a change in one of the inventories; returns dropped ranges of nodes."""
+        dropped: list[tuple[int, int]] = []
+        before = change.base.length
+        if change.truncated_to is not None:
+            holdings.truncate(change.truncated_to, before)
+        if change.cleared is not None:
+            dropped = holdings.clear(*change.cleared, before)
+        if change.placed is not None:
+            holdings.place(*change.placed)
+        holdings.add(change.blocks, change.nodes)
+        return dropped
+
+    def _cut_fresh(self, length: int, before: int) -> None:
+        crossing = set(flat_tree.crossing(length, before))
+        for index in [it for it in self._fresh if it >= 2 * length or it in crossing]:
+            del self._fresh[index]
+
+    def _forget_dropped(self, change: Change) -> None:
+        """Take what a commit drops out of the memory."""
+        nodes, blocks, base = self.depot.nodes, self.depot.blocks, self.base
+        if change.truncated_to is not None:
+            length, before = change.truncated_to, change.base.length
+            nodes.drop_range(base + 2 * length, base + 2 * before)
+            for index in flat_tree.crossing(length, before):
+                nodes.drop(base | index)
+            blocks.drop_range(base + length, base + before)
+            self.epoch += 1
+        if change.cleared is not None:
+            start, end = change.cleared
+            blocks.drop_range(base + start, base + end)
+            self.epoch += 1
+
+    def _set_roots(self) -> None:
+        self.committed_roots = {root.index: root for root in self.head.roots}
+
+
+class _Rows:
+    """Turns changes into the steps of a write, joining what may be joined."""
+
+    def __init__(self, write: CoreWrite, base: int) -> None:
+        self._write = write
+        self._base = base
+        self._nodes: list[tuple[int, int, bytes]] = []
+        self._blocks: dict[int, bytes] = {}
+
+    def put(self, change: Change) -> None:
+        base = self._base
+        self._nodes += [
+            (base | index, size, hash_) for index, size, hash_ in change.nodes
+        ]
+        self._blocks.update(change.blocks)
+
+    def flush(self) -> None:
+        if self._nodes:
+            self._write.steps.append(("nodes", self._nodes))
+            self._nodes = []
+        if self._blocks:
+            self._write.steps.append(("blocks", self._blocks))
+            self._blocks = {}
+
+    def truncate(self, length: int, before: int) -> None:
+        self.flush()
+        steps = self._write.steps
+        steps.append(("drop-blocks", (length, before)))
+        steps.append(("drop-nodes", (2 * length, 2 * before)))
+        for index in flat_tree.crossing(length, before):
+            steps.append(("drop-nodes", (index, index + 1)))
+
+    def clear(self, blocks: tuple[int, int], nodes: list[tuple[int, int]]) -> None:
+        self.flush()
+        self._write.steps.append(("drop-blocks", blocks))
+        self._write.steps.extend(("drop-nodes", span) for span in nodes)
+
+
+def held_blocks(change: Change) -> Mapping[int, bytes] | range:
+    """The blocks that a change makes available."""
+    return range(*change.placed) if change.placed is not None else change.blocks

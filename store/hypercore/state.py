@@ -151,6 +151,11 @@ class CoreState:
         return bool(self._pending)
 
     @property
+    def settled(self) -> bool:
+        """False while another tree than the committed one is being written."""
+        return self.tip is self.head
+
+    @property
     def encoded_manifest(self) -> bytes | None:
         """The manifest as it is stored and sent."""
         return self._encoded

@@ -265,11 +265,14 @@ def _fold_path(
     queue = _Queue(given, extra)
     if node is None:
         node = queue.take(index)
-    nodes.append(node)
+    # What stands in was put on the list when it was folded itself.
+    if node is not extra:
+        nodes.append(node)
     while not queue.is_used_up:
         beside = queue.take(flat_tree.sibling(node.index))
         node = parent(node, beside)
-        nodes.append(beside)
+        if beside is not extra:
+            nodes.append(beside)
         nodes.append(node)
     if node.size > MAX_TREE_BYTES:
         raise RemoteProtocolError("nodes beyond all limits", code="invalid-proof")

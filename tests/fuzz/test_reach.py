@@ -30,6 +30,7 @@ TARGETS = (
     "test_dht.py::test_decoders_refuse_or_agree_with_their_encoder",
     "test_dht.py::test_lookup_replies_refuse_or_agree",
     "test_hypercore_messages.py",
+    "test_heads.py",
     "test_udx.py::test_one_packet",
     "test_udx.py::test_runs_agree_with_single_packets",
 )
@@ -53,6 +54,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "net/rpc/messages.py": ("decode_*", "_decode_*", "_take"),
     "net/dht/messages.py": ("*.decode", "_read_*"),
     "net/udx/packet.py": ("decode_*",),
+    "store/corestore/heads.py": ("HeadsTable.receive", "HeadsTable._hear*"),
     "store/hypercore/wire.py": ("read_*",),
     "store/hypercore/manifest.py": ("decode_*", "read_*", "_read_*", "_skip_*"),
     "store/hypercore/signatures.py": ("decode_*", "_read_*", "_verify_*", "_patched"),

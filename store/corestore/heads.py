@@ -1,9 +1,9 @@
 """Heads of many logs, compared with one peer's, so that only news cost a channel.
 
 Each side tells the fork, length and contiguous length of its logs, first of all and
-then what changes, and learns in which of them the other one has more. A log is named by
-a *blinded id*: a hash under the log's key of the connection's handshake and the teller's
-side. Who does not know the key learns nothing from it, not even on two connections that
+then what changes, and learns in which of them the other one has more. A log is named
+by a *blinded id*: a hash under the log's key of the handshake and of the teller's side.
+Who does not know the key learns nothing from it, not even on two connections that
 it is the same log; who does finds its own logs among them.
 
 A machine without I/O: messages come in and go out as bytes, in order and lossless. What

@@ -115,6 +115,7 @@ class Core:
         watchers: Told every event that is no commit.
         session_count: Sessions that use it.
         on_closed: Told once when it closes.
+        on_unused: Told when the last session has closed, in place of closing the core.
     """
 
     def __init__(self, stored: StoredCore, traffic: Traffic) -> None:
@@ -128,6 +129,7 @@ class Core:
         self.watchers: list[Callable[[CoreEvent], None]] = []
         self.session_count = 0
         self.on_closed: Callable[[Core], None] | None = None
+        self.on_unused: Callable[[Core], None] | None = None
         self._replication: Replication | None = None
         self._appends: deque[_Append] = deque()
         self._appending = False

@@ -479,6 +479,9 @@ class Hypercore:
         self._end(None)
         core = self._core
         if core.session_count == 0:
+            if core.on_unused is not None:
+                core.on_unused(core)
+                return
             core.close()
             await core.flushed()
             if self._on_last_closed is not None:

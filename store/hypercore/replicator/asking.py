@@ -1,0 +1,767 @@
+"""What is asked of peers: blocks, hashes, longer trees; and what becomes of the answers.
+
+Each peer is given as many requests as its pace allows. A request asks only for the
+hashes that neither the core has nor an earlier request to the same peer will bring; if
+such an answer comes before the one it counts on, it is asked for anew, and a peer that
+mixes the order often is no longer asked that way. What a stalled peer owes is asked of
+others, and at the end of a download idle peers race for what slow ones still owe.
+Follows npm hypercore 11.37.1 (``lib/replicator.js``) in what may be asked when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from store.errors import RemoteProtocolError
+from store.hypercore import flat_tree
+from store.hypercore.messages import (
+    MessageKind,
+    Want,
+    WireRequest,
+    encode_cancel,
+    encode_request,
+    encode_want,
+)
+from store.hypercore.records import (
+    BlockRequest,
+    NotInMemoryError,
+    Proof,
+    Request,
+    SeekRequest,
+    UpgradeRequest,
+)
+from store.hypercore.replicator.peer import Ask, AskKind, Peer
+from store.hypercore.replicator.picker import Download, Picker
+from store.hypercore.replicator.wants import WANT_BLOCKS
+
+if TYPE_CHECKING:
+    from store.hypercore.replicator.context import Context
+
+MAX_REFUSALS: Final = 32
+"""Answers without data, less those with, before a peer is asked no more."""
+
+MAX_COPIES: Final = 3
+"""Peers that are asked for one block at a time."""
+
+MAX_OUT_OF_ORDER: Final = 8
+"""Answers that came too early before a peer's order is not counted on any more."""
+
+MAX_LOADS: Final = 8
+"""Times that the disk is asked for one proof, before it is given up."""
+
+_QUEUE_LOOKED_AT: Final = 256
+_RACE_LOOKED_AT: Final = 64
+_RACE_AFTER_S: Final = 0.05
+_UNKNOWN_RTT_S: Final = 0.2
+_DEFAULT_BLOCK_BYTES: Final = 1024
+
+
+class BlockWish:
+    """A block that somebody waits for."""
+
+    __slots__ = ("callbacks", "index", "priority")
+
+    def __init__(self, index: int, priority: int) -> None:
+        self.index = index
+        self.priority = priority
+        self.callbacks: list[Callable[[], object]] = []
+
+
+class SeekWish:
+    """A byte whose block is looked for among a range of blocks."""
+
+    __slots__ = ("asks", "end", "on_answer", "seek", "start")
+
+    def __init__(
+        self, seek: SeekRequest, start: int, end: int, on_answer: Callable[[], object]
+    ) -> None:
+        self.seek = seek
+        self.start = start
+        self.end = end
+        self.on_answer = on_answer
+        self.asks: list[Ask] = []
+
+
+class Asking:
+    """The wishes of one core, and the requests that are under way for them.
+
+    Attributes:
+        picker: The downloads.
+        to_load: Peers whose next proof needs something loaded before it is verified.
+    """
+
+    def __init__(
+        self, context: Context, *, on_bad: Callable[[Peer, str, float], object]
+    ) -> None:
+        self._context = context
+        self._core = context.core
+        self._on_bad = on_bad
+        self._in_flight: dict[int, list[Ask]] = {}
+        self.picker = Picker(context.core, context.dice, self._in_flight)
+        self.to_load: dict[Peer, None] = {}
+        self._wishes: dict[int, BlockWish] = {}
+        self._queue: dict[int, None] = {}
+        self._seeks: list[SeekWish] = []
+        self._upgrades: list[Ask] = []
+        self._manifests: list[Ask] = []
+        # Counts what makes a look at a peer that had nothing worthwhile again.
+        self._changes = 0
+        self.race_at: float | None = None
+        self.upgrade_wanted = False
+
+    # -- wishes --------------------------------------------------------------------
+
+    def want_block(
+        self, index: int, priority: int, on_stored: Callable[[], object]
+    ) -> BlockWish:
+        """Wish for a block that is not committed; ``on_stored`` is called when it is."""
+        wish = self._wishes.get(index)
+        if wish is None:
+            wish = self._wishes[index] = BlockWish(index, priority)
+            if index not in self._in_flight and not self._core.has_block(index):
+                self._queue[index] = None
+                self.picker.taken(index)
+        wish.priority = max(wish.priority, priority)
+        wish.callbacks.append(on_stored)
+        self._changes += 1
+        self._context.touch_all()
+        return wish
+
+    def release_block(self, wish: BlockWish, on_stored: Callable[[], object]) -> None:
+        """Withdraw a wish; the request goes with the last one."""
+        if on_stored in wish.callbacks:
+            wish.callbacks.remove(on_stored)
+        if wish.callbacks or self._wishes.get(wish.index) is not wish:
+            return
+        index = wish.index
+        del self._wishes[index]
+        self._queue.pop(index, None)
+        if any(download.wants(index) for download in self.picker.downloads):
+            if index not in self._in_flight and not self._core.has_block(index):
+                self._return(index)
+            return
+        for ask in list(self._in_flight.get(index, ())):
+            self._withdraw(ask)
+
+    def want_download(self, download: Download) -> None:
+        """Begin a download."""
+        self.picker.add(download)
+        self._changes += 1
+        self._context.touch_all()
+
+    def release_download(self, download: Download) -> None:
+        """End a download; what was asked for still comes."""
+        self.picker.remove(download)
+
+    def want_seek(self, wish: SeekWish) -> None:
+        """Look for a byte."""
+        self._seeks.append(wish)
+        self._context.touch_all()
+
+    def release_seek(self, wish: SeekWish) -> None:
+        """Look no longer."""
+        if wish in self._seeks:
+            self._seeks.remove(wish)
+
+    @property
+    def busy(self) -> bool:
+        """Something is wanted that is not here."""
+        return bool(self._wishes or self.picker.downloads or self._seeks)
+
+    @property
+    def upgrading(self) -> bool:
+        """A longer tree was asked for."""
+        return bool(self._upgrades)
+
+    # -- asking --------------------------------------------------------------------
+
+    def fill(self, peer: Peer, now: float) -> None:
+        """Ask a peer for as much as it may be asked."""
+        core = self._core
+        if (
+            not peer.active
+            or core.frozen
+            or peer.remote_fork != core.fork
+            or not self._context.writable
+        ):
+            return
+        room = self.limit(peer) - len(peer.asks)
+        if room <= 0:
+            return
+        if not core.has_manifest and not self._manifests:
+            self._ask_manifest(peer, now)
+        if not self._upgrades:
+            self._ask_upgrade(peer, now)
+        if self._seeks:
+            self._ask_seeks(peer, now)
+        if self._queue:
+            self._ask_queued(peer, now)
+        room = self.limit(peer) - len(peer.asks)
+        if room > 0 and self.picker.downloads and peer.exhausted_at != self._changes:
+            self._ask_ranges(peer, room, now)
+        if self._in_flight and len(self._context.peers) > 1:
+            self._race(peer, now)
+
+    def can_upgrade_from(self, peer: Peer) -> bool:
+        """The peer has a longer tree and can prove it to us now."""
+        core = self._core
+        return (
+            peer.active
+            and peer.remote_fork == core.fork
+            and peer.remote_can_upgrade
+            and peer.remote_length > core.length
+            and (peer.remote_acked == core.length or not peer.allow_upload)
+        )
+
+    def limit(self, peer: Peer) -> int:
+        """Requests that may be in flight at a peer."""
+        core = self._core
+        average = core.byte_length // core.length if core.length else 0
+        limit = peer.pace.limit(average or _DEFAULT_BLOCK_BYTES)
+        return min(limit, self._context.options.max_window)
+
+    def _ask_manifest(self, peer: Peer, now: float) -> None:
+        if peer.remote_has_manifest and peer.remote_length == 0:
+            ask = Ask(peer, AskKind.MANIFEST, self._request(manifest=True), now)
+            self._manifests.append(ask)
+            self._send(ask, 0, now)
+
+    def _ask_upgrade(self, peer: Peer, now: float) -> None:
+        core = self._core
+        if not (
+            self._context.options.eager_upgrade or self.upgrade_wanted or self.busy
+        ):
+            return
+        if not core.settled or not self.can_upgrade_from(peer):
+            return
+        start = core.length
+        upgrade = UpgradeRequest(start, peer.remote_length - start)
+        manifest = not core.has_manifest and peer.remote_has_manifest
+        index = self._new_block(peer)
+        if index is None:
+            request = self._request(upgrade=upgrade, manifest=manifest)
+            ask = Ask(peer, AskKind.UPGRADE, request, now)
+            priority = 0
+        else:
+            block = BlockRequest(index, 0)
+            request = self._request(block=block, upgrade=upgrade, manifest=manifest)
+            ask = Ask(peer, AskKind.BLOCK, request, now, index=index)
+            self._in_flight[index] = [ask]
+            self._queue.pop(index, None)
+            self.picker.taken(index)
+            wish = self._wishes.get(index)
+            priority = wish.priority if wish is not None else 0
+        self._upgrades.append(ask)
+        self._send(ask, priority, now)
+
+    def _new_block(self, peer: Peer) -> int | None:
+        """A block behind our length that may come with the upgrade."""
+        length = self._core.length
+        for index in islice(self._queue, _QUEUE_LOOKED_AT):
+            if length <= index < peer.remote_length and peer.has.has(index):
+                return index
+        last = peer.remote_length - 1
+        live = any(download.end is None for download in self.picker.downloads)
+        if live and last not in self._in_flight and peer.has.has(last):
+            return last
+        return None
+
+    def _ask_seeks(self, peer: Peer, now: float) -> None:
+        core = self._core
+        for wish in self._seeks:
+            end = min(wish.end, peer.remote_length, core.length)
+            if wish.asks or end <= wish.start:
+                continue
+            first = wish.start + self._context.dice.randrange(end - wish.start)
+            index = peer.has.first_in(first, end)
+            if index is None:
+                index = peer.has.first_in(wish.start, end)
+            if index is None:
+                self._want(peer, wish.start)
+                continue
+            node = 2 * index
+            levels = flat_tree.depth(wish.start + wish.end - 1)
+            seek = wish.seek if peer.remote_seeks else None
+            request = self._request(hash_=BlockRequest(node, levels), seek=seek)
+            ask = Ask(peer, AskKind.HASH, request, now, index=node)
+            wish.asks.append(ask)
+            self._send(ask, 0, now)
+
+    def _ask_queued(self, peer: Peer, now: float) -> None:
+        """Blocks that somebody waits for, as many as the peer has and takes."""
+        limit, length = self.limit(peer), self._valid_end(peer)
+        looked_at = list(islice(self._queue, _QUEUE_LOOKED_AT))
+        urgent = [at for at in looked_at if self._wishes[at].priority > 1]
+        missed = False
+        for index in urgent + looked_at if urgent else looked_at:
+            if len(peer.asks) >= limit:
+                return
+            if index not in self._queue:
+                continue
+            if not peer.has.has(index):
+                self._want(peer, index)
+                missed = True
+            elif index >= length or not self._ask_block(peer, index, now):
+                missed = True
+            else:
+                del self._queue[index]
+                continue
+            if len(self._queue) > _QUEUE_LOOKED_AT:
+                # Let others come to the front.
+                del self._queue[index]
+                self._queue[index] = None
+        if not missed and self._queue:
+            self._ask_queued(peer, now)
+
+    def _ask_ranges(self, peer: Peer, room: int, now: float) -> None:
+        rivals = [
+            other.has
+            for other in self._context.peers
+            if other is not peer and other.active
+        ]
+        end = self._valid_end(peer)
+        chosen = self.picker.pick(peer, peer.has, room, end=end, rivals=rivals)
+        put_back = [at for at in chosen if not self._ask_block(peer, at, now)]
+        for index in put_back:
+            self.picker.returned(index)
+        if len(chosen) < room or put_back:
+            peer.exhausted_at = self._changes
+            missing = self.picker.unavailable(peer.has, self._core.length)
+            if missing is not None:
+                self._want(peer, missing)
+
+    def _race(self, peer: Peer, now: float) -> None:
+        """Ask for what others owe for long, when there is nothing better to do."""
+        room = self.limit(peer) // 2 - len(peer.asks)
+        if room <= 0 or self._queue:
+            return
+        patience_s = _RACE_AFTER_S + 2 * (peer.pace.rtt_s or _UNKNOWN_RTT_S)
+        end = self._valid_end(peer)
+        for index, asks in list(islice(self._in_flight.items(), _RACE_LOOKED_AT)):
+            if room <= 0:
+                return
+            if len(asks) >= MAX_COPIES or index >= end or not peer.has.has(index):
+                continue
+            if any(ask.peer is peer for ask in asks):
+                continue
+            due = asks[-1].sent_at + patience_s
+            if now < due:
+                self.race_at = due if self.race_at is None else min(due, self.race_at)
+            elif self._ask_block(peer, index, now):
+                peer.counters.raced += 1
+                room -= 1
+
+    def _ask_block(self, peer: Peer, index: int, now: float) -> bool:
+        """Ask for a block within our length; False if the peer cannot prove it."""
+        levels, optimistic = self._missing_levels(peer, index)
+        if levels < 0:
+            return False
+        fork = self._core.fork
+        request = Request(fork, BlockRequest(index, levels))
+        ask = Ask(
+            peer,
+            AskKind.BLOCK,
+            request,
+            now,
+            index=index,
+            levels=levels,
+            optimistic=optimistic,
+        )
+        if levels and peer.in_order:
+            peer.expected.update(_path(index, levels))
+        asks = self._in_flight.get(index)
+        if asks is None:
+            self._in_flight[index] = [ask]
+        else:
+            asks.append(ask)
+        wish = self._wishes.get(index)
+        self._send(ask, wish.priority if wish is not None else 0, now)
+        return True
+
+    def _missing_levels(self, peer: Peer, index: int) -> tuple[int, bool]:
+        """Levels to ask for, and whether earlier asks are counted on; -1: impossible."""
+        has_node = self._core.has_node
+        expected = peer.expected
+        levels, offset = 0, index
+        node = 2 * index
+        optimistic = False
+        while not has_node(node):
+            if node in expected:
+                optimistic = True
+                break
+            levels += 1
+            offset >>= 1
+            node = ((1 + 2 * offset) << levels) - 1
+            if levels > flat_tree_levels(self._core.length):
+                return -1, False
+        shorter = peer.remote_length < self._core.length
+        if shorter and node + (1 << levels) > 2 * peer.remote_length:
+            # Its tree has no such node, so that it can prove nothing up to there.
+            return -1, False
+        return levels, optimistic
+
+    def _valid_end(self, peer: Peer) -> int:
+        return min(self._core.length, peer.remote_length)
+
+    def _want(self, peer: Peer, index: int) -> None:
+        """Ask to hear what a peer has around a block."""
+        if index < peer.has.contiguous:
+            return
+        start, dropped = peer.local_wants.add(index)
+        if dropped is not None:
+            unwant = encode_want(Want(dropped, WANT_BLOCKS))
+            peer.link.send(MessageKind.UNWANT, unwant)
+        if start is not None:
+            peer.link.send(MessageKind.WANT, encode_want(Want(start, WANT_BLOCKS)))
+
+    def _request(
+        self,
+        *,
+        block: BlockRequest | None = None,
+        hash_: BlockRequest | None = None,
+        seek: SeekRequest | None = None,
+        upgrade: UpgradeRequest | None = None,
+        manifest: bool = False,
+    ) -> Request:
+        return Request(self._core.fork, block, hash_, seek, upgrade, manifest)
+
+    def _send(self, ask: Ask, priority: int, now: float) -> None:
+        peer = ask.peer
+        if not peer.asks:
+            peer.pace.sent_first(now)
+        peer.number(ask)
+        message = encode_request(WireRequest(ask.id, ask.request, priority))
+        peer.link.send(MessageKind.REQUEST, message)
+
+    def send_reorg(self, ask: Ask, now: float) -> None:
+        """Send a request of another fork (for ``forks``)."""
+        self._send(ask, 0, now)
+
+    # -- answers -------------------------------------------------------------------
+
+    def receive_proof(self, peer: Peer, ask: Ask, proof: Proof, now: float) -> None:
+        """A proof of our fork came for an ask, which is over."""
+        if not _matches(ask.request, proof):
+            self._context.counters["mismatch"] += 1
+            self.release(ask, again=True)
+            self._refused(peer)
+        elif peer.unverified:
+            # In order, because later ones may count on earlier ones.
+            peer.unverified.append((ask, proof))
+        else:
+            self._verify(peer, ask, proof, now)
+        self._context.touch(peer)
+
+    def receive_pushed(self, peer: Peer, proof: Proof, now: float) -> None:
+        """A proof came that nobody asked for, and may."""
+        if len(peer.unverified) <= MAX_REFUSALS:
+            if peer.unverified:
+                peer.unverified.append((None, proof))
+            else:
+                self._verify(peer, None, proof, now)
+
+    def verify_loaded(self, peer: Peer, now: float, *, failed: bool) -> None:
+        """What the peer's next proof needed is in memory, or cannot be had."""
+        peer.loads += 1
+        if peer.unverified and (failed or peer.loads > MAX_LOADS):
+            ask, _ = peer.unverified.popleft()
+            self._context.counters["unloadable"] += 1
+            if ask is not None:
+                self.release(ask, again=True)
+            self._refused(peer)
+            peer.loads = 0
+        waiting = len(peer.unverified)
+        while waiting and peer.unverified and not peer.closed:
+            ask, proof = peer.unverified.popleft()
+            self._verify(peer, ask, proof, now)
+            if len(peer.unverified) >= waiting:
+                return
+            peer.loads = 0
+            waiting = len(peer.unverified)
+        self._context.touch(peer)
+
+    def receive_refusal(self, peer: Peer, ask: Ask, reason: int) -> None:
+        """A peer does not give what was asked for."""
+        peer.counters.refused += 1
+        if ask.kind is AskKind.BLOCK and reason == 1 and not peer.has.deny(ask.index):
+            peer.has.drop(ask.index, ask.index + 1)
+        self.release(ask, again=True)
+        self._refused(peer)
+        self._context.touch(peer)
+
+    def release(self, ask: Ask, *, again: bool) -> None:
+        """Nothing waits for an ask any more.
+
+        Args:
+            ask: It is over or given up.
+            again: What it was for is needed still.
+        """
+        peer = ask.peer
+        if ask.levels and peer.in_order:
+            peer.expected.difference_update(_path(ask.index, ask.levels))
+        if ask.stray:
+            return
+        if ask.request.upgrade is not None and ask in self._upgrades:
+            self._upgrades.remove(ask)
+            if again:
+                self._context.touch_all()
+        if ask.kind is AskKind.BLOCK:
+            self._release_block(ask, again=again)
+        elif ask.kind is AskKind.HASH:
+            for wish in self._seeks:
+                if ask in wish.asks:
+                    wish.asks.remove(ask)
+                    self._context.touch_all()
+        elif ask.kind is AskKind.MANIFEST and ask in self._manifests:
+            self._manifests.remove(ask)
+
+    def give_up(self, peer: Peer) -> None:
+        """The peer answers nothing any more: what it owes is asked of others."""
+        for ask in list(peer.asks.values()):
+            peer.withdrawn(ask)
+            if ask.kind is not AskKind.REORG:
+                self.release(ask, again=True)
+        for waiting, _ in peer.unverified:
+            if waiting is not None:
+                self.release(waiting, again=True)
+        peer.unverified.clear()
+        peer.expected.clear()
+        self.picker.peer_left(peer)
+        self.to_load.pop(peer, None)
+
+    def stalled(self, peer: Peer, now: float) -> None:
+        """The peer owes answers and is silent."""
+        first = not peer.pace.stalled
+        peer.pace.stall(now)
+        self._context.counters["stalled"] += 1
+        for ask in list(peer.asks.values()):
+            if ask.kind is AskKind.REORG:
+                continue
+            if first:
+                # A late answer is still welcome.
+                self.release(ask, again=True)
+                ask.stray = True
+            else:
+                self._cancel(ask)
+                self.release(ask, again=True)
+        self.picker.peer_left(peer)
+        self._context.touch_all()
+
+    # -- changes of the core -------------------------------------------------------
+
+    def committed(self, blocks: range | list[int]) -> None:
+        """Blocks are stored."""
+        for index in blocks:
+            wish = self._wishes.pop(index, None) if self._wishes else None
+            if wish is not None:
+                self._queue.pop(index, None)
+                for callback in wish.callbacks:
+                    callback()
+            asks = self._in_flight.get(index) if self._in_flight else None
+            if asks is not None:
+                # It came another way.
+                for ask in list(asks):
+                    self._withdraw(ask)
+            if self.picker.downloads:
+                self.picker.taken(index)
+
+    def grew(self, old_length: int) -> None:
+        """The core is longer."""
+        self._changes += 1
+        self.picker.grew(old_length)
+        self._context.touch_all()
+
+    def shrunk(self) -> None:
+        """The core was truncated, or lost what was being written."""
+        for asks in list(self._in_flight.values()):
+            for ask in list(asks):
+                self._withdraw(ask)
+        for index in self._wishes:
+            if not self._core.has_block(index):
+                self._queue[index] = None
+        self.rescan()
+
+    def rescan(self) -> None:
+        """Blocks are missing that were here."""
+        self._changes += 1
+        self.picker.rescan()
+        self._context.touch_all()
+
+    def news_of(self, peer: Peer) -> None:
+        """The peer has more than was known, or can prove more."""
+        peer.exhausted_at = -1
+        self._context.touch(peer)
+
+    def finish_downloads(self) -> None:
+        """End the downloads that are complete, and tell who watches the others."""
+        for download in list(self.picker.downloads):
+            if download.is_complete(self._core):
+                self.picker.remove(download)
+            if download.on_progress is not None:
+                download.on_progress()
+
+    # -- inside --------------------------------------------------------------------
+
+    def _verify(self, peer: Peer, ask: Ask | None, proof: Proof, now: float) -> None:
+        core, block = self._core, proof.block
+        if proof.fork != core.fork:
+            if ask is not None:
+                self.release(ask, again=True)
+            return
+        if (
+            block is not None
+            and proof.upgrade is None
+            and block.index not in self._in_flight
+            and core.has_block(block.index)
+        ):
+            # Another peer was faster.
+            if ask is not None:
+                self.release(ask, again=False)
+            return
+        try:
+            core.accept(proof)
+        except NotInMemoryError:
+            peer.unverified.appendleft((ask, proof))
+            self.to_load[peer] = None
+            return
+        except RemoteProtocolError as error:
+            self._on_wrong(peer, ask, proof, error, now)
+            return
+        if block is not None:
+            self._arrived(peer, block.index, len(block.value), ask)
+        if ask is not None:
+            self.release(ask, again=False)
+            if ask.kind is AskKind.HASH:
+                self._answer_seeks()
+        if peer.refusals:
+            peer.refusals -= 1
+
+    def _on_wrong(
+        self,
+        peer: Peer,
+        ask: Ask | None,
+        proof: Proof,
+        error: RemoteProtocolError,
+        now: float,
+    ) -> None:
+        core = self._core
+        if ask is not None:
+            if ask.optimistic and not core.has_node(_top(ask)):
+                peer.counters.out_of_order += 1
+                if peer.counters.out_of_order >= MAX_OUT_OF_ORDER:
+                    peer.in_order = False
+                    peer.expected.clear()
+                self.release(ask, again=True)
+                return
+            self.release(ask, again=True)
+        upgrade = proof.upgrade
+        if upgrade is not None and upgrade.start != core.length:
+            # Made for a length that is no longer ours; nobody's fault.
+            self._context.counters["outdated"] += 1
+            if ask is not None:
+                self._refused(peer)
+            return
+        peer.counters.invalid_data += 1
+        self._on_bad(peer, error.code, now)
+
+    def _arrived(self, peer: Peer, index: int, size: int, ask: Ask | None) -> None:
+        peer.counters.downloaded_blocks += 1
+        peer.counters.downloaded_bytes += size
+        peer.downloaded.append((index, size))
+        asks = self._in_flight.get(index)
+        if asks is not None and (len(asks) > 1 or asks[0] is not ask):
+            for other in list(asks):
+                if other is not ask:
+                    self._withdraw(other)
+        self._queue.pop(index, None)
+        if ask is None:
+            self.picker.taken(index)
+
+    def _release_block(self, ask: Ask, *, again: bool) -> None:
+        index = ask.index
+        asks = self._in_flight.get(index)
+        if asks is None or ask not in asks:
+            return
+        if len(asks) > 1:
+            asks.remove(ask)
+            return
+        del self._in_flight[index]
+        if again and not self._core.has_block(index):
+            self._return(index)
+
+    def _return(self, index: int) -> None:
+        """A block is needed still and nobody is asked for it."""
+        if index in self._wishes:
+            self._queue[index] = None
+        else:
+            self.picker.returned(index)
+        self._changes += 1
+        self._context.touch_all()
+
+    def _withdraw(self, ask: Ask) -> None:
+        """Cancel an ask whose answer is not needed any more."""
+        self._cancel(ask)
+        self.release(ask, again=False)
+        self._context.touch(ask.peer)
+
+    def _cancel(self, ask: Ask) -> None:
+        peer = ask.peer
+        if peer.asks.get(ask.id) is ask:
+            peer.withdrawn(ask)
+            peer.link.send(MessageKind.CANCEL, encode_cancel(ask.id))
+
+    def _refused(self, peer: Peer) -> None:
+        peer.refusals += 1
+        if peer.refusals >= MAX_REFUSALS:
+            peer.paused = True
+            self._context.counters["refusing"] += 1
+            self.picker.peer_left(peer)
+
+    def _answer_seeks(self) -> None:
+        answered = [wish for wish in self._seeks if not wish.asks]
+        for wish in answered:
+            self._seeks.remove(wish)
+            wish.on_answer()
+
+
+def flat_tree_levels(length: int) -> int:
+    """Levels of the highest root of a tree."""
+    return max(length - 1, 0).bit_length()
+
+
+def _path(index: int, levels: int) -> list[int]:
+    """The nodes that a block's proof of so many levels brings below its top."""
+    nodes = []
+    offset = index
+    for level in range(levels):
+        nodes.append(((1 + 2 * offset) << level) - 1)
+        nodes.append(((1 + 2 * (offset ^ 1)) << level) - 1)
+        offset >>= 1
+    return nodes
+
+
+def _top(ask: Ask) -> int:
+    """The node that a block's proof leads to."""
+    return ((1 + 2 * (ask.index >> ask.levels)) << ask.levels) - 1
+
+
+def _matches(request: Request, proof: Proof) -> bool:
+    """True when a proof answers what was asked and nothing else."""
+    asked, block = request.block, proof.block
+    if (asked is None) is not (block is None):
+        return False
+    if asked is not None and block is not None and asked.index != block.index:
+        return False
+    if (request.upgrade is None) is not (proof.upgrade is None):
+        return False
+    hash_, seek = proof.hash, proof.seek
+    if (request.hash is None) is not (hash_ is None):
+        return False
+    if request.hash is not None and hash_ is not None:
+        if request.hash.index != hash_.index:
+            return False
+    return seek is None or (
+        request.seek is not None and request.seek.bytes == seek.bytes
+    )

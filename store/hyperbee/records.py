@@ -6,7 +6,7 @@ ten thousand a second.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -91,7 +91,7 @@ class Pages(Protocol):
     """Blocks that are in memory."""
 
     ahead: bool
-    """Whether wishes are worth the work: some blocks have to come from peers."""
+    """Whether wishes are worth the work."""
 
     max_key_bytes: int
     """Nodes keep keys up to this length at hand."""
@@ -134,8 +134,21 @@ class LogDownload(Protocol):
         ...
 
 
+class LogKernel(Protocol):
+    """What lies below a log's sessions."""
+
+    async def blocks(self, indexes: Sequence[int]) -> Mapping[int, bytes]:
+        """Bring those of the blocks that are stored here into memory, in one go."""
+        ...
+
+
 class Log(Protocol):
     """What a bee needs of a hypercore; ``Hypercore`` fits."""
+
+    @property
+    def core(self) -> LogKernel:
+        """Where blocks are read from, many at once."""
+        ...
 
     @property
     def length(self) -> int:

@@ -26,7 +26,7 @@ class Shelf:
     """Blocks and keys of one fork of one log, by number.
 
     Attributes:
-        ahead: Whether the log has gaps here, so that reading ahead is worth the work.
+        ahead: Whether reading ahead is worth the work; the editor does without.
         max_key_bytes: Keys that nodes may keep at hand.
     """
 
@@ -41,7 +41,7 @@ class Shelf:
         max_bytes: int = MAX_CACHED_BYTES,
         max_keys_bytes: int = MAX_CACHED_KEYS_BYTES,
     ) -> None:
-        self.ahead = False
+        self.ahead = True
         self.max_key_bytes = MAX_KEPT_KEY_BYTES
         self._max_bytes = max_bytes
         self._max_keys_bytes = max_keys_bytes
@@ -118,7 +118,7 @@ class Overlay:
     ) -> None:
         self._shelf = shelf
         self._pending = pending
-        self.ahead = shelf.ahead
+        self.ahead = False
         self.max_key_bytes = max_key_bytes
 
     def block(self, seq: int) -> Block | None:

@@ -31,7 +31,8 @@ class Hyperbee(View):
     raises.
 
     Args:
-        core: The log; it stays open when the bee is closed.
+        core: The log; it stays open when the bee is closed. One bee at a time writes
+            to it, with its parts.
         key_encoding: ``binary``, ``utf-8``, ``ascii``, ``hex``, ``json``, ``ndjson`` or
             a codec. With a ``SubEncoder`` open ranges end with its prefix.
         value_encoding: The same for values.

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import Any
 
 from store.errors import RemoteProtocolError, StoreError
+from store.hyperbee.blocks import Block
 from store.hyperbee.hyperbee.reading import Reader
 from store.hyperbee.lookup import find_in_version, load_root
 from store.hyperbee.messages import (
@@ -180,9 +181,9 @@ class _LocalReader(Reader):
 
     def __init__(self, log: Log, shelf: _Visited) -> None:
         super().__init__(log, shelf, wait=False)
+        shelf.ahead = False
         self._visited = shelf.seqs
 
-    async def _fetch(self, seq: int) -> Any:
-        block = await super()._fetch(seq)
+    def _take(self, seq: int, data: bytes) -> Block:
         self._visited[seq] = None
-        return block
+        return super()._take(seq, data)

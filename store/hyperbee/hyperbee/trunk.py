@@ -45,9 +45,7 @@ class Trunk:
             self._shelf.clear()
             self._fork = fork
         self._length = length
-        shelf = self._shelf if log is present or log.fork == fork else Shelf()
-        shelf.ahead = log.contiguous_length < log.length
-        return shelf
+        return self._shelf if log is present or log.fork == fork else Shelf()
 
     def getter(
         self, log: Log, version: int, key: bytes, *, wait: bool, timeout_s: float | None
@@ -56,7 +54,7 @@ class Trunk:
         self._check_open()
         shelf = self.shelf_for(log)
         hints = self._hints
-        if not shelf.ahead or hints is None:
+        if hints is None or log.contiguous_length >= version:
             return Reader(log, shelf, wait=wait, timeout_s=timeout_s)
         asked = False
 
@@ -75,7 +73,7 @@ class Trunk:
         self._check_open()
         shelf = self.shelf_for(log)
         hints = self._hints
-        if not shelf.ahead or hints is None or walk is None:
+        if hints is None or walk is None or log.contiguous_length >= log.length:
             return Reader(log, shelf, wait=wait, timeout_s=timeout_s)
         left = 0
 
@@ -98,9 +96,6 @@ class Trunk:
         def stop() -> None:
             if listener in self._listeners:
                 self._listeners.remove(listener)
-            if not self._listeners and self._listening is not None:
-                self._listening.cancel()
-                self._listening = None
 
         return stop
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from store.errors import LocalProtocolError
+from store.errors import LocalProtocolError, StoreError
 from store.hyperbee.hyperbee.reading import SNAPSHOT_GONE
 from store.hyperbee.hyperbee.trunk import Trunk
 from store.hyperbee.hyperbee.view import Snapshot
@@ -62,25 +62,26 @@ class Watcher:
 
     async def __anext__(self) -> tuple[Snapshot, Snapshot]:
         async with self._reading:
-            while not self._bell.over:
-                core = self._bee.core
-                if (self._bee.version, core.fork) == (
-                    self._current.version,
-                    self._fork,
-                ):
-                    await self._bell.wait()
-                    continue
-                if await self._move_on():
-                    assert self._previous is not None
-                    return self._current, self._previous
+            try:
+                while not self._bell.over:
+                    core, current = self._bee.core, self._current
+                    now = (self._bee.version, core.fork)
+                    if now == (current.version, self._fork):
+                        await self._bell.wait()
+                    elif await self._move_on():
+                        assert self._previous is not None
+                        return self._current, self._previous
+            except StoreError:
+                # Closed while it was reading.
+                if not self._bell.over:
+                    raise
             await self._close_snapshots()
             raise StopAsyncIteration
 
     async def close(self) -> None:
         """End it."""
         self._bell.take_down()
-        async with self._reading:
-            await self._close_snapshots()
+        await self._close_snapshots()
 
     async def __aenter__(self) -> Watcher:
         return self

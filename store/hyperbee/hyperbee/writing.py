@@ -222,11 +222,11 @@ class Writer:
     async def _append(self, blocks: list[bytes]) -> None:
         start = self._queue_start
         if self._log.length != start or self._log.fork != self._fork:
-            raise LocalProtocolError(
-                "the log was changed by somebody else", code=WRITE_FAILED
-            )
-        await self._log.append(blocks)
+            raise _changed()
+        appended = await self._log.append(blocks)
         self._queue_start = start + len(blocks)
+        if appended.length != self._queue_start:
+            raise _changed()
         for seq in range(start, self._queue_start):
             block = self._pending.pop(seq, None)
             # What a batch noted lacks the nodes.
@@ -248,3 +248,7 @@ class Writer:
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_exception(error)
+
+
+def _changed() -> LocalProtocolError:
+    return LocalProtocolError("the log was changed by somebody else", code=WRITE_FAILED)

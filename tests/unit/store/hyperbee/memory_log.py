@@ -57,6 +57,19 @@ class Extension:
             )
 
 
+class Kernel:
+    """Reads many blocks at once."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        self._log = log
+
+    async def blocks(self, indexes: Sequence[int]) -> dict[int, bytes]:
+        """Those that are here."""
+        await asyncio.sleep(0)
+        held = self._log.blocks
+        return {index: held[index] for index in indexes if index in held}
+
+
 class MemoryLog:
     """Blocks in a list; with an ``origin`` it fetches what it lacks from there.
 
@@ -90,6 +103,11 @@ class MemoryLog:
         return next(
             (i for i in range(self.length) if i not in self.blocks), self.length
         )
+
+    @property
+    def core(self) -> Kernel:
+        """Where blocks are read from, many at once."""
+        return Kernel(self)
 
     async def append(self, blocks: list[bytes], /) -> Appended:
         """Append after one turn of the loop."""
@@ -198,6 +216,11 @@ class SnapshotLog:
         self.length = log.length
         self.fork = log.fork
         self.closed = False
+
+    @property
+    def core(self) -> Kernel:
+        """The log's."""
+        return self._log.core
 
     @property
     def contiguous_length(self) -> int:

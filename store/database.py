@@ -311,13 +311,22 @@ def _prepare(connection: Connection, key: bytes | None, *, cache_kib: int) -> No
 
 def _look_over(connection: Connection, path: Path, size: int) -> None:
     """Refuse a file that is damaged or somebody else's; ready a new one."""
-    if not size:
+    if not size or _is_blank(connection):
         connection.pragma("auto_vacuum", "INCREMENTAL")
         return
     if connection.pragma("application_id") != APPLICATION_ID:
         raise DatabaseCorruptError(f"{path.name} is no Covey database")
     if size <= CHECKED_WHOLE_BYTES:
         _check_whole(connection, path)
+
+
+def _is_blank(connection: Connection) -> bool:
+    """Tell whether whoever made the file was killed before its first commit."""
+    return (
+        connection.pragma("application_id") == 0
+        and connection.pragma("user_version") == 0
+        and connection.execute("SELECT count(*) FROM sqlite_schema").get == 0
+    )
 
 
 def _check_whole(connection: Connection, path: Path) -> None:

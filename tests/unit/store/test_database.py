@@ -232,3 +232,21 @@ def test_without_a_key_the_file_is_plain_and_shrinks(tmp_path: Path) -> None:
     assert path.stat().st_size < full_bytes / 4
     with pytest.raises(DatabaseCorruptError):
         Database.open(path, key=KEY)
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+def test_a_file_whose_maker_was_killed_at_once_is_begun_again(
+    tmp_path: Path, key: bytes | None
+) -> None:
+    path = tmp_path / "x.db"
+    maker = apsw.Connection(str(path))
+    if key is not None:
+        maker.pragma("key", f"raw:{key.hex()}")
+    maker.pragma("auto_vacuum", "INCREMENTAL")
+    maker.pragma("journal_mode", "WAL")
+    maker.close()
+    assert path.stat().st_size > 0
+    database = Database.open(path, key=key)
+    database.write(put("a", SECRET)).result(5)  # type: ignore[arg-type]
+    assert database.read(lambda it: it.pragma("auto_vacuum")).result(5) == 2
+    database.close()

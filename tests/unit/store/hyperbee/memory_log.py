@@ -24,10 +24,12 @@ class Download:
 
     def __init__(self, log: MemoryLog, blocks: Sequence[int]) -> None:
         self.blocks = list(blocks)
+        self.open = True
         self._tasks = [asyncio.create_task(log.get(seq)) for seq in blocks]
 
     def close(self) -> None:
         """Give up what is not here."""
+        self.open = False
         for task in self._tasks:
             task.cancel()
 

@@ -30,6 +30,7 @@ TARGETS = (
     "test_dht.py::test_decoders_refuse_or_agree_with_their_encoder",
     "test_dht.py::test_lookup_replies_refuse_or_agree",
     "test_hypercore_messages.py",
+    "test_proofs.py",
     "test_heads.py",
     "test_udx.py::test_one_packet",
     "test_udx.py::test_runs_agree_with_single_packets",
@@ -58,6 +59,9 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "store/hypercore/wire.py": ("read_*",),
     "store/hypercore/manifest.py": ("decode_*", "read_*", "_read_*", "_skip_*"),
     "store/hypercore/signatures.py": ("decode_*", "_read_*", "_verify_*", "_patched"),
+    "store/hypercore/proofs/build.py": ("build_proof", "_*", "need"),
+    "store/hypercore/proofs/verify.py": ("verify_proof", "fold", "grow", "_*"),
+    "store/hypercore/proofs/reorg.py": ("*_reorg", "_*"),
     "store/hypercore/messages.py": ("decode_*", "_decode_*", "_read_*"),
 }
 

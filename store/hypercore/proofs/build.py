@@ -54,8 +54,8 @@ class _Parts:
     def add(self, root: int, seek_at: int | None) -> None:
         """Proves the target, what is sought, or both, up to a common root."""
         if self._target is None:
-            if seek_at is not None:
-                self._add_seek(root, seek_at)
+            assert seek_at is not None
+            self._add_seek(root, seek_at)
             return
         at = self._target.node
         nodes = [] if self._target.is_block else [need(self._source, at)]

@@ -33,7 +33,7 @@ MAX_BLOCKS: Final = MAX_MAP_ENTRIES * MAX_MAP_BLOCKS
 class MapEntry(NamedTuple):
     """One block of a mapped blob."""
 
-    index: int
+    block: int
     byte_length: int
     """Without padding."""
 
@@ -54,8 +54,8 @@ def encode_block_map(entries: Sequence[MapEntry]) -> list[bytes]:
 
 def _encode_block(entries: Sequence[MapEntry]) -> bytes:
     parts = [write_uint(MAP_VERSION), write_uint(len(entries))]
-    for index, byte_length in entries:
-        parts += (write_uint(index), write_uint(byte_length))
+    for block, byte_length in entries:
+        parts += (write_uint(block), write_uint(byte_length))
     return b"".join(parts)
 
 

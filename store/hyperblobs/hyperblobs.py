@@ -9,7 +9,7 @@ a writer holds at most one batch, a reader one block.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -38,6 +38,7 @@ BATCH_BYTES: Final = 2**20
 MAX_GET_BYTES: Final = 2**28
 """A larger blob is read in pieces, not at once."""
 MISSING: Final = "block-missing"
+_NO_PLACE: Final = ("node-missing", "bad-argument")
 
 BytesLike = bytes | bytearray | memoryview
 
@@ -173,7 +174,7 @@ class Hyperblobs:
         wait: bool = True,
         timeout_s: float | None = None,
         prefetch: bool = True,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of a blob in pieces no larger than its blocks.
 
         Args:
@@ -240,12 +241,16 @@ class Hyperblobs:
         self, blob: BlobId, byte: int, wait: bool, timeout_s: float | None
     ) -> tuple[int, int]:
         """The block of a blob that holds one of its bytes, and where in it."""
-        found = await self.core.seek(
-            blob.byte_offset + byte, wait=wait, timeout_s=timeout_s
-        )
-        if found is None:
-            raise LocalProtocolError("the place is not known here", code=MISSING)
-        index, offset = found
+        try:
+            index, offset = await self.core.seek(
+                blob.byte_offset + byte, wait=wait, timeout_s=timeout_s
+            )
+        except LocalProtocolError as error:
+            if error.code not in _NO_PLACE:
+                raise
+            if wait:
+                raise RemoteProtocolError("the core has no such bytes") from error
+            raise LocalProtocolError("the place is not known", code=MISSING) from error
         if not blob.block_offset <= index < blob.block_end:
             raise RemoteProtocolError("the blob's bytes are not in its blocks")
         return index, offset
@@ -307,7 +312,7 @@ class Hyperblobs:
         if not blob.block_map:
             return True
         entries = await self.block_map(blob, wait=False)
-        for start, end in runs(entry.index for entry in entries):
+        for start, end in runs(entry.block for entry in entries):
             if not await self._has_run(start, end):
                 return False
         return True
@@ -326,7 +331,7 @@ class Hyperblobs:
         if not blob.block_map:
             return self.core.download(blob.block_offset, blob.block_end)
         entries = await self.block_map(blob)
-        return self.core.download(blocks=[entry.index for entry in entries])
+        return self.core.download(blocks=[entry.block for entry in entries])
 
     async def clear(self, blob: BlobId) -> int:
         """Drop a blob's blocks from this device, also those that others share.
@@ -342,7 +347,7 @@ class Hyperblobs:
                 if error.code != MISSING:
                     raise
                 entries = []
-            for start, end in runs(entry.index for entry in entries):
+            for start, end in runs(entry.block for entry in entries):
                 freed += await self.core.clear(start, end)
         if blob.block_length:
             freed += await self.core.clear(blob.block_offset, blob.block_end)
@@ -445,9 +450,9 @@ class BlobWriter:
                 raise
             return
         for entry in entries:
-            block = await self._core.get(entry.index, wait=False)
+            block = await self._core.get(entry.block, wait=False)
             if block is not None:
-                known[blake2b_256(block)] = MapEntry(entry.index, len(block))
+                known[blake2b_256(block)] = MapEntry(entry.block, len(block))
 
     def _is_known(self, block: bytes) -> bool:
         """Put a block on the map; tells whether it is stored already."""

@@ -73,7 +73,7 @@ def mapped_part(entries: Sequence[MapEntry], start: int, stop: int) -> Part:
     ends = list(accumulate(entry.byte_length for entry in entries))
     first, last = bisect_right(ends, start), bisect_left(ends, stop)
     skip = start - (ends[first] - entries[first].byte_length)
-    indexes = [entry.index for entry in entries[first : last + 1]]
+    indexes = [entry.block for entry in entries[first : last + 1]]
     return Part(indexes, skip, stop - start)
 
 

@@ -125,7 +125,9 @@ MAY_USE_ASYNCIO = (
     *("store.hypercore.core", "store.hypercore.session"),
     *("store.hypercore.replication", "store.corestore", "store.files"),
     *("store.hyperbee.hyperbee", "store.hyperblobs.hyperblobs"),
-    *("store.hyperdrive.hyperdrive", "store.autobase.view"),
+    *("store.hyperdrive.hyperdrive", "store.hyperdrive.drive_cores"),
+    *("store.hyperdrive.download", "store.hyperdrive.local_folder"),
+    "store.autobase.view",
 )
 """The rims of packages whose inside is without an event loop."""
 

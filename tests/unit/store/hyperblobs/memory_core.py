@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
+from store.errors import LocalProtocolError
 from store.hyperblobs import Hyperblobs
 
 
@@ -65,9 +66,11 @@ class MemoryCore:
 
     async def seek(
         self, byte: int, *, wait: bool = True, timeout_s: float | None = None
-    ) -> tuple[int, int] | None:
+    ) -> tuple[int, int]:
         if not wait and self.absent:
-            return None
+            raise LocalProtocolError("unknown sizes", code="node-missing")
+        if byte > self.byte_length:
+            raise LocalProtocolError("behind the end", code="bad-argument")
         for index, block in enumerate(self.blocks):
             if byte < len(block):
                 return index, byte

@@ -134,7 +134,7 @@ def test_parts_of_mapped_blobs(sizes: list[int], data: st.DataObject) -> None:
     part = mapped_part(listed, start, stop)
     bytes_by_block = {100 - at: bytes([at]) * size for at, size in enumerate(sizes)}
     joined = b"".join(bytes_by_block[index] for index in part.indexes)
-    whole = b"".join(bytes_by_block[entry.index] for entry in listed)
+    whole = b"".join(bytes_by_block[entry.block] for entry in listed)
     assert joined[part.skip : part.skip + part.size] == whole[start:stop]
     assert part.size == stop - start
 

@@ -95,8 +95,8 @@ async def test_equal_blocks_of_the_version_before_are_used_again() -> None:
     third = await blobs.put(b"dddd", dedup=True, previous=plain)
     assert await blobs.get(second) == b"aaaaXXXXcccc"
     assert await blobs.get(third) == b"dddd"
-    assert [entry.index for entry in await blobs.block_map(second)] == [0, 5, 2]
-    assert [entry.index for entry in await blobs.block_map(third)] == [4]
+    assert [entry.block for entry in await blobs.block_map(second)] == [0, 5, 2]
+    assert [entry.block for entry in await blobs.block_map(third)] == [4]
 
 
 async def test_what_is_not_here_is_not_used_again() -> None:
@@ -105,10 +105,10 @@ async def test_what_is_not_here_is_not_used_again() -> None:
     first = await blobs.put(b"aaaabbbb", dedup=True)
     core.absent.add(0)
     second = await blobs.put(b"aaaabbbb", dedup=True, previous=first)
-    assert [entry.index for entry in await blobs.block_map(second)] == [3, 1]
+    assert [entry.block for entry in await blobs.block_map(second)] == [3, 1]
     core.absent.add(second.block_offset)
     third = await blobs.put(b"aaaa", dedup=True, previous=second)
-    assert [entry.index for entry in await blobs.block_map(third)] == [5]
+    assert [entry.block for entry in await blobs.block_map(third)] == [5]
 
 
 async def test_a_writer_holds_one_batch_and_excludes_others() -> None:

@@ -32,6 +32,7 @@ TARGETS = (
     "test_hypercore_messages.py",
     "test_proofs.py",
     "test_heads.py",
+    "test_drives.py",
     "test_udx.py::test_one_packet",
     "test_udx.py::test_runs_agree_with_single_packets",
 )
@@ -63,6 +64,10 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "store/hypercore/proofs/verify.py": ("verify_proof", "fold", "grow", "_*"),
     "store/hypercore/proofs/reorg.py": ("*_reorg", "_*"),
     "store/hypercore/messages.py": ("decode_*", "_decode_*", "_read_*"),
+    "store/hyperblobs/blob_id.py": ("BlobId.from_json", "_natural"),
+    "store/hyperblobs/block_map.py": ("decode_*", "_decode_*"),
+    "store/hyperdrive/entry.py": ("decode_*", "_object", "_refuse", "_finite"),
+    "store/hyperdrive/paths.py": ("decode_key", "is_clean", "link_target"),
 }
 
 

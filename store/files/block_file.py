@@ -67,6 +67,13 @@ class Owner(Protocol):
         """The file was found in another condition than before."""
         ...
 
+    def content_unknown(self) -> None:
+        """The file looks different, and nobody has read it through since.
+
+        Called each time that somebody wants a block of it.
+        """
+        ...
+
     def write_failed(self, error: StoreError) -> None:
         """Blocks that arrived could not be kept."""
         ...
@@ -231,7 +238,25 @@ class BlockFile:
                 look = look_at(self.path)
         except EnvironmentFault:
             return self._find(Condition.GONE)
-        return self._find(self._judge(look))
+        found = self._find(self._judge(look))
+        unknown = found is Condition.CHANGED and look != self._condemned
+        if unknown and self.owner is not None:
+            self.owner.content_unknown()
+        return found
+
+    def look_again(self) -> Fingerprint | None:
+        """How the file looks from outside; None, and held for gone, when it is."""
+        try:
+            with self._naming:
+                return look_at(self.path)
+        except EnvironmentFault:
+            self._find(Condition.GONE)
+            return None
+
+    def begin_anew(self, inode: int) -> None:
+        """Go on with an empty partial file in the place of one that was taken away."""
+        self._inode = inode
+        self._find(Condition.PARTIAL)
 
     def _judge(self, look: Fingerprint) -> Condition:
         """What a look from outside says."""
@@ -249,6 +274,8 @@ class BlockFile:
         if found is Condition.GONE:
             raise EnvironmentFault("another file has taken its place", code=GONE)
         if found is Condition.CHANGED:
+            if look != self._condemned and self.owner is not None:
+                self.owner.content_unknown()
             raise EnvironmentFault("the file is not what was shared", code=CHANGED)
 
     def _find(self, condition: Condition) -> Condition:

@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from store.files.fingerprint import fault, fingerprint_of
+from store.files.fingerprint import fault, fingerprint_of, inode_of
 
 # Without O_NONBLOCK opening a pipe that took a file's place would never return.
 _COMMON: int = (
@@ -64,7 +64,7 @@ def make_hollow(path: str, size: int | None) -> int:
         try:
             if size is not None:
                 os.ftruncate(descriptor, size)
-            return os.fstat(descriptor).st_ino
+            return inode_of(os.fstat(descriptor))
         finally:
             os.close(descriptor)
     except OSError as error:

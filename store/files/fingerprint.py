@@ -70,8 +70,13 @@ def fingerprint_of(status: os.stat_result) -> Fingerprint:
     if not stat.S_ISREG(status.st_mode):
         raise EnvironmentFault("that is no regular file", code=NOT_A_FILE)
     return Fingerprint(
-        status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns
+        status.st_size, status.st_mtime_ns, inode_of(status), status.st_ctime_ns
     )
+
+
+def inode_of(status: os.stat_result) -> int:
+    """The inode as a number that a database takes; Windows' may be longer."""
+    return status.st_ino & (1 << 63) - 1
 
 
 def look_at(path: str) -> Fingerprint:

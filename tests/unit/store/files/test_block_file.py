@@ -33,9 +33,13 @@ class Recorder:
     def __init__(self) -> None:
         self.found: list[Condition] = []
         self.failed: list[str] = []
+        self.unknown = 0
 
     def condition_changed(self, condition: Condition) -> None:
         self.found.append(condition)
+
+    def content_unknown(self) -> None:
+        self.unknown += 1
 
     def write_failed(self, error: StoreError) -> None:
         self.failed.append(error.code)

@@ -87,6 +87,17 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkRefused:
+    """A peer has a signed tree of a higher fork, and this core follows none."""
+
+    fork: int
+    length: int
+    """Blocks of that tree."""
+    evidence: bytes
+    """What proves it to others."""
+
+
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """Two signed trees of this log contradict each other: it takes nothing more."""
 
@@ -113,6 +124,7 @@ CoreEvent: TypeAlias = (
     | PeerRemoved
     | VerificationFailed
     | Cleared
+    | ForkRefused
     | Conflict
     | Closed
 )

@@ -44,6 +44,11 @@ class Found:
     mended: list[Node] = field(default_factory=list)
     """Nodes that were damaged and are told anew."""
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether anything was not as it should be."""
+        return bool(self.damaged_blocks or self.damaged_below or self.mended)
+
 
 class DiskTree:
     """The ``NodeSource`` of one visit: what is known, else the disk."""

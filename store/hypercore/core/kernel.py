@@ -13,13 +13,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from store.database import Connection
 from store.errors import (
     BlockMissingError,
     EnvironmentFault,
     LocalProtocolError,
+    RemoteProtocolError,
     StoreError,
 )
 from store.hypercore import depot as rows
@@ -30,11 +30,12 @@ from store.hypercore.acceptance import (
     contradicts,
     finish_reorg,
 )
-from store.hypercore.cache import MAX_CACHED_BLOCK
+from store.hypercore.core.appends import Appends, Told
+from store.hypercore.core.disk import MAX_TRIES, Disk
 from store.hypercore.core.traffic import Traffic
 from store.hypercore.depot import CoreWrite, StoredCore
 from store.hypercore.encryption import BlockEncryption
-from store.hypercore.events import Conflict, CoreEvent, VerificationFailed
+from store.hypercore.events import Conflict, CoreEvent, ForkRefused
 from store.hypercore.merkle_tree import TreeBatch, truncated_roots
 from store.hypercore.messages import WireData, encode_data
 from store.hypercore.proofs import (
@@ -43,14 +44,7 @@ from store.hypercore.proofs import (
     start_reorg,
     verify_proof,
 )
-from store.hypercore.reading import (
-    MAX_AHEAD_BLOCKS,
-    DiskTree,
-    Found,
-    LayeredNodes,
-)
 from store.hypercore.records import (
-    MAX_BLOCK_BYTES,
     Change,
     NodeSource,
     NotInMemoryError,
@@ -63,12 +57,6 @@ if TYPE_CHECKING:
     from store.hypercore.replication import Replication
 
 T = TypeVar("T")
-
-MAX_JOINED_BLOCKS = 2_048
-MAX_JOINED_BYTES = 4 * 1024 * 1024
-"""Appends are joined up to this, so that the loop is not held up."""
-MAX_READ_TRIES = 5
-"""Visits to the disk for one answer, while the log is rewritten meanwhile."""
 
 
 class CoreListener(Protocol):
@@ -96,13 +84,6 @@ class Accepted:
     """Done after the commit, or failed with what the disk said."""
 
 
-class _Append(NamedTuple):
-    blocks: Sequence[bytes]
-    encryption: BlockEncryption | None
-    signature: bytes | None
-    done: asyncio.Future[tuple[int, int]]
-
-
 class Core:
     """One core, shared by all its sessions.
 
@@ -110,10 +91,11 @@ class Core:
         state: What is known of it.
         traffic: The way to its rows.
         listeners: Who is told of commits.
-        damaged_blocks: Blocks found damaged on our own disk since it was opened.
         closed: Nothing can be asked any more.
         watchers: Told every event that is no commit.
         session_count: Sessions that use it.
+        allow_fork: Follow peers to a higher fork number; otherwise a signed one is
+            told as an event.
         on_closed: Told once when it closes.
         on_unused: Told when the last session has closed, in place of closing the core.
     """
@@ -123,20 +105,24 @@ class Core:
         self.state = CoreState(traffic.depot, stored)
         self.traffic = traffic
         self.listeners: list[CoreListener] = []
-        self.damaged_blocks = 0
         self.closed = False
         self.close_error: StoreError | None = None
         self.watchers: list[Callable[[CoreEvent], None]] = []
         self.session_count = 0
+        self.allow_fork = True
         self.on_closed: Callable[[Core], None] | None = None
         self.on_unused: Callable[[Core], None] | None = None
         self._replication: Replication | None = None
-        self._appends: deque[_Append] = deque()
-        self._appending = False
-        self._waiting: deque[Callable[[BaseException | None, CoreWrite], None]] = (
-            deque()
+        self._waiting: deque[Told] = deque()
+        self._appends = Appends(self.state, self._hand_over)
+        self._disk = Disk(
+            self.state,
+            traffic,
+            submit=self.submit,
+            flushed=self.flushed,
+            emit=self.emit,
         )
-        self._next_block = 0
+        self._pushing = 0
 
     @property
     def replication(self) -> Replication:
@@ -144,13 +130,33 @@ class Core:
         if self._replication is None:
             from store.hypercore.replication import Replication
 
+            self.check_open()
             self._replication = Replication(self)
+            self._replication.set_active(self.session_count > 0)
+            self._replication.set_allow_push(self._pushing > 0)
         return self._replication
 
     @property
     def replicating(self) -> bool:
         """True when ``replication`` has begun."""
         return self._replication is not None
+
+    @property
+    def damaged_blocks(self) -> int:
+        """Blocks found damaged on our own disk since the core was opened."""
+        return self._disk.damaged_blocks
+
+    def session_opened(self, *, push: bool) -> None:
+        """Note one more session; what is appended is pushed if one wants that."""
+        self.session_count += 1
+        self._pushing += push
+        self._sessions_changed()
+
+    def session_closed(self, *, push: bool) -> None:
+        """Note one session less."""
+        self.session_count -= 1
+        self._pushing -= push
+        self._sessions_changed()
 
     async def append(
         self,
@@ -177,15 +183,13 @@ class Core:
         """
         self.check_open()
         self.state.check_writable(signature)
-        padding = encryption.padding_bytes if encryption else 0
-        for block in blocks:
-            if len(block) + padding > MAX_BLOCK_BYTES:
-                raise LocalProtocolError("the block is too large", code="too-large")
         done: asyncio.Future[tuple[int, int]] = self.traffic.loop.create_future()
-        self._appends.append(_Append(blocks, encryption, signature, done))
-        if not self._appending:
-            self._append_waiting()
-        return await done
+        self._appends.add(blocks, encryption, signature, done)
+        length, size = await done
+        if self._pushing and self._replication is not None:
+            for index in range(length - len(blocks), length):
+                self._replication.push(index)
+        return length, size
 
     async def adopt(self, batch: TreeBatch, *, placed: bool) -> None:
         """Take over the whole tree of a static core; see ``CoreState.adopt``."""
@@ -203,8 +207,8 @@ class Core:
             EnvironmentFault: The disk refused; nothing was cut.
         """
         self.check_open()
-        self._append_all()
-        for _ in range(MAX_READ_TRIES):
+        self._appends.make_all()
+        for _ in range(MAX_TRIES):
             try:
                 change = self.state.truncate(length, fork=fork, signature=signature)
             except NotInMemoryError:
@@ -224,7 +228,7 @@ class Core:
             EnvironmentFault: The disk refused; nothing was dropped.
         """
         self.check_open()
-        self._append_all()
+        self._appends.make_all()
         change = self.state.clear(start, end)
         return 0 if change is None else await self._durable(change)
 
@@ -238,29 +242,11 @@ class Core:
             EnvironmentFault: The disk refused.
         """
         self.check_open()
-        state = self.state
-        cache, base = state.depot.blocks, state.base
-        found: dict[int, bytes] = {}
-        lacking = []
-        for index in indexes:
-            block = cache.get(base | index)
-            if block is not None:
-                found[index] = block
-            elif state.stored.has_block(index):
-                lacking.append(index)
-        if indexes:
-            in_order = indexes[0] == self._next_block
-            self._next_block = indexes[-1] + 1
-            if lacking:
-                found.update(await self._read_blocks(lacking, in_order=in_order))
-        return found
+        return await self._disk.blocks(indexes)
 
     def cached_block(self, index: int) -> bytes | None:
         """A stored block, if it is in memory."""
-        state = self.state
-        if not state.stored.has_block(index):
-            return None
-        return state.depot.blocks.get(state.base | index)
+        return self._disk.cached_block(index)
 
     def prove(self, request: Request) -> Proof:
         """Answer a request from memory, with what is committed.
@@ -279,7 +265,7 @@ class Core:
             block = state.depot.blocks.get(state.base | index)
             if block is None:
                 raise NotInMemoryError(2 * index)
-            self._next_block = index + 1
+            self._disk.passed(index)
         proof = build_proof(request, state.head, state.committed, block)
         if request.manifest and not state.compat:
             proof = proof._replace(manifest=state.encoded_manifest)
@@ -335,9 +321,18 @@ class Core:
         await self.with_nodes(work, committed=False)
 
     def begin_reorg(self, proof: Proof) -> ReorgBatch:
-        """Begin to follow a peer to a higher fork; see ``acceptance``."""
+        """Begin to follow a peer to a higher fork; see ``acceptance``.
+
+        Raises:
+            RemoteProtocolError: Also ``fork-refused``: this core follows none.
+        """
         self.check_open()
-        return begin_reorg(self.state, proof)
+        batch = begin_reorg(self.state, proof)
+        if not self.allow_fork:
+            evidence = encode_data(WireData(0, proof))
+            self.emit(ForkRefused(batch.head.fork, batch.head.length, evidence))
+            raise RemoteProtocolError("no fork is followed", code="fork-refused")
+        return batch
 
     def finish_reorg(self, batch: ReorgBatch) -> Accepted:
         """Take the new fork in place of our tree; see ``acceptance``."""
@@ -391,16 +386,8 @@ class Core:
         Raises:
             StoreError: Of the work, or the disk's.
         """
-        source: NodeSource = self.state.committed if committed else self.state
-        try:
-            return work(source)
-        except NotInMemoryError:
-            pass
-
-        def visit(tree: DiskTree) -> T:
-            return work(LayeredNodes(source, tree))
-
-        return (await self._visit(visit))[0]
+        self.check_open()
+        return await self._disk.with_nodes(work, committed=committed)
 
     async def user_data(self, name: str) -> bytes | None:
         """A value kept with the core."""
@@ -429,7 +416,7 @@ class Core:
     async def purge(self) -> None:
         """Close the core and delete everything of it."""
         self.check_open()
-        self._append_all()
+        self._appends.make_all()
         await self.flushed()
         number, place = self.state.number, self.state.place
         self.close()
@@ -465,11 +452,7 @@ class Core:
             return
         self.closed = True
         self.close_error = error
-        refusal = self._refusal()
-        while self._appends:
-            waiting = self._appends.popleft().done
-            if not waiting.done():
-                waiting.set_exception(refusal)
+        self._appends.refuse_all(self._refusal())
         for listener in tuple(self.listeners):
             listener.core_closed(error)
         if self._replication is not None:
@@ -510,22 +493,19 @@ class Core:
             return
         for change in changes:
             self.state.committed_change()
-            self._waiting.popleft()(None, write)
-            if change.cleared is not None:
-                for listener in self.listeners:
+            for listener in tuple(self.listeners):
+                if change.cleared is not None:
                     listener.core_cleared(*change.cleared)
-            else:
-                for listener in self.listeners:
+                else:
                     listener.core_committed(change)
+            self._waiting.popleft()(None, write)
 
     def _refusal(self) -> StoreError:
         if self.close_error is not None:
             return self.close_error
         return LocalProtocolError("the core is closed", code="session-closed")
 
-    def _hand_over(
-        self, told: Callable[[BaseException | None, CoreWrite], None]
-    ) -> None:
+    def _hand_over(self, told: Told) -> None:
         self._waiting.append(told)
         self.traffic.submit(self)
 
@@ -551,158 +531,7 @@ class Core:
             change = self.state.advance(Change(self.state.tip, self.state.tip))
             await self._durable(change)
 
-    def _append_all(self) -> None:
-        """Make changes of all appends that wait: what follows is behind them."""
-        while self._appends:
-            self._append_waiting()
-
-    def _append_waiting(self) -> None:
-        """Make one change of the appends that wait, as many as may be joined."""
-        joined: list[_Append] = []
-        count = size = 0
-        while self._appends and count < MAX_JOINED_BLOCKS and size < MAX_JOINED_BYTES:
-            following = self._appends[0]
-            if joined and following.signature is not None:
-                break
-            self._appends.popleft()
-            if following.done.done():
-                continue
-            joined.append(following)
-            count += len(following.blocks)
-            size += sum(map(len, following.blocks))
-            if following.signature is not None:
-                break
-        if joined:
-            self._append_joined(joined)
-
-    def _append_joined(self, joined: list[_Append]) -> None:
-        base = self.state.tip
-        try:
-            blocks = self._stored_forms(joined)
-            change = self.state.append(blocks, signature=joined[0].signature)
-        except StoreError as error:
-            for each in joined:
-                each.done.set_exception(error)
-            return
-
-        def told(error: BaseException | None, write: CoreWrite) -> None:
-            del write
-            self._appending = False
-            length, size = base.length, base.byte_length
-            place = 0
-            for each in joined:
-                count = len(each.blocks)
-                length += count
-                if len(joined) == 1:
-                    size = change.head.byte_length
-                else:
-                    size += sum(map(len, blocks[place : place + count]))
-                place += count
-                if each.done.done():
-                    continue
-                if error is not None:
-                    each.done.set_exception(error)
-                else:
-                    each.done.set_result((length, size))
-            if self._appends and not self.closed:
-                self._append_waiting()
-
-        self._appending = True
-        self._hand_over(told)
-
-    def _stored_forms(self, joined: list[_Append]) -> list[bytes]:
-        blocks: list[bytes] = []
-        start, fork = self.state.tip.length, self.state.tip.fork
-        for each in joined:
-            if each.encryption is None:
-                blocks += each.blocks
-            else:
-                encrypt = each.encryption.encrypt
-                blocks += [
-                    encrypt(index, block, fork)
-                    for index, block in enumerate(each.blocks, start + len(blocks))
-                ]
-        return blocks
-
-    async def _read_blocks(
-        self, indexes: Sequence[int], *, in_order: bool
-    ) -> dict[int, bytes]:
-        first = indexes[0]
-        dense = in_order and indexes[-1] - first == len(indexes) - 1
-
-        def visit(tree: DiskTree) -> None:
-            if dense and len(indexes) <= MAX_AHEAD_BLOCKS:
-                end = min(
-                    first + MAX_AHEAD_BLOCKS,
-                    self.state.stored.blocks.first_unset(first),
-                )
-                tree.read_ahead(first, max(end, indexes[-1] + 1))
-            lacking = [index for index in indexes if index not in tree.found.blocks]
-            if lacking:
-                tree.read_blocks(lacking)
-
-        _, found = await self._visit(visit)
-        return {
-            index: found.blocks[index] for index in indexes if index in found.blocks
-        }
-
-    async def _visit(self, visit: Callable[[DiskTree], T]) -> tuple[T, Found]:
-        """Go to the disk, and take over what was found there and can be believed."""
-        state = self.state
-        for _ in range(MAX_READ_TRIES):
-            epoch, length = state.epoch, state.length
-
-            def work(connection: Connection, length: int = length) -> tuple[T, Found]:
-                tree = DiskTree(
-                    connection, state.number, length, state.known_node, state.place
-                )
-                return visit(tree), tree.found
-
-            result, found = await self.traffic.read(work)
-            if state.epoch != epoch or (_is_damaged(found) and state.writing):
-                # What was read may be of another history than what was known.
-                await self.flushed()
-                continue
-            self._take_over(found)
-            return result, found
-        raise EnvironmentFault("the log keeps changing while it is read")
-
-    def _take_over(self, found: Found) -> None:
-        state = self.state
-        nodes, blocks, base = state.depot.nodes, state.depot.blocks, state.base
-        for index, node in found.nodes.items():
-            nodes.put(base | index, node)
-        for index, block in found.blocks.items():
-            if len(block) <= MAX_CACHED_BLOCK:
-                blocks.put(base | index, block)
-        if found.mended:
-            tip = state.tip
-            self.submit(state.advance(Change(tip, tip, nodes=tuple(found.mended))))
-            for node in found.mended:
-                self.emit(VerificationFailed("node-damaged", index=node.index))
-        self._drop_damaged(found)
-
-    def _drop_damaged(self, found: Found) -> None:
-        """Give up what is damaged, so that it is never served and comes anew."""
-        state = self.state
-        for index in found.damaged_below:
-            start = flat_tree.left_span(index) // 2
-            self._drop(start, start + flat_tree.leaf_count(index))
-            self.emit(VerificationFailed("node-damaged", index=index))
-        if not found.damaged_blocks:
-            return
-        self.damaged_blocks += len(found.damaged_blocks)
-        drop = state.place is None or state.place.damaged(found.damaged_blocks)
-        for index in found.damaged_blocks:
-            if drop:
-                self._drop(index, index + 1)
-            self.emit(VerificationFailed("block-damaged", index=index))
-
-    def _drop(self, start: int, end: int) -> None:
-        change = self.state.clear(start, end)
-        if change is not None:
-            self.submit(change)
-
-
-def _is_damaged(found: Found) -> bool:
-    return bool(found.damaged_blocks or found.damaged_below or found.mended)
+    def _sessions_changed(self) -> None:
+        if self._replication is not None and not self.closed:
+            self._replication.set_active(self.session_count > 0)
+            self._replication.set_allow_push(self._pushing > 0)

@@ -8,10 +8,11 @@ the peers that ``replicate`` has brought.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from net.crypto import KeyPair
 from store.database import Synchronous
@@ -21,10 +22,9 @@ from store.errors import (
     NodeMissingError,
     StoreError,
 )
-from store.hypercore.capabilities import encode_id
 from store.hypercore.core import Core, Cores
 from store.hypercore.directory import StoreDirectory
-from store.hypercore.encryption import BlockEncryption, DefaultEncryption
+from store.hypercore.encryption import BlockEncryption
 from store.hypercore.events import (
     Appended,
     Cleared,
@@ -36,16 +36,25 @@ from store.hypercore.events import (
 from store.hypercore.manifest import Manifest
 from store.hypercore.merkle_tree import seek, tree_hash, truncated_roots
 from store.hypercore.records import Change, Head, NotInMemoryError, Proof, Request
+from store.hypercore.session.download import Download
 from store.hypercore.session.event_queue import EventQueue
+from store.hypercore.session.facts import SessionFacts
+from store.hypercore.session.streams import read_blocks, read_bytes
 
 if TYPE_CHECKING:
-    from store.hypercore.replication import PeerInfo
+    from store.hypercore.replication import (
+        Attachment,
+        Extension,
+        ReplicaConnection,
+    )
+    from store.hypercore.replication.extensions import ExtensionCallback
+    from store.hypercore.replication.replication import FindingPeers
 
 HIGH_PRIORITY = 1
 MAX_EVENT_LISTENERS = 1_024
 
 
-class Hypercore:
+class Hypercore(SessionFacts):
     """A session on a core.
 
     Sessions share the core: what one appends, all see. The core closes with its last
@@ -60,6 +69,7 @@ class Hypercore:
         is_block_key: bool = False,
         encryption: BlockEncryption | None = None,
         writable: bool = True,
+        push: bool = False,
         snapshot: Head | None = None,
         on_last_closed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -71,23 +81,24 @@ class Hypercore:
             is_block_key: The key encrypts blocks as it is, whatever the core.
             encryption: Encrypts blocks in another way.
             writable: False refuses to write even where the key is known.
+            push: Take blocks that peers send unasked, and send what is appended to
+                peers that do.
             snapshot: The state this session is to stay at.
             on_last_closed: Awaited when the last session of the core has closed.
         """
-        core.check_open()
-        self._core = core
-        self._encryption_key = encryption_key
-        self._is_block_key = is_block_key
-        self._encryption = encryption
-        self._may_write = writable
-        self._snapshot = snapshot
-        self._kept_length = snapshot.length if snapshot else 0
-        self._on_last_closed = on_last_closed
+        super().__init__(
+            core,
+            encryption_key=encryption_key,
+            is_block_key=is_block_key,
+            encryption=encryption,
+            writable=writable,
+            push=push,
+            snapshot=snapshot,
+            on_last_closed=on_last_closed,
+        )
         self._listening: list[EventQueue] = []
-        self._closed = False
         core.listeners.append(self)
-        core.watchers.append(self._tell)
-        core.session_count += 1
+        core.session_opened(push=push)
 
     @classmethod
     async def open(
@@ -99,6 +110,8 @@ class Hypercore:
         manifest: Manifest | None = None,
         encryption_key: bytes | None = None,
         is_block_key: bool = False,
+        allow_fork: bool = True,
+        push: bool = False,
         synchronous: Synchronous = Synchronous.FULL,
         storage_key: bytes | None = None,
     ) -> Hypercore:
@@ -112,6 +125,10 @@ class Hypercore:
             manifest: Who may sign; the key pair alone unless given.
             encryption_key: 32 bytes that encrypt each block, for peers too.
             is_block_key: The key encrypts blocks as it is, whatever the core.
+            allow_fork: Follow peers to a higher fork number; otherwise that one was
+                signed is told by ``ForkRefused``.
+            push: Take blocks that peers send unasked, and send what is appended to
+                peers that do.
             synchronous: What a finished append shall survive.
             storage_key: 32 bytes that encrypt the folder's database; without it the
                 database is a plain file.
@@ -134,114 +151,17 @@ class Hypercore:
             core = await _core_of(
                 Cores(home.database), key, key_pair=key_pair, manifest=manifest
             )
+            core.allow_fork = allow_fork
             return cls(
                 core,
                 encryption_key=encryption_key,
                 is_block_key=is_block_key,
+                push=push,
                 on_last_closed=leave,
             )
         except BaseException:
             await leave()
             raise
-
-    @property
-    def core(self) -> Core:
-        """The kernel, for parts of the store that stand beside this one."""
-        return self._core
-
-    @property
-    def key(self) -> bytes:
-        """Who knows these 32 bytes may read and replicate."""
-        return self._core.state.key
-
-    @property
-    def discovery_key(self) -> bytes:
-        """Where peers meet, 32 bytes; tells nothing of the key."""
-        return self._core.state.discovery_key
-
-    @property
-    def id(self) -> str:
-        """The key as people write it, 52 characters."""
-        return encode_id(self.key)
-
-    @property
-    def key_pair(self) -> KeyPair | None:
-        """Whose signature is made here."""
-        return self._core.state.key_pair
-
-    @property
-    def manifest(self) -> Manifest | None:
-        """Who may sign; None while not known."""
-        return self._core.state.manifest
-
-    @property
-    def length(self) -> int:
-        """Blocks of the log, stored here or not."""
-        return self._head.length
-
-    @property
-    def contiguous_length(self) -> int:
-        """Blocks stored here from the start on without a gap."""
-        return min(self._core.state.contiguous_length, self.length)
-
-    @property
-    def remote_contiguous_length(self) -> int:
-        """The longest such stretch that a peer has told of."""
-        core = self._core
-        return core.replication.remote_contiguous_length if core.replicating else 0
-
-    @property
-    def byte_length(self) -> int:
-        """Bytes of the log without padding."""
-        head = self._head
-        return head.byte_length - self.padding * head.length
-
-    @property
-    def fork(self) -> int:
-        """How often the log was truncated."""
-        return self._head.fork
-
-    @property
-    def padding(self) -> int:
-        """Bytes that encryption adds to each block."""
-        encryption = self._block_encryption()
-        return 0 if encryption is None else encryption.padding_bytes
-
-    @property
-    def encrypted(self) -> bool:
-        """True when blocks are encrypted and this session can read them."""
-        return self._encryption_key is not None or self._encryption is not None
-
-    @property
-    def writable(self) -> bool:
-        """True when this session can append."""
-        return (
-            self._may_write
-            and self._snapshot is None
-            and not self._closed
-            and self._core.state.writable
-            and not self._core.state.frozen
-        )
-
-    @property
-    def readable(self) -> bool:
-        """True until the session is closed."""
-        return not self._closed
-
-    @property
-    def closed(self) -> bool:
-        """True when the session is closed."""
-        return self._closed
-
-    @property
-    def frozen(self) -> bool:
-        """True when the log was found to have two histories."""
-        return self._core.state.frozen
-
-    @property
-    def peers(self) -> list[PeerInfo]:
-        """Those who replicate this log with us now."""
-        return self._core.replication.peers if self._core.replicating else []
 
     async def append(
         self, blocks: bytes | Sequence[bytes], *, signature: bytes | None = None
@@ -394,7 +314,8 @@ class Hypercore:
         except LocalProtocolError:
             if not wait or byte < 0 or self._snapshot is not None or self.writable:
                 raise
-        return await _within(self._core.replication.seek(byte, padding), timeout_s)
+        async with _within(timeout_s):
+            return await self._core.replication.seek(byte, padding)
 
     async def update(self, *, wait: bool = False) -> bool:
         """Ask the peers for a newer length; True when length or fork changed.
@@ -408,6 +329,92 @@ class Hypercore:
         if not wait and not self._core.replicating:
             return False
         return await self._core.replication.update(wait=wait)
+
+    def replicate(
+        self,
+        connection: ReplicaConnection,
+        *,
+        upload: bool = True,
+        download: bool = True,
+    ) -> Attachment:
+        """Exchange blocks with a peer, until the connection or the attachment ends.
+
+        Args:
+            connection: A ``net.Connection``, or anything that fits.
+            upload: Answer requests.
+            download: Ask for blocks.
+        """
+        self._check()
+        return self._core.replication.attach(
+            connection, upload=upload, download=download
+        )
+
+    def download(
+        self,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        blocks: Sequence[int] | None = None,
+        linear: bool = False,
+        live: bool = False,
+    ) -> Download:
+        """Fetch blocks from peers, whoever asks for them later.
+
+        Args:
+            start: First block.
+            end: Block behind the last; the present end unless given.
+            blocks: These, in place of a range.
+            linear: In order; otherwise spread, so that peers complement each other.
+            live: Go on as the log grows, until it is closed.
+
+        Returns:
+            The download: await it, or follow its ``progress()``.
+        """
+        self._check()
+        return Download(self._core, start, end, blocks=blocks, linear=linear, live=live)
+
+    def read(
+        self, start: int = 0, end: int | None = None, *, live: bool = False
+    ) -> AsyncIterator[bytes]:
+        """Blocks in order, fetched from peers where they are not here.
+
+        Args:
+            start: First block.
+            end: Block behind the last; the end of the log unless given.
+            live: Go on as the log grows.
+        """
+        self._check()
+        return read_blocks(self, start, end, live=live)
+
+    def read_bytes(
+        self, offset: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Bytes in order, in pieces, fetched from peers where they are not here.
+
+        Args:
+            offset: First byte, without padding.
+            length: Bytes; all there are unless given.
+        """
+        self._check()
+        return read_bytes(self, offset, length)
+
+    def extension(self, name: str, on_message: ExtensionCallback) -> Extension:
+        """Exchange an application's messages with peers that know the name too.
+
+        Args:
+            name: By which both sides know it.
+            on_message: Gets each message and the peer it came from.
+        """
+        self._check()
+        return self._core.replication.extension(name, on_message)
+
+    def finding_peers(self) -> FindingPeers:
+        """Say that peers are being looked for: ``update`` waits for the first one.
+
+        A context manager; or call ``done`` on what it returns.
+        """
+        self._check()
+        return self._core.replication.finding_peers()
 
     async def user_data(self, name: str) -> bytes | None:
         """A value kept with the core on this disk, never replicated."""
@@ -468,6 +475,8 @@ class Hypercore:
         self._check()
         if len(self._listening) >= MAX_EVENT_LISTENERS:
             raise LocalProtocolError("too many listeners", code="too-many")
+        if not self._listening:
+            self._core.watchers.append(self._tell)
         listening = EventQueue()
         self._listening.append(listening)
         return listening
@@ -524,10 +533,6 @@ class Hypercore:
         if not self._closed:
             self._end(error)
 
-    @property
-    def _head(self) -> Head:
-        return self._core.state.head if self._snapshot is None else self._snapshot
-
     def _sibling(self, *, writable: bool, snapshot: Head | None) -> Hypercore:
         self._check()
         return Hypercore(
@@ -536,41 +541,10 @@ class Hypercore:
             is_block_key=self._is_block_key,
             encryption=self._encryption,
             writable=writable,
+            push=self._push,
             snapshot=snapshot,
             on_last_closed=self._on_last_closed,
         )
-
-    def _block_encryption(self) -> BlockEncryption | None:
-        if self._encryption is None and self._encryption_key is not None:
-            state = self._core.state
-            encryption = DefaultEncryption(
-                self._encryption_key,
-                state.key,
-                is_block_key=self._is_block_key,
-                compat=state.compat,
-            )
-            if state.manifest is None:
-                return encryption
-            self._encryption = encryption
-        return self._encryption
-
-    def _check(self, *, writing: bool = False) -> None:
-        if self._closed:
-            self._core.check_open()
-            raise LocalProtocolError("the session is closed", code="session-closed")
-        if writing and (not self._may_write or self._snapshot is not None):
-            raise LocalProtocolError(
-                "this session is for reading only", code="not-writable"
-            )
-
-    def _check_index(self, index: int) -> None:
-        self._check()
-        if index < 0:
-            raise LocalProtocolError("blocks count from 0", code="bad-argument")
-        if self._snapshot is not None and index >= self._kept_length:
-            raise LocalProtocolError(
-                f"block {index} is not in this snapshot", code="snapshot-not-available"
-            )
 
     async def _find(
         self, index: int, *, wait: bool, timeout_s: float | None
@@ -586,7 +560,8 @@ class Hypercore:
                 )
         if not wait:
             return None
-        return await _within(self._fetch(index), timeout_s)
+        async with _within(timeout_s):
+            return await self._fetch(index)
 
     async def _fetch(self, index: int) -> bytes:
         while True:
@@ -604,8 +579,9 @@ class Hypercore:
         self._closed = True
         core = self._core
         core.listeners.remove(self)
-        core.watchers.remove(self._tell)
-        core.session_count -= 1
+        if self._listening:
+            core.watchers.remove(self._tell)
+        core.session_closed(push=self._push)
         self._tell(Closed(None if error is None else error.code))
 
 
@@ -629,10 +605,12 @@ async def _core_of(
     return core
 
 
-async def _within(waiting: Any, timeout_s: float | None) -> Any:
+@contextlib.asynccontextmanager
+async def _within(timeout_s: float | None) -> AsyncIterator[None]:
+    """Give up what takes too long, with the error that callers know."""
     try:
         async with asyncio.timeout(timeout_s):
-            return await waiting
+            yield
     except TimeoutError as error:
         raise LocalProtocolError(
             f"nothing came within {timeout_s} s", code="request-timeout"

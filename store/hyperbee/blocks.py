@@ -16,6 +16,7 @@ Follows npm hyperbee 2.27.3 ``lib/messages.js``.
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 from store.errors import RemoteProtocolError
@@ -34,8 +35,11 @@ PROTOCOL = "hyperbee"
 MAX_KEYS = 8
 """In one node."""
 
-MAX_LEVELS = 65_536
+MAX_LEVELS = 16_384
 """Changed nodes in one block. A path has a dozen; batches with refused writes more."""
+
+MAX_KEPT_NODES = 64
+"""Decoded nodes that one block keeps."""
 
 BLOCK_COST_BYTES = 700
 """What a decoded block takes beyond its bytes, its nodes included; an estimate."""
@@ -104,7 +108,7 @@ class Block:
         self.key = key
         self.value = value
         self._index = index
-        self._spans: list[tuple[int, int]] | None = None
+        self._spans: array[int] | None = None
         self._nodes: dict[int, Node] = {}
         size = len(index) + len(key) + (len(value) if value else 0)
         self.cost_bytes = size + BLOCK_COST_BYTES
@@ -112,7 +116,7 @@ class Block:
     @property
     def level_count(self) -> int:
         """How many nodes it holds."""
-        return len(self._levels())
+        return len(self._levels()) // 2
 
     def numbers(self, level: int) -> tuple[list[int], list[int]]:
         """A node as it is stored: its keys' blocks, and pairs of block and level.
@@ -121,12 +125,14 @@ class Block:
             RemoteProtocolError: There is no such level, or it is malformed.
         """
         spans = self._levels()
-        if level >= len(spans):
+        if 2 * level >= len(spans):
             raise RemoteProtocolError("a pointer names a node that is not there")
         seqs: list[int] = []
         pairs: list[int] = []
         data = self._index
-        for number, kind, start, end in read_fields(data, *spans[level]):
+        for number, kind, start, end in read_fields(
+            data, spans[2 * level], spans[2 * level + 1]
+        ):
             if number == 1 or number == 2:
                 if kind != BYTES:
                     raise RemoteProtocolError("a node's list is not packed")
@@ -142,6 +148,8 @@ class Block:
         """
         node = self._nodes.get(level)
         if node is None:
+            if len(self._nodes) >= MAX_KEPT_NODES:
+                self._nodes.clear()
             node = self._nodes[level] = self._make_node(level)
         return node
 
@@ -171,15 +179,17 @@ class Block:
         keys = [self.key if seq == own else None for seq in seqs]
         return Node(seqs, keys, children)
 
-    def _levels(self) -> list[tuple[int, int]]:
+    def _levels(self) -> array[int]:
+        """Start and end of each level in the index."""
         if self._spans is None:
-            spans = []
+            spans = array("I")
             for number, kind, start, end in read_fields(
                 self._index, 0, len(self._index)
             ):
                 if number == 1 and kind == BYTES:
-                    spans.append((start, end))
-                    if len(spans) > MAX_LEVELS:
+                    spans.append(start)
+                    spans.append(end)
+                    if len(spans) > 2 * MAX_LEVELS:
                         raise RemoteProtocolError(
                             "a block has too many nodes", code="too-large"
                         )

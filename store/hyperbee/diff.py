@@ -39,11 +39,12 @@ class _Walk:
         self._seeking = bounds.lower is not None
         self._last: bytes | None = None
         self._last_leaf: bytes | None = None
+        self._entered: set[tuple[int, int]] = set()
 
     def open(self) -> Steps[None]:
         """Enter the root."""
         if self._root is not None and self._root.seqs:
-            yield from self._enter(self._root)
+            yield from self._enter(self._root, (0, 0))
 
     def item(self) -> tuple[int, int] | None:
         """Block and level of the next child, or block and ``KEY_LEVEL`` of a key."""
@@ -85,7 +86,8 @@ class _Walk:
         if block is None:
             block = yield (child.seq, *self._wishes(other), *other._wishes(self))
         self.positions[-1] = position + 1
-        yield from self._enter(checked_child(block, child.level))
+        place = (child.seq, child.level)
+        yield from self._enter(checked_child(block, child.level), place)
 
     def take(self, other: _Walk) -> Steps[Block | None]:
         """The block of the key the walk is at; None, and the end, beyond the range.
@@ -108,9 +110,14 @@ class _Walk:
         self.skip()
         return block
 
-    def _enter(self, node: Node) -> Steps[None]:
+    def _enter(self, node: Node, place: tuple[int, int]) -> Steps[None]:
+        """Go on within a node; into none a second time, or it might never end."""
         if len(self.nodes) >= MAX_DEPTH:
             raise too_deep()
+        if node.children:
+            if place in self._entered:
+                raise _unsorted()
+            self._entered.add(place)
         position = 0
         if self._seeking:
             lower = self._bounds.lower
@@ -121,7 +128,7 @@ class _Walk:
                 self._seeking = False
                 position += 1 if self._bounds.lower_inclusive else 2
         elif not node.children:
-            # Every leaf begins beyond the one before, or the walk might never end.
+            # Leaves are many, and their keys tell the same as a list of them.
             first = yield from load_key(node, 0, self._pages)
             if self._last_leaf is not None and first <= self._last_leaf:
                 raise _unsorted()

@@ -18,7 +18,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 
-from store.hyperbee.blocks import MAX_KEYS, Block, Child, Node, encode_block
+from store.errors import LocalProtocolError
+from store.hyperbee.blocks import MAX_KEYS, MAX_LEVELS, Block, Child, Node, encode_block
 from store.hyperbee.lookup import MAX_DEPTH, checked_child, search, too_deep
 from store.hyperbee.records import Pages, Steps
 
@@ -214,6 +215,10 @@ class Editor:
         slots: Slots = []
         _collect(root, slots, seq)
         slots[0] = Child(seq, 0, root)
+        if len(slots) > MAX_LEVELS:
+            raise LocalProtocolError(
+                "too many writes of the batch were refused", code="too-large"
+            )
         self._pending.append(_Pending(seq, key, value, slots))
         self.root = root
         self.length = seq + 1

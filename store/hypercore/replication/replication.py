@@ -13,6 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,7 +42,7 @@ from store.hypercore.state import held_blocks
 
 if TYPE_CHECKING:
     from store.hypercore.core import Core
-    from store.hypercore.records import Change, NodeSource, Request
+    from store.hypercore.records import Change, Head, NodeSource, Request
     from store.hypercore.replication.connection import ReplicaConnection
 
 NORMAL_PRIORITY: Final = 0
@@ -151,6 +152,7 @@ class Replication:
         machine: What decides.
         faults: How often peers' channels ended for which fault.
         finding: How many look for peers now.
+        on_wish: Told at the end of a turn while somebody waits for what peers have.
         closed: After ``close``.
     """
 
@@ -167,6 +169,7 @@ class Replication:
         self.discovery_key = core.state.discovery_key
         self.faults: Counter[str] = Counter()
         self.finding = 0
+        self.on_wish: Callable[[], object] | None = None
         self.closed = False
         self._core = core
         self._view = KernelView(core)
@@ -244,6 +247,11 @@ class Replication:
     def downloading(self) -> bool:
         """A session wants data, or has until a moment ago."""
         return self.machine.context.downloading
+
+    @property
+    def wanting(self) -> bool:
+        """Somebody waits for a block, a longer tree, a place or a download."""
+        return bool(self._waiting or self._downloads)
 
     def set_active(self, active: bool) -> None:
         """Whether a session wants data; if not, idle channels close after a while."""
@@ -335,9 +343,7 @@ class Replication:
                 await self.update(wait=True)
                 continue
 
-            def look(source: NodeSource) -> tuple[int, int]:
-                return seek(byte, head, source, padding)
-
+            look = partial(_seek, byte, head, padding)
             try:
                 return await self._core.with_nodes(look, committed=False)
             except NodeMissingError as missing:
@@ -524,6 +530,8 @@ class Replication:
             self._settle_updates()
         if self._downloads:
             self._downloads = {at for at in self._downloads if not at.finished}
+        if self.on_wish is not None and self.wanting:
+            self.on_wish()
         self._arm(now)
 
     def _arm(self, now: float) -> None:
@@ -630,11 +638,9 @@ class Replication:
         task.add_done_callback(self._tasks.discard)
 
     async def _load_answers(self, peer: Peer, requests: list[Request]) -> None:
-        loads = [self._core.load(request) for request in requests]
-        results = await asyncio.gather(*loads, return_exceptions=True)
-        self._raise_bugs(results)
+        loaded = await self._view.load(requests)
         if not self.closed:
-            self.machine.answers_loaded(peer, failed=results[0] is not None)
+            self.machine.answers_loaded(peer, failed=not loaded)
             link = self._links.get(peer)
             if link is not None and peer.has_work:
                 link.attachment.share.add(link)
@@ -679,3 +685,7 @@ class Replication:
             raise self._core.close_error or LocalProtocolError(
                 "the core is closed", code="session-closed"
             )
+
+
+def _seek(byte: int, head: Head, padding: int, source: NodeSource) -> tuple[int, int]:
+    return seek(byte, head, source, padding)

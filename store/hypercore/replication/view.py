@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
-from store.errors import LocalProtocolError, RemoteProtocolError
-from store.hypercore.proofs import ReorgBatch, continue_reorg
+from store.errors import LocalProtocolError, RemoteProtocolError, StoreError
+from store.hypercore.proofs import ReorgBatch, build_proof, continue_reorg
 
 if TYPE_CHECKING:
     from store.hypercore.core import Core
-    from store.hypercore.records import Proof, Request
+    from store.hypercore.records import Head, NodeSource, Proof, Request
+
+
+LOAD_BYTES: Final = 4 * 1024 * 1024
+"""Blocks loaded at a time for one peer, as large as the average."""
+
+MAX_LOADED_BLOCKS: Final = 1024
+"""Loaded blocks that nobody took; more are forgotten."""
 
 
 class KernelView:
@@ -26,7 +33,9 @@ class KernelView:
         self.last_write: asyncio.Future[None] | None = None
         self._core = core
         self._state = core.state
-        self.prove: Callable[[Request], Proof] = core.prove
+        # Blocks that were just loaded for answers: large ones are kept nowhere else.
+        self._loaded: dict[int, bytes] = {}
+        self._loaded_at = core.state.epoch
 
     @property
     def fork(self) -> int:
@@ -100,6 +109,49 @@ class KernelView:
         """Stored."""
         return self._state.stored.blocks.words(start, count)
 
+    def prove(self, request: Request) -> Proof:
+        """From memory, with what is committed."""
+        state = self._state
+        if self._loaded and request.block is not None:
+            if self._loaded_at != state.epoch:
+                self._loaded.clear()
+            block = self._loaded.pop(request.block.index, None)
+            if block is not None:
+                proof = build_proof(request, state.head, state.committed, block)
+                if request.manifest and not state.compat:
+                    return proof._replace(manifest=state.encoded_manifest)
+                return proof
+        return self._core.prove(request)
+
+    async def load(self, requests: Sequence[Request]) -> bool:
+        """Bring into memory what answers need.
+
+        Args:
+            requests: The first is the one that cannot be answered without.
+
+        Returns:
+            Whether the first can be answered now.
+        """
+        state = self._state
+        room = max(1, LOAD_BYTES * max(state.length, 1) // max(state.byte_length, 1))
+        indexes = [
+            request.block.index for request in requests if request.block is not None
+        ]
+        try:
+            blocks = await self._core.blocks(sorted(set(indexes[:room])))
+            head = state.head
+            await self._core.with_nodes(
+                lambda source: _touch(requests, head, source), committed=True
+            )
+        except StoreError:
+            return False
+        if self._loaded_at != state.epoch or len(self._loaded) > MAX_LOADED_BLOCKS:
+            self._loaded.clear()
+        self._loaded_at = state.epoch
+        self._loaded.update(blocks)
+        first = requests[0].block
+        return first is None or first.index in blocks
+
     def accept(self, proof: Proof) -> None:
         """Verify and have it written."""
         self.last_write = self._core.accept(proof).durable
@@ -123,3 +175,13 @@ class KernelView:
     def check_conflict(self, proof: Proof) -> bool:
         """See whether the core has two histories."""
         return self._core.check_conflict(proof)
+
+
+def _touch(requests: Sequence[Request], head: Head, source: NodeSource) -> None:
+    """Look at the nodes that the answers will be made of."""
+    for request in requests:
+        try:
+            build_proof(request, head, source, b"" if request.block else None)
+        except LocalProtocolError:
+            # The answer will be that there is none.
+            continue

@@ -45,6 +45,9 @@ MAX_REFUSALS: Final = 32
 MAX_COPIES: Final = 3
 """Peers that are asked for one block at a time."""
 
+FORGIVE_S: Final = 5.0
+"""After so long a peer is asked again for a block that it refused."""
+
 MAX_OUT_OF_ORDER: Final = 8
 """Answers that came too early before a peer's order is not counted on any more."""
 
@@ -482,11 +485,12 @@ class Asking:
             waiting = len(peer.unverified)
         self._context.touch(peer)
 
-    def receive_refusal(self, peer: Peer, ask: Ask, reason: int) -> None:
+    def receive_refusal(self, peer: Peer, ask: Ask, now: float) -> None:
         """A peer does not give what was asked for."""
         peer.counters.refused += 1
-        if ask.kind is AskKind.BLOCK and reason == 1 and not peer.has.deny(ask.index):
-            peer.has.drop(ask.index, ask.index + 1)
+        if ask.kind is AskKind.BLOCK:
+            peer.has.deny(ask.index)
+            peer.forgive_at = now + FORGIVE_S
         self.release(ask, again=True)
         self._refused(peer)
         self._context.touch(peer)
@@ -516,6 +520,12 @@ class Asking:
                     self._context.touch_all()
         elif ask.kind is AskKind.MANIFEST and ask in self._manifests:
             self._manifests.remove(ask)
+
+    def forgive(self, peer: Peer) -> None:
+        """Ask a peer again for what it did not give."""
+        peer.forgive_at = None
+        peer.has.forgive()
+        self.news_of(peer)
 
     def give_up(self, peer: Peer) -> None:
         """The peer answers nothing any more: what it owes is asked of others."""

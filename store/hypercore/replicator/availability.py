@@ -35,9 +35,9 @@ class Availability:
 
     def has(self, index: int) -> bool:
         """True when it told of this block."""
-        if index < self.contiguous:
-            return not self._denied or index not in self._denied
-        return self._bits.get(index)
+        if self._denied and index in self._denied:
+            return False
+        return index < self.contiguous or self._bits.get(index)
 
     def bits(self, start: int, count: int) -> int:
         """The blocks from ``start`` that it has, the first as the lowest bit.
@@ -58,19 +58,14 @@ class Availability:
                 bits &= ~(1 << (index - start))
         return bits
 
-    def any_in(self, start: int, end: int) -> bool:
-        """True when it has a block of the range."""
-        if start < min(end, self.contiguous):
-            return True
-        found = self._bits.first_set(start)
-        return found is not None and found < end
-
     def first_in(self, start: int, end: int) -> int | None:
         """The first block of the range that it has."""
         for index in range(start, min(end, self.contiguous)):
             if index not in self._denied:
                 return index
         found = self._bits.first_set(max(start, self.contiguous))
+        while found is not None and found in self._denied:
+            found = self._bits.first_set(found + 1)
         return found if found is not None and found < end else None
 
     def covers(self, start: int, end: int) -> bool:
@@ -117,15 +112,15 @@ class Availability:
         if start == self.contiguous:
             self.contiguous = max(start, self._bits.first_unset(start))
 
-    def deny(self, index: int) -> bool:
-        """It told of the block and did not give it; False when that is too many."""
-        if index >= self.contiguous:
-            self._bits.set(index, value=False)
-            return True
+    def deny(self, index: int) -> None:
+        """It told of the block and did not give it; believed until ``forgive``."""
         if len(self._denied) >= MAX_DENIED:
-            return False
+            self._denied.clear()
         self._denied.add(index)
-        return True
+
+    def forgive(self) -> None:
+        """Believe again what it told of."""
+        self._denied.clear()
 
     def truncate(self, length: int) -> None:
         """Nothing from ``length`` on counts any more."""

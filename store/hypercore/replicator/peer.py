@@ -123,6 +123,7 @@ class Peer:
         "downloaded",
         "exhausted_at",
         "expected",
+        "forgive_at",
         "has",
         "in_order",
         "last_extension_received",
@@ -210,6 +211,7 @@ class Peer:
         self.in_order = True
         self.exhausted_at = -1
         self.refusals = 0
+        self.forgive_at: float | None = None
         self.unverified: deque[tuple[Ask | None, Proof]] = deque()
         self.loads = 0
         self.downloaded: list[tuple[int, int]] = []

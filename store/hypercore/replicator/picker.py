@@ -138,6 +138,7 @@ class Picker:
         self._dice = dice
         self._in_flight = in_flight
         self._pending: dict[int, int] = {}
+        self._chosen: list[int] = []
         self._turn = 0
 
     def add(self, download: Download) -> None:
@@ -182,12 +183,19 @@ class Picker:
     def grew(self, old_length: int) -> None:
         """The core has become longer."""
         for download in self.downloads:
-            if download.end is None or download.end > old_length:
-                if download.left == 0 and download.order is None:
-                    download.cursor = max(old_length, download.start) >> _SHIFT
-                    download.left = self._last(download) - download.cursor + 1
-                else:
-                    self._rescan(download)
+            if download.end is not None and download.end <= old_length:
+                continue
+            if download.order is not None:
+                self._rescan(download)
+                continue
+            last = self._last(download, old_length)
+            # The chunk that the old end lay in is looked at again.
+            more = self._last(download, self._core.length) - last
+            if download.left <= 0:
+                download.cursor = max(last, download.start >> _SHIFT)
+                download.left = more + 1
+            else:
+                download.left += more + 1
 
     def peer_left(self, peer: object) -> None:
         """The peer takes no further blocks."""
@@ -212,7 +220,7 @@ class Picker:
             end: It can prove only blocks before this one.
             rivals: What the other peers have.
         """
-        chosen: list[int] = []
+        chosen = self._chosen = []
         downloads = self.downloads
         self._turn += 1
         for step in range(min(len(downloads), MAX_DOWNLOADS_TRIED)):
@@ -234,6 +242,7 @@ class Picker:
                 self._take(number, bits, count, chosen)
             if len(chosen) >= count:
                 break
+        self._chosen = []
         return chosen
 
     def unavailable(self, has: Availability, length: int) -> int | None:
@@ -384,7 +393,10 @@ class Picker:
                 if missing & download.mask(number, length):
                     return number
                 continue
-            first, last = download.start >> _SHIFT, self._last(download)
+            first, last = (
+                download.start >> _SHIFT,
+                self._last(download, self._core.length),
+            )
             if download.cursor > last or download.cursor < first:
                 download.cursor = first
             end = (last + 1) << _SHIFT
@@ -400,9 +412,8 @@ class Picker:
                 return number
         return None
 
-    def _last(self, download: Download) -> int:
-        """Its last chunk now, or one before its first."""
-        length = self._core.length
+    def _last(self, download: Download, length: int) -> int:
+        """Its last chunk in a core of that length, or -1."""
         end = length if download.end is None else min(download.end, length)
         return (end - 1) >> _SHIFT if end > download.start else -1
 
@@ -410,7 +421,7 @@ class Picker:
         if download.order is not None:
             download.left = len(download.order)
             return
-        first, last = download.start >> _SHIFT, self._last(download)
+        first, last = download.start >> _SHIFT, self._last(download, self._core.length)
         download.left = max(0, last - first + 1)
         download.cursor = first
         if not download.linear and download.left > 1:
@@ -425,6 +436,10 @@ class Picker:
             rest ^= low
             if base + low.bit_length() - 1 in self._in_flight:
                 bits ^= low
+        # What was chosen a moment ago is not in flight yet.
+        for index in self._chosen:
+            if index >> _SHIFT == number:
+                bits &= ~(1 << (index & 255))
         return bits
 
     def _forget_unused(self, numbers: Iterable[int]) -> None:

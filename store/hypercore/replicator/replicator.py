@@ -158,6 +158,8 @@ class Replicator:
         for peer in self.context.peers:
             if peer.asks:
                 due = _earlier(due, peer.pace.stalls_at)
+            if peer.forgive_at is not None:
+                due = _earlier(due, peer.forgive_at)
             if peer.delayed:
                 due = _earlier(due, peer.delayed[0][0])
             if peer.accused_code is not None:
@@ -169,6 +171,8 @@ class Replicator:
         for peer in list(self.context.peers):
             if peer.asks and peer.pace.stalls_at <= now:
                 self.asking.stalled(peer, now)
+            if peer.forgive_at is not None and peer.forgive_at <= now:
+                self.asking.forgive(peer)
             self._answering.handle_timer(peer, now)
             self._forks.handle_timer(peer, now)
         if self.asking.race_at is not None and self.asking.race_at <= now:
@@ -199,7 +203,7 @@ class Replicator:
         """What a peer's proofs needed is in memory; see ``answers_loaded``."""
         self.asking.verify_loaded(peer, now, failed=failed)
 
-    def fork_loaded(self, peer: Peer, _now: float, *, failed: bool = False) -> None:
+    def fork_loaded(self, peer: Peer, now: float, *, failed: bool = False) -> None:
         """What a peer's other history needed is in memory; see ``answers_loaded``."""
         self._forks.judge(peer, failed=failed)
 
@@ -402,7 +406,7 @@ class Replicator:
         self._answering.cancel(peer, decode_cancel(message))
 
     def _receive_no_data(self, peer: Peer, message: bytes, now: float) -> None:
-        number, reason = decode_no_data(message)
+        number = decode_no_data(message).id
         ask = peer.asks.get(number)
         if ask is None:
             if peer.accused_code is not None and number == 0:
@@ -414,7 +418,7 @@ class Replicator:
         if ask.kind is AskKind.REORG:
             self._forks.receive_refusal(peer)
         else:
-            self.asking.receive_refusal(peer, ask, reason)
+            self.asking.receive_refusal(peer, ask, now)
 
     def _receive_want(self, peer: Peer, message: bytes, _now: float) -> None:
         self._answering.receive_want(peer, decode_want(message))

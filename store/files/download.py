@@ -257,6 +257,8 @@ class FileDownload:
             there = [index for index in range(start, end) if stored.get(index)]
             if there:
                 await self._unless_fault(core.core.blocks(there))
+        # What was dropped counts as missing once that is written.
+        await core.core.flushed()
 
     async def _download(self, core: Hypercore) -> None:
         handle = core.core.replication.download(Download(0, core.length))
@@ -278,7 +280,8 @@ class FileDownload:
         assert self._fault is not None, "it is there while the download runs"
         task = asyncio.create_task(work)
         try:
-            await asyncio.wait([task, self._fault], return_when=asyncio.FIRST_COMPLETED)
+            both: list[asyncio.Future[Any]] = [task, self._fault]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if self._fault.done():
                 self._fault.result()
             await task

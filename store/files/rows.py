@@ -122,9 +122,9 @@ def finish_draft(
 
 def sweep_drafts(connection: Connection) -> None:
     """Forget what a killed process began to read."""
-    for (number,) in connection.execute(
-        f"SELECT core FROM core_file WHERE NOT {_NO_DRAFT}"
-    ).fetchall():
+    drafts = f"SELECT core FROM core_file WHERE NOT {_NO_DRAFT}"
+    for row in connection.execute(drafts).fetchall():
+        number: Any = row[0]
         purge(connection, number, None)
 
 

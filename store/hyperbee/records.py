@@ -125,6 +125,10 @@ class LogExtension(Protocol):
         """To all peers."""
         ...
 
+    def close(self) -> object:
+        """Hear no more."""
+        ...
+
 
 class LogDownload(Protocol):
     """Blocks on their way."""

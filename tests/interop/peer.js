@@ -13,7 +13,8 @@ const commands = {
   ...require('./peer_codecs'),
   ...require('./peer_noise'),
   ...require('./peer_streams'),
-  ...require('./peer_dht')
+  ...require('./peer_dht'),
+  ...require('./peer_hyperbee')
 }
 
 function tell (message) {

@@ -88,7 +88,10 @@ class Hints:
 
     async def close(self) -> None:
         """Ask and answer no more."""
+        if self._closed:
+            return
         self._closed = True
+        self._extension.close()
         self._questions.clear()
         while self._downloads:
             self._downloads.pop().close()

@@ -49,6 +49,9 @@ class Extension:
         self.sent.append(message)
         asyncio.get_running_loop().call_soon(peer.on_message, message, self)
 
+    def close(self) -> None:
+        """It is still called, to see that nothing comes of it."""
+
     def broadcast(self, message: bytes) -> None:
         """To the other side."""
         self.sent.append(message)

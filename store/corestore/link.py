@@ -201,10 +201,8 @@ class StoreLink:
             self._end()
             return
         if self.kind is PeerKind.COVEY:
-            # Who waits for a place makes the others' patience shorter.
-            patience_s = RETRY_S if self._waiting else IDLE_S
             for discovery_key, entry in list(self._open.items()):
-                if self._is_idle(entry, now, patience_s):
+                if self._is_idle(entry, now):
                     self._detach(discovery_key)
         for core in self._shelf.cores.open_cores:
             self.consider(core)
@@ -289,7 +287,7 @@ class StoreLink:
         entry.attachment.close()
         self._schedule_tell()
 
-    def _is_idle(self, entry: _Open, now: float, patience_s: float) -> bool:
+    def _is_idle(self, entry: _Open, now: float) -> bool:
         if entry.attachment.closed:
             return True
         peer = entry.attachment.peer
@@ -306,6 +304,11 @@ class StoreLink:
         if wanted or seen != entry.seen:
             entry.seen = seen
             entry.changed_at = now
+        # Who waits for a place makes the patience with those shorter that are done.
+        done = not _is_longer(
+            LogHead(peer.remote_fork, peer.remote_length), head_of(entry.core)
+        )
+        patience_s = RETRY_S if self._waiting and done else IDLE_S
         return now - entry.changed_at >= patience_s
 
     def _end(self) -> None:
@@ -401,7 +404,8 @@ class StoreLink:
     def _on_heads_close(self) -> None:
         self._heads = None
         if self.connection.mux.closed:
-            self._end()
+            # The mux closes the other channels itself, and only then there is peace.
+            self._loop.call_soon(self._end)
         elif not self.closed:
             self.kind = PeerKind.PLAIN
             self.table = HeadsTable(

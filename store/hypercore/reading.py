@@ -37,9 +37,9 @@ class Found:
     """Checked."""
     blocks: dict[int, bytes] = field(default_factory=dict)
     """Checked."""
-    damaged_blocks: list[int] = field(default_factory=list)
+    damaged_blocks: set[int] = field(default_factory=set)
     """Blocks that are not there, or not what their leaf says."""
-    damaged_below: list[int] = field(default_factory=list)
+    damaged_below: set[int] = field(default_factory=set)
     """Checked nodes whose children are damaged beyond mending."""
     mended: list[Node] = field(default_factory=list)
     """Nodes that were damaged and are told anew."""
@@ -158,7 +158,7 @@ class DiskTree:
                             self.found.mended.append(node)
                     return True
         if any(candidates):
-            self.found.damaged_below.append(above.index)
+            self.found.damaged_below.add(above.index)
         return False
 
     def _told_anew(self, index: int) -> Node | None:
@@ -188,7 +188,7 @@ class DiskTree:
             ):
                 self.found.blocks[index] = block
             else:
-                self.found.damaged_blocks.append(index)
+                self.found.damaged_blocks.add(index)
 
 
 class LayeredNodes:

@@ -168,7 +168,7 @@ class Disk:
     def _drop_damaged(self, found: Found) -> None:
         """Give up what is damaged, so that it is never served and comes anew."""
         state = self._state
-        for index in found.damaged_below:
+        for index in sorted(found.damaged_below):
             start = flat_tree.left_span(index) // 2
             self._drop(start, start + flat_tree.leaf_count(index))
             self._emit(VerificationFailed("node-damaged", index=index))
@@ -176,7 +176,7 @@ class Disk:
             return
         self.damaged_blocks += len(found.damaged_blocks)
         drop = state.place is None or state.place.damaged(found.damaged_blocks)
-        for index in found.damaged_blocks:
+        for index in sorted(found.damaged_blocks):
             if drop:
                 self._drop(index, index + 1)
             self._emit(VerificationFailed("block-damaged", index=index))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.hyperbee.encodings import Codec, SubEncoder
+from store.hyperbee.encoding import Codec, SubEncoder
 from store.hyperbee.hyperbee import (
     Batch,
     EntryWatcher,

@@ -11,7 +11,7 @@ from typing import Any
 from store.errors import LocalProtocolError, RemoteProtocolError
 from store.hyperbee.blocks import PROTOCOL, Block, decode_header
 from store.hyperbee.editor import Accept, Editor
-from store.hyperbee.encodings import Codec, KeySpace, codec
+from store.hyperbee.encoding import Codec, KeySpace, codec
 from store.hyperbee.hyperbee.batch import Batch, Compare
 from store.hyperbee.hyperbee.trunk import Trunk
 from store.hyperbee.hyperbee.unlinked import clear_unlinked

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from store.errors import LocalProtocolError
 from store.hyperbee.blocks import Block, decode_header
 from store.hyperbee.diff import DiffWalk
-from store.hyperbee.encodings import Codec, KeySpace, codec
+from store.hyperbee.encoding import Codec, KeySpace, codec
 from store.hyperbee.hyperbee.reading import SNAPSHOT_GONE, Reader
 from store.hyperbee.hyperbee.trunk import Trunk, Walk
 from store.hyperbee.lookup import find_in_version, load_root

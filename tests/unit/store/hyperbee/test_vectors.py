@@ -8,7 +8,7 @@ import pytest
 
 from store.hyperbee import Entry, Hyperbee, Metadata, SubEncoder
 from store.hyperbee.blocks import decode_block, decode_header
-from store.hyperbee.encodings import KeySpace
+from store.hyperbee.encoding import KeySpace
 from store.hyperbee.messages import (
     CacheHint,
     GetRequest,

@@ -32,6 +32,8 @@ class Cores:
         self.depot = depot if isinstance(depot, Depot) else Depot(depot)
         self.traffic = Traffic(self.depot)
         self._open: dict[bytes, Core] = {}
+        # Closed while something was being written: nobody may read what is older.
+        self._leaving: dict[bytes, Core] = {}
         self._opening: dict[bytes, asyncio.Lock] = {}
 
     @property
@@ -68,6 +70,9 @@ class Cores:
             async with lock:
                 core = self._open.get(wanted.discovery_key)
                 if core is None:
+                    leaving = self._leaving.get(wanted.discovery_key)
+                    if leaving is not None:
+                        await leaving.flushed()
                     core = self._add(await self._stored(wanted))
                 await _complete(core, wanted)
                 return core
@@ -117,6 +122,13 @@ class Cores:
     def _closed(self, core: Core) -> None:
         if self._open.get(core.state.discovery_key) is core:
             del self._open[core.state.discovery_key]
+            if core.busy:
+                self._leaving[core.state.discovery_key] = core
+                core.on_idle = self._left
+
+    def _left(self, core: Core) -> None:
+        if self._leaving.get(core.state.discovery_key) is core:
+            del self._leaving[core.state.discovery_key]
 
 
 def new_core(

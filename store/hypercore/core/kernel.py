@@ -10,6 +10,7 @@ Follows npm hypercore 11.37.1 (``lib/core.js``) in what can be done.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ class Core:
         allow_fork: Follow peers to a higher fork number; otherwise a signed one is
             told as an event.
         on_closed: Told once when it closes.
+        on_idle: Told when nothing is being written any more after it was closed.
         on_unused: Told when the last session has closed, in place of closing the core.
     """
 
@@ -111,6 +113,7 @@ class Core:
         self.session_count = 0
         self.allow_fork = True
         self.on_closed: Callable[[Core], None] | None = None
+        self.on_idle: Callable[[Core], None] | None = None
         self.on_unused: Callable[[Core], None] | None = None
         self._replication: Replication | None = None
         self._waiting: deque[Told] = deque()
@@ -123,6 +126,7 @@ class Core:
             emit=self.emit,
         )
         self._pushing = 0
+        self._freezing: asyncio.Task[None] | None = None
 
     @property
     def replication(self) -> Replication:
@@ -145,6 +149,11 @@ class Core:
     def damaged_blocks(self) -> int:
         """Blocks found damaged on our own disk since the core was opened."""
         return self._disk.damaged_blocks
+
+    @property
+    def busy(self) -> bool:
+        """True while anything of it is being written."""
+        return self.state.writing or self._freezing is not None
 
     def session_opened(self, *, push: bool) -> None:
         """Note one more session; what is appended is pushed if one wants that."""
@@ -436,10 +445,12 @@ class Core:
             return
         state.conflict = evidence
         number = state.number
-        # Nobody waits for it: evidence that the disk refuses is found again.
-        self.traffic.depot.database.write(
-            lambda connection: rows.store_conflict(connection, number, evidence)
+        self._freezing = asyncio.ensure_future(
+            self.traffic.write(
+                lambda connection: rows.store_conflict(connection, number, evidence)
+            )
         )
+        self._freezing.add_done_callback(self._frozen)
         self.emit(Conflict(state.length, state.fork, evidence))
         self.close(LocalProtocolError("the log has two histories", code="conflict"))
 
@@ -490,6 +501,7 @@ class Core:
             waiting, self._waiting = self._waiting, deque()
             for told in waiting:
                 told(error, write)
+            self._tell_idle()
             return
         for change in changes:
             self.state.committed_change()
@@ -499,6 +511,17 @@ class Core:
                 else:
                     listener.core_committed(change)
             self._waiting.popleft()(None, write)
+        self._tell_idle()
+
+    def _frozen(self, task: asyncio.Task[None]) -> None:
+        self._freezing = None
+        # Evidence that the disk refuses is lost with this process and found again.
+        task.cancelled() or task.exception()
+        self._tell_idle()
+
+    def _tell_idle(self) -> None:
+        if self.closed and self.on_idle is not None and not self.busy:
+            self.on_idle(self)
 
     def _refusal(self) -> StoreError:
         if self.close_error is not None:
@@ -526,10 +549,14 @@ class Core:
         return await done
 
     async def flushed(self) -> None:
-        """Wait until nothing is being written."""
+        """Wait until nothing is being written, whether it could be or not."""
         while self.state.writing:
             change = self.state.advance(Change(self.state.tip, self.state.tip))
-            await self._durable(change)
+            # Who asked for what fails is told.
+            with contextlib.suppress(StoreError):
+                await self._durable(change)
+        if self._freezing is not None:
+            await asyncio.wait({self._freezing})
 
     def _sessions_changed(self) -> None:
         if self._replication is not None and not self.closed:

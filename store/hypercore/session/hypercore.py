@@ -97,6 +97,7 @@ class Hypercore(SessionFacts):
             on_last_closed=on_last_closed,
         )
         self._listening: list[EventQueue] = []
+        self._released = False
         core.listeners.append(self)
         core.session_opened(push=push)
 
@@ -483,10 +484,13 @@ class Hypercore(SessionFacts):
 
     async def close(self) -> None:
         """Close this session, and with the last one the core; harmless twice."""
-        if self._closed:
+        if self._released:
             return
-        self._end(None)
+        self._released = True
         core = self._core
+        if not self._closed:
+            self._end(None)
+        core.session_closed(push=self._push)
         if core.session_count == 0:
             if core.on_unused is not None:
                 core.on_unused(core)
@@ -581,7 +585,6 @@ class Hypercore(SessionFacts):
         core.listeners.remove(self)
         if self._listening:
             core.watchers.remove(self._tell)
-        core.session_closed(push=self._push)
         self._tell(Closed(None if error is None else error.code))
 
 

@@ -149,4 +149,4 @@ module.exports = {
   }
 }
 
-Object.defineProperty(module.exports, 'helpers', { value: { keep, identity } })
+Object.defineProperty(module.exports, 'helpers', { value: { keep, identity, streams } })

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from store.errors import RemoteProtocolError
+from store.errors import LocalProtocolError, RemoteProtocolError
 from store.hyperbee import Header, Metadata
 from store.hyperbee.blocks import decode_header
 from store.hyperblobs import Hyperblobs
@@ -18,9 +18,9 @@ from store.hypercore.manifest import is_compat
 from store.hyperdrive.contents import contents_manifest
 
 if TYPE_CHECKING:
-    from store.corestore import Corestore
+    from store.corestore import Corestore, StoreAttachment
     from store.hypercore.manifest import Manifest
-    from store.hypercore.replication import Attachment, ReplicaConnection
+    from store.hypercore.replication import ReplicaConnection
     from store.hypercore.session import Hypercore
 
 DB_NAME: Final = "db"
@@ -91,6 +91,18 @@ class DriveCores:
                 self._blobs = Hyperblobs(await self._open(header))
             return self._blobs
 
+    async def own_blobs(self) -> Hyperblobs:
+        """The contents, to be written.
+
+        Raises:
+            LocalProtocolError: The drive is somebody else's (code ``not-writable``).
+        """
+        if not self.db.writable:
+            raise LocalProtocolError("the drive is read-only", code="not-writable")
+        blobs = await self.blobs()
+        assert blobs is not None, "a drive of one's own knows where they are"
+        return blobs
+
     async def _open(self, header: Header | None) -> Hypercore:
         key = header.metadata.content_feed if header and header.metadata else None
         if key is not None:
@@ -119,7 +131,7 @@ class DriveCores:
             return None
         return contents_manifest(manifest, self.db.key)
 
-    def replicate(self, connection: ReplicaConnection) -> Attachment:
+    def replicate(self, connection: ReplicaConnection) -> StoreAttachment:
         """Exchange everything of the corestore with a peer."""
         return self._corestore.replicate(connection)
 

@@ -264,16 +264,18 @@ class DriveView:
     ) -> AsyncGenerator[Record, None]:
         """The first record of each name in a folder, each name once."""
         above, below = folder_keys(base)
+        first = {"gt": above}
         while True:
             record = await self._bee.peek(
-                gt=above, lt=below, wait=wait, timeout_s=timeout_s
+                **first, lt=below, wait=wait, timeout_s=timeout_s
             )
             if record is None:
                 return
             rest = record.key[len(KEY_PREFIX) + len(base.encode()) + 1 :]
             name, slash, _ = rest.partition(b"/")
             start = record.key[: len(record.key) - len(rest)] + name
-            above = start + b"0" if slash else record.key
+            # Upstream goes on behind the key, and so misses a file of that name.
+            first = {"gte": start + b"0"} if slash else {"gt": record.key}
             # A file may have the name of a folder; it has been given already.
             if slash:
                 file = await self._bee.get(start, wait=wait, timeout_s=timeout_s)

@@ -7,13 +7,14 @@ reading to ``drive_view`` and mirrors to ``mirror``. Follows npm hyperdrive 13.3
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from store.errors import LocalProtocolError
 from store.hyperbee import Batch, Hyperbee, Snapshot, Watcher
-from store.hyperblobs import BlobId, BlobWriter
+from store.hyperblobs import BlobId, BlobWriter, Hyperblobs
 from store.hyperblobs.hyperblobs import BytesLike
 from store.hyperdrive.drive_cores import DriveCores
 from store.hyperdrive.drive_view import DriveState, DriveView, as_node, blob_of
@@ -21,8 +22,8 @@ from store.hyperdrive.entry import Entry, Json, Node, encode_entry
 from store.hyperdrive.paths import encode_key, file_path, folder_keys, folder_path
 
 if TYPE_CHECKING:
-    from store.corestore import Corestore
-    from store.hypercore.replication import Attachment, ReplicaConnection
+    from store.corestore import Corestore, StoreAttachment
+    from store.hypercore.replication import ReplicaConnection
 
 
 class _Writes:
@@ -41,8 +42,7 @@ class _Writes:
     ) -> Node:
         """Replace a file; durable on return (its entry of a batch: when flushed)."""
         path = file_path(name)
-        blobs = await self._state.cores.blobs()
-        assert blobs is not None
+        blobs = await self._state.cores.own_blobs()
         blob = await blobs.put(data)
         entry = Entry(executable=executable, blob=blob, metadata=metadata)
         return Node(await self.put_entry(path, entry), path, entry)
@@ -112,7 +112,7 @@ class Hyperdrive(_Writes, DriveView):
         """Ask peers for a newer version; True when there is one."""
         return await self._state.cores.db.update(wait=wait)
 
-    def replicate(self, connection: ReplicaConnection) -> Attachment:
+    def replicate(self, connection: ReplicaConnection) -> StoreAttachment:
         """Exchange everything of the corestore with a peer; see ``Corestore``."""
         return self._state.cores.replicate(connection)
 
@@ -133,7 +133,9 @@ class Hyperdrive(_Writes, DriveView):
             dedup: Store equal blocks, also of the version before, only once.
         """
         entry = Entry(executable=executable, metadata=metadata)
-        return DriveWriter(self, file_path(name), entry, dedup=dedup)
+        return DriveWriter(
+            self, self._state.cores.own_blobs, file_path(name), entry, dedup=dedup
+        )
 
     def batch(self) -> DriveBatch:
         """Many entries that are written all or not at all; for ``async with``."""
@@ -175,8 +177,7 @@ class Hyperdrive(_Writes, DriveView):
             blobs_length: How many blocks of contents to keep; what that version refers
                 to unless given.
         """
-        blobs = await self.blobs()
-        assert blobs is not None
+        blobs = await self._state.cores.own_blobs()
         if blobs_length is None:
             async with self.checkout(version) as older:
                 blobs_length = await older.blobs_length()
@@ -258,17 +259,23 @@ class DriveWriter:
     """Writes one file; made by ``Hyperdrive.write``."""
 
     def __init__(
-        self, drive: Hyperdrive, path: str, entry: Entry, *, dedup: bool
+        self,
+        drive: Hyperdrive,
+        blobs: Callable[[], Awaitable[Hyperblobs]],
+        path: str,
+        entry: Entry,
+        *,
+        dedup: bool,
     ) -> None:
         self._drive = drive
+        self._blobs = blobs
         self._path = path
         self._entry = entry
         self._dedup = dedup
         self._blob: BlobWriter | None = None
 
     async def __aenter__(self) -> DriveWriter:
-        blobs = await self._drive.blobs()
-        assert blobs is not None
+        blobs = await self._blobs()
         previous: BlobId | None = None
         if self._dedup:
             previous = blob_of(await self._drive.entry(self._path))

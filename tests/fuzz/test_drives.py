@@ -33,6 +33,7 @@ from tests.helpers.vectors import load_vectors
 BLOCKS = [block["decoded"] for block in load_vectors("hyperdrive")["dbBlocks"]]
 VALUES = [bytes.fromhex(block["value"]) for block in BLOCKS if block.get("value")]
 KEYS = [bytes.fromhex(block["key"]) for block in BLOCKS if "key" in block]
+MEMBERS = ("blockOffset", "byteOffset", "blockLength", "byteLength")
 NUMBERS = st.sampled_from([0, 1, 7, MAX_OFFSET, MAX_OFFSET + 1, -1, 1.5, None])
 IDS = [case["id"] for case in load_vectors("hyperblobs")["cases"]]
 MAPS = [
@@ -48,10 +49,9 @@ ENTRY_PARTS = st.fixed_dictionaries(
         "blob": st.none()
         | st.sampled_from(IDS)
         | st.fixed_dictionaries(
-            {
-                name: NUMBERS
-                for name in ("blockOffset", "byteOffset", "blockLength", "byteLength")
-            },
+            dict.fromkeys(
+                ("blockOffset", "byteOffset", "blockLength", "byteLength"), NUMBERS
+            ),
             optional={"blockMap": st.sampled_from([True, False, None, "x"])},
         )
         | st.lists(st.integers(), max_size=2),
@@ -139,7 +139,7 @@ def test_maps_are_read_or_refused(blocks: list[bytes]) -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["blockOffset", "byteOffset", "blockLength", "byteLength"]),
+        st.sampled_from(MEMBERS),
         st.integers() | st.floats() | st.booleans() | st.none() | st.text(),
     )
     | st.none()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
 from store.errors import LocalProtocolError
@@ -67,7 +67,7 @@ class Batch:
         lte: Any = None,
         reverse: bool = False,
         limit: int | None = None,
-    ) -> AsyncIterator[Entry]:
+    ) -> AsyncGenerator[Entry, None]:
         """As ``Hyperbee.range``, with what the batch wrote."""
         async with self._turn:
             await self._begin()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, Literal
 
 from store.errors import LocalProtocolError
@@ -136,7 +136,7 @@ class View:
                 return entry
             return None
         finally:
-            await entries.aclose()  # type: ignore[attr-defined]
+            await entries.aclose()
 
     def range(
         self,
@@ -149,7 +149,7 @@ class View:
         limit: int | None = None,
         wait: bool = True,
         timeout_s: float | None = None,
-    ) -> AsyncIterator[Entry]:
+    ) -> AsyncGenerator[Entry, None]:
         """The entries between two keys in order, of all keys where an end is open.
 
         Args:
@@ -181,7 +181,7 @@ class View:
         limit: int | None = None,
         wait: bool = True,
         timeout_s: float | None = None,
-    ) -> AsyncIterator[HistoryEntry]:
+    ) -> AsyncGenerator[HistoryEntry, None]:
         """What was written, oldest first; of this part only.
 
         Args:
@@ -230,7 +230,7 @@ class View:
         limit: int | None = None,
         wait: bool = True,
         timeout_s: float | None = None,
-    ) -> AsyncIterator[Difference]:
+    ) -> AsyncGenerator[Difference, None]:
         """Keys whose entries differ here (``left``) and in another version (``right``).
 
         What both versions share is not read.
@@ -333,7 +333,7 @@ class View:
         limit: int | None,
         wait: bool,
         timeout_s: float | None,
-    ) -> AsyncIterator[Entry]:
+    ) -> AsyncGenerator[Entry, None]:
         version = await self._refresh()
         log = self._snapshot_log()
         reader = None
@@ -351,7 +351,9 @@ class View:
                 reader.stop()
             await self._release(log)
 
-    async def _entries(self, cursor: Cursor, reader: Reader) -> AsyncIterator[Entry]:
+    async def _entries(
+        self, cursor: Cursor, reader: Reader
+    ) -> AsyncGenerator[Entry, None]:
         count = 1
         while not cursor.ended:
             for block in await reader.run(cursor.take(count)):

@@ -79,7 +79,7 @@ async def test_the_rest_is_wanted_no_longer_when_a_walk_is_left() -> None:
     entries = bee.range()
     async for _ in entries:
         break
-    await entries.aclose()  # type: ignore[attr-defined]
+    await entries.aclose()
     await asyncio.sleep(0)
     assert log.in_flight == 0
     assert log.open_snapshots == 0

@@ -103,6 +103,8 @@ class SharedFiles:
             with contextlib.suppress(StoreError):
                 await self.remove(await reading)
             raise
+        # Connected peers hear of cores that are opened.
+        await (await self.open_core(key)).close()
         return _shared_file(await self._row(key))
 
     async def fetch(

@@ -6,10 +6,9 @@ import asyncio
 from pathlib import Path
 
 from net.aio.frames import ConnectionMux
+from store.corestore import Corestore
 from store.database import Database, Synchronous
 from store.files import SharedFiles
-from store.hypercore.core import Cores
-from store.hypercore.depot import Depot
 from store.hypercore.session import Hypercore
 
 
@@ -50,7 +49,7 @@ def make_wire() -> tuple[WireEnd, WireEnd]:
 
 
 class Store:
-    """As much of a ``Corestore`` as files need; every core it opens is on its wires."""
+    """A corestore with its files."""
 
     def __init__(
         self, folder: Path, synchronous: Synchronous = Synchronous.NORMAL
@@ -59,28 +58,20 @@ class Store:
         self.database = Database.open(
             folder / "store.db", key=None, synchronous=synchronous
         )
-        self.depot = Depot(self.database)
-        self.wires: list[WireEnd] = []
-        self._cores = Cores(self.depot)
-        self.files = SharedFiles(self)  # type: ignore[arg-type]
+        self.corestore = Corestore.over(self.database, primary_key=bytes(32))
+        self.files = SharedFiles(self.corestore)
 
     async def get(self, *, key: bytes) -> Hypercore:
-        core = await self._cores.open(key)
-        for wire in self.wires:
-            core.replication.attach(wire)
-        core.replication.set_active(True)
-        return Hypercore(core)
+        return await self.corestore.get(key=key)
 
     async def close(self) -> None:
         await self.files.close()
-        for wire in self.wires:
-            wire.close()
-        self._cores.close()
+        await self.corestore.close()
         await asyncio.to_thread(self.database.close)
 
 
 def connect(one: Store, two: Store) -> None:
-    """Join two stores for all cores they open from now on."""
+    """Join two stores."""
     ends = make_wire()
-    one.wires.append(ends[0])
-    two.wires.append(ends[1])
+    one.corestore.replicate(ends[0])
+    two.corestore.replicate(ends[1])

@@ -10,6 +10,9 @@ const caps = require('hypercore/lib/caps')
 const DHT = require('hyperdht')
 const { streams } = require('./peer_streams').helpers
 
+// Hypercore announces conflicts on the standard output, which belongs to our answers.
+console.log = console.error
+
 const stores = new Map()
 const cores = new Map()
 let count = 0

@@ -83,6 +83,16 @@ class _Write:
         self.result: Any = None
         self.error: BaseException | None = None
 
+    def run_alone(self, connection: Connection) -> None:
+        """Do the work, and keep what came of it; a failure ends the transaction."""
+        try:
+            self.result = self.work(connection)
+        # As below.
+        except BaseException as error:  # noqa: BLE001
+            self.error = error
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
     def run(self, connection: Connection) -> None:
         """Do the work in a savepoint of its own, and keep what came of it."""
         connection.execute("SAVEPOINT job")
@@ -265,9 +275,14 @@ class Database:
         running = [job for job in jobs if job.future.set_running_or_notify_cancel()]
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            for job in running:
-                job.run(self._writer)
-            self._writer.execute("COMMIT")
+            if len(running) == 1:
+                # A savepoint costs as much as a small job.
+                running[0].run_alone(self._writer)
+            else:
+                for job in running:
+                    job.run(self._writer)
+            if self._writer.in_transaction:
+                self._writer.execute("COMMIT")
         except apsw.Error as error:
             # The commit failed as a whole (disk full, damaged): nothing of it holds.
             if self._writer.in_transaction:
@@ -322,7 +337,7 @@ def _look_over(connection: Connection, path: Path, size: int) -> None:
 
 def _is_blank(connection: Connection) -> bool:
     """Tell whether whoever made the file was killed before its first commit."""
-    return (
+    return bool(
         connection.pragma("application_id") == 0
         and connection.pragma("user_version") == 0
         and connection.execute("SELECT count(*) FROM sqlite_schema").get == 0

@@ -20,17 +20,27 @@ MAX_CORE_LENGTH = MAX_PAGES * PAGE_BITS
 """Blocks of a core that can be kept here."""
 
 
+_NO_BITS = bytes(PAGE_BITS // 8)
+
+
 class Inventory:
     """The stored blocks and nodes of one core.
 
     Attributes:
         contiguous_length: Blocks stored from the start on without a gap.
-        blocks: A bit for each stored block.
         nodes: A bit for each stored node that does not follow from the contiguous
             length (and for some that do).
     """
 
-    __slots__ = ("_written", "_written_to", "blocks", "contiguous_length", "nodes")
+    __slots__ = (
+        "_bits",
+        "_bits_to",
+        "_ragged",
+        "_written",
+        "_written_to",
+        "contiguous_length",
+        "nodes",
+    )
 
     def __init__(self, contiguous_length: int, pages: Mapping[PageName, bytes]) -> None:
         """Know what the database says.
@@ -39,7 +49,7 @@ class Inventory:
             contiguous_length: As stored.
             pages: The stored pages.
         """
-        self.blocks = Bitfield(full_length=contiguous_length)
+        self._bits = Bitfield(full_length=contiguous_length)
         self.nodes = Bitfield(max_pages=2 * MAX_PAGES)
         self._written = set(pages)
         self._written_to = contiguous_length
@@ -47,10 +57,22 @@ class Inventory:
             if kind == NODE_PAGES:
                 self.nodes.load_page(number, bits)
             else:
-                self.blocks.load_page(number, bits)
-        self.blocks.set_range(0, contiguous_length)
-        self.blocks.take_dirty_pages()
-        self.contiguous_length = self.blocks.first_unset(contiguous_length)
+                self._bits.load_page(number, bits)
+        self._bits.set_range(0, contiguous_length)
+        self._bits.take_dirty_pages()
+        self.contiguous_length = contiguous_length
+        self._bits_to = contiguous_length
+        self._ragged = False
+        self._look(contiguous_length)
+
+    @property
+    def blocks(self) -> Bitfield:
+        """A bit for each stored block."""
+        if self._bits_to < self.contiguous_length:
+            # Appending a block at a time need not touch them.
+            self._bits.set_range(self._bits_to, self.contiguous_length)
+            self._bits_to = self.contiguous_length
+        return self._bits
 
     def copy(self, *, written: Inventory) -> Inventory:
         """The same, to go its own way.
@@ -58,21 +80,20 @@ class Inventory:
         Args:
             written: Whose pages may have been written or not: both is borne.
         """
-        other = Inventory(0, {})
-        for number in self.blocks.pages():
-            other.blocks.load_page(number, self.blocks.page(number))
+        other = Inventory(self.contiguous_length, {})
+        bits = self.blocks
+        for number in bits.pages():
+            other._bits.load_page(number, bits.page(number))
         for number in self.nodes.pages():
             other.nodes.load_page(number, self.nodes.page(number))
-        other.contiguous_length = self.contiguous_length
-        other.blocks.take_dirty_pages()
-        other.nodes.take_dirty_pages()
+        other._look(self.contiguous_length)
         other._written = self._written | written._written
         other._written_to = max(self.contiguous_length, written._written_to)
         return other
 
     def has_block(self, index: int) -> bool:
         """Tells whether a block is stored."""
-        return index < self.contiguous_length or self.blocks.get(index)
+        return index < self.contiguous_length or self._bits.get(index)
 
     def has_node(self, index: int) -> bool:
         """Tells whether a node is stored."""
@@ -91,12 +112,12 @@ class Inventory:
         """Note blocks and nodes that come in."""
         if blocks:
             first, last = min(blocks), max(blocks)
-            if first <= self.contiguous_length and last - first == len(blocks) - 1:
-                self.blocks.set_range(first, last + 1)
-            else:
+            if last - first != len(blocks) - 1:
                 for index in blocks:
                     self.blocks.set(index)
-            self.contiguous_length = self.blocks.first_unset(self.contiguous_length)
+                self._look(self.contiguous_length)
+            else:
+                self.place(first, last + 1)
         bound = 2 * self.contiguous_length
         right_span = flat_tree.right_span
         for node in nodes:
@@ -105,8 +126,17 @@ class Inventory:
 
     def place(self, start: int, end: int) -> None:
         """Note that blocks are where they belong already."""
+        if start == self.contiguous_length and not self._ragged:
+            self.contiguous_length = end
+            return
         self.blocks.set_range(start, end)
-        self.contiguous_length = self.blocks.first_unset(self.contiguous_length)
+        self._look(self.contiguous_length)
+
+    def _look(self, start: int) -> None:
+        """See how far blocks reach from one up to which they do, and what is behind."""
+        end = self._bits.first_unset(start)
+        self.contiguous_length = self._bits_to = end
+        self._ragged = self._bits.first_set(end) is not None
 
     def truncate(self, length: int, before: int) -> None:
         """Note that everything from block ``length`` on is dropped.
@@ -119,7 +149,7 @@ class Inventory:
         self.nodes.set_range(2 * length, 2 * before, value=False)
         for index in flat_tree.crossing(length, before):
             self.nodes.set(index, value=False)
-        self.contiguous_length = min(self.contiguous_length, length)
+        self._look(min(self.contiguous_length, length))
 
     def clear(self, start: int, end: int, length: int) -> list[tuple[int, int]]:
         """Note that blocks are dropped, and the nodes that prove nothing any more.
@@ -132,10 +162,10 @@ class Inventory:
         Returns:
             Ranges of nodes that go with them, the end not included.
         """
+        self.blocks.set_range(start, end, value=False)
         if start < self.contiguous_length:
             self._spell_out(start, self.contiguous_length)
-            self.contiguous_length = start
-        self.blocks.set_range(start, end, value=False)
+        self._look(min(self.contiguous_length, start))
         ranges = []
         for index in _covers(*self._empty_around(start, end, length)):
             low, high = flat_tree.left_span(index), flat_tree.right_span(index) + 1
@@ -149,21 +179,26 @@ class Inventory:
         """The pages that a commit has to write; None for one to delete."""
         pages: dict[PageName, bytes | None] = {}
         contiguous = self.contiguous_length
-        beyond = self.blocks.first_set(contiguous) is not None
-        dirty = self.blocks.take_dirty_pages()
-        if beyond:
-            for number in range(
-                contiguous // PAGE_BITS, -(-self._written_to // PAGE_BITS)
-            ):
-                dirty.setdefault(number, self.blocks.page(number))
-        for number, bits in dirty.items():
-            if (number + 1) * PAGE_BITS > contiguous:
-                keep = beyond and any(bits)
-                self._take(pages, (BLOCK_PAGES, number), bits if keep else None)
+        if self._ragged or self._written:
+            self._take_block_pages(pages, contiguous)
         for number, bits in self.nodes.take_dirty_pages().items():
-            self._take(pages, (NODE_PAGES, number), bits if any(bits) else None)
+            self._take(pages, (NODE_PAGES, number), bits if bits != _NO_BITS else None)
         self._written_to = contiguous
         return pages
+
+    def _take_block_pages(
+        self, pages: dict[PageName, bytes | None], contiguous: int
+    ) -> None:
+        dirty = self.blocks.take_dirty_pages()
+        if self._ragged:
+            # What followed from the contiguous length, and does not any more.
+            last = -(-self._written_to // PAGE_BITS)
+            for number in range(contiguous // PAGE_BITS, last):
+                dirty.setdefault(number, self._bits.page(number))
+        for number, bits in dirty.items():
+            if (number + 1) * PAGE_BITS > contiguous:
+                keep = self._ragged and bits != _NO_BITS
+                self._take(pages, (BLOCK_PAGES, number), bits if keep else None)
 
     def _take(
         self, pages: dict[PageName, bytes | None], name: PageName, bits: bytes | None

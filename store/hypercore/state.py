@@ -102,13 +102,13 @@ class CoreState:
         self.epoch = 0
         self.stored = Inventory(core.contiguous_length, core.pages)
         self.planned = Inventory(core.contiguous_length, core.pages)
-        self.committed_roots: dict[int, Node] = {}
+        self._roots: dict[int, Node] = {}
+        self._roots_of: Head | None = None
         self.committed = CommittedNodes(self)
         self._pending: deque[tuple[Change, list[tuple[int, int]]]] = deque()
         self._handed = 0
         self._fresh: dict[int, Node] = {}
         self.head = self.tip = self._opened(core)
-        self._set_roots()
 
     @property
     def fork(self) -> int:
@@ -174,7 +174,13 @@ class CoreState:
 
     def known_node(self, index: int) -> Node | None:
         """A node that was committed and checked, if it is in memory."""
-        node = self.committed_roots.get(index)
+        head = self.head
+        roots = self._roots
+        if self._roots_of is not head:
+            # Readers' threads ask as well: what is set belongs together in any order.
+            roots = {root.index: root for root in head.roots}
+            self._roots, self._roots_of = roots, head
+        node = roots.get(index)
         return self.depot.nodes.get(self.base | index) if node is None else node
 
     def append(
@@ -366,7 +372,6 @@ class CoreState:
                 self.depot.blocks.put(base | index, block)
         self._manifest_stored = self._encoded is not None
         self.head = change.head
-        self._set_roots()
         return change
 
     def rolled_back(self) -> None:
@@ -487,9 +492,6 @@ class CoreState:
             start, end = change.cleared
             blocks.drop_range(base + start, base + end)
             self.epoch += 1
-
-    def _set_roots(self) -> None:
-        self.committed_roots = {root.index: root for root in self.head.roots}
 
 
 class _Rows:

@@ -188,14 +188,16 @@ class Picker:
             if download.order is not None:
                 self._rescan(download)
                 continue
-            last = self._last(download, old_length)
+            first = download.start >> _SHIFT
             # The chunk that the old end lay in is looked at again.
-            more = self._last(download, self._core.length) - last
+            old = max(self._last(download, old_length), first)
+            more = self._last(download, self._core.length) - old + 1
+            if more <= 0:
+                continue
             if download.left <= 0:
-                download.cursor = max(last, download.start >> _SHIFT)
-                download.left = more + 1
-            else:
-                download.left += more + 1
+                download.cursor = old
+                download.left = 0
+            download.left += more
 
     def peer_left(self, peer: object) -> None:
         """The peer takes no further blocks."""
@@ -397,6 +399,9 @@ class Picker:
                 download.start >> _SHIFT,
                 self._last(download, self._core.length),
             )
+            if last < first:
+                download.left = 0
+                break
             if download.cursor > last or download.cursor < first:
                 download.cursor = first
             end = (last + 1) << _SHIFT

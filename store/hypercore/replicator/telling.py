@@ -68,24 +68,21 @@ class Telling:
             allow_push=context.options.allow_push and downloading,
         )
 
-    def sync(self, peer: Peer, *, acknowledge: bool = False) -> None:
-        """Send our state if it is news to the peer.
-
-        Args:
-            peer: Whom to tell.
-            acknowledge: That its length was heard counts as news.
-        """
+    def sync(self, peer: Peer) -> None:
+        """Send our state if it is news to the peer."""
         if not peer.opened or peer.closed:
             return
         state = self.state_for(peer)
         sent = peer.sent_sync
         if sent is not None:
-            longer = state.length > peer.remote_length and sent[0] == peer.remote_fork
+            # Whoever is not behind us needs not know what we can prove, nor that we
+            # have heard of it.
+            longer = state.length > peer.remote_length and sent.fork == peer.remote_fork
+            if not longer:
+                sent = sent._replace(remote_length=state.remote_length)
+                if sent.can_upgrade:
+                    sent = sent._replace(can_upgrade=state.can_upgrade)
             if state == sent:
-                return
-            if not (acknowledge or longer) and state == sent._replace(
-                remote_length=state.remote_length
-            ):
                 return
         peer.sent_sync = state
         peer.link.send(MessageKind.SYNC, encode_sync(state))

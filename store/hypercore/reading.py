@@ -27,6 +27,8 @@ from store.hypercore.records import Node, NodeSource, NotInMemoryError
 MAX_AHEAD_BLOCKS = 256
 MAX_AHEAD_BYTES = 512 * 1024
 """What is read beyond what was asked for, when blocks are read in order."""
+MAX_AHEAD_PLACED = 8
+"""The same for blocks that lie in a file, which are large."""
 
 
 @dataclass(slots=True)
@@ -110,7 +112,7 @@ class DiskTree:
     def read_ahead(self, start: int, end: int) -> None:
         """Read blocks one after the other, the first in any case."""
         if self._place is not None:
-            self.read_blocks(range(start, end))
+            self.read_blocks(range(start, min(end, start + MAX_AHEAD_PLACED)))
             return
         raw = read_block_run(
             self._connection, self._number, start, end, max_bytes=MAX_AHEAD_BYTES

@@ -47,7 +47,7 @@ class Traffic:
         """Serve a depot on the running loop."""
         self.depot = depot
         self.loop = asyncio.get_running_loop()
-        self._writing = False
+        self._writing = 0
         self._waiting: dict[WritingCore, None] = {}
         self._reading = 0
         self._wanted: list[tuple[Work, asyncio.Future[Any]]] = []
@@ -81,38 +81,44 @@ class Traffic:
             following = core.next_write()
             if following is not None:
                 group.append((core, *following))
-        if not group:
-            return
-        self._writing = True
-        writes = [write for _, _, write in group]
+        # Blocks that lie elsewhere may find no room there: nobody else's fault.
+        tables = [each for each in group if each[2].place is None]
+        batches = [[each] for each in group if each[2].place is not None]
+        if tables:
+            batches.insert(0, tables)
+        self._writing = len(batches)
+        for batch in batches:
+            self._hand_over(batch)
 
+    def _hand_over(
+        self, batch: Sequence[tuple[WritingCore, Sequence[Change], CoreWrite]]
+    ) -> None:
         def work(connection: Connection) -> None:
-            for write in writes:
+            for _, _, write in batch:
                 store(connection, write)
 
         try:
             future = self.depot.database.write(work)
         except StoreError as error:
-            self._tell(group, error)
+            self._tell(batch, error)
             return
         loop = self.loop
 
         def done(future: Future[None]) -> None:
-            loop.call_soon_threadsafe(self._tell, group, future.exception())
+            loop.call_soon_threadsafe(self._tell, batch, future.exception())
 
         future.add_done_callback(done)
 
     def _tell(
         self,
-        group: Sequence[tuple[WritingCore, Sequence[Change], CoreWrite]],
+        batch: Sequence[tuple[WritingCore, Sequence[Change], CoreWrite]],
         error: BaseException | None,
     ) -> None:
         # Cores go on with new work while they are told: it waits for the last of them.
-        self._writing = True
-        for core, changes, write in group:
+        for core, changes, write in batch:
             core.written(changes, write, error)
-        self._writing = False
-        if self._waiting:
+        self._writing -= 1
+        if not self._writing and self._waiting:
             self._write_next()
 
     def _read_next(self) -> None:

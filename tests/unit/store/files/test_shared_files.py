@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 from collections.abc import AsyncIterator
@@ -472,3 +473,22 @@ async def test_no_room_on_the_disk_is_found_out_at_once(
         await bob.files.fetch(bytes(32), tmp_path / "b", size=1 << 40)
     assert caught.value.code == "disk-full"
     assert await bob.files.list() == []
+
+
+async def test_a_full_disk_fails_the_file_and_no_other_log(
+    tmp_path: Path, ada: Store, bob: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("store.files.block_file.write_at", refuse)
+    shared = await share(ada, tmp_path / "a")
+    log = await bob.corestore.get(name="log")
+    download = await fetch(bob, shared, tmp_path / "b")
+    while download.state is not DownloadState.FAILED:
+        await log.append(b"a message")
+    with pytest.raises(EnvironmentFault) as caught:
+        await download.done()
+    assert caught.value.code == "disk-full"
+    assert await log.has(0, log.length)
+    assert (tmp_path / ".b.part").stat().st_blocks == 0

@@ -50,6 +50,9 @@ RETRY_S: Final = 2.0
 HEADS_PATIENCE_S: Final = 5.0
 """How long a peer's heads are waited for before channels are opened without them."""
 
+ROOM_PAUSE_S: Final = 0.05
+"""Time between two looks for channels that have done their duty."""
+
 TELL_PAUSE_S: Final = 0.02
 """Least time between two messages about changes."""
 
@@ -101,6 +104,7 @@ class StoreLink:
         self._loop = asyncio.get_running_loop()
         self._scopes: dict[object, frozenset[bytes] | None] = {}
         self._open: dict[bytes, _Open] = {}
+        self._ours: set[bytes] = set()
         self._waiting: dict[bytes, None] = {}
         self._settled: dict[bytes, tuple[LogHead | None, float]] = {}
         self._finding: dict[bytes, FindingPeers] = {}
@@ -113,6 +117,7 @@ class StoreLink:
         self._heads_opened_at = self._loop.time()
         self._telling: asyncio.TimerHandle | None = None
         self._told_at = 0.0
+        self._making_room: asyncio.TimerHandle | None = None
         for name in _NAMES:
             connection.mux.pair(name, None, self._on_pair)
         connection.mux.pair(HEADS_PROTOCOL, b"", self._on_heads_pair)
@@ -165,6 +170,8 @@ class StoreLink:
             return
         self.table.set_head(core.state.key, head_of(core))
         self._schedule_tell()
+        if self._waiting and core.state.discovery_key in self._ours:
+            self._schedule_room()
 
     def core_closed(self, core: Core) -> None:
         """A core is closed here."""
@@ -172,6 +179,7 @@ class StoreLink:
         self._waiting.pop(discovery_key, None)
         self._found(discovery_key)
         if self._open.pop(discovery_key, None) is not None:
+            self._ours.discard(discovery_key)
             self.table.release(core.state.key)
 
     def consider(self, core: Core) -> None:
@@ -189,8 +197,9 @@ class StoreLink:
             return
         if not self._has_reason(core):
             self._waiting.pop(discovery_key, None)
-        elif self.kind is PeerKind.COVEY and self._count_ours() >= MAX_OPEN:
+        elif self.kind is PeerKind.COVEY and len(self._ours) >= MAX_OPEN:
             self._waiting[discovery_key] = None
+            self._schedule_room()
         else:
             self._waiting.pop(discovery_key, None)
             self._attach(core, ours=True)
@@ -253,9 +262,6 @@ class StoreLink:
             return True
         return self._loop.time() - self._heads_opened_at >= HEADS_PATIENCE_S
 
-    def _count_ours(self) -> int:
-        return sum(entry.ours for entry in self._open.values())
-
     def _attach(self, core: Core, *, ours: bool) -> None:
         discovery_key = core.state.discovery_key
         self._detach(discovery_key)
@@ -265,6 +271,8 @@ class StoreLink:
         self._open[discovery_key] = _Open(
             core, attachment, self._loop.time(), ours=ours
         )
+        if ours:
+            self._ours.add(discovery_key)
         attachment.on_close.append(self._channel_closed)
 
     def _channel_closed(self, attachment: Attachment) -> None:
@@ -281,6 +289,7 @@ class StoreLink:
         entry = self._open.pop(discovery_key, None)
         if entry is None:
             return
+        self._ours.discard(discovery_key)
         key = entry.core.state.key
         self.table.release(key)
         self._settled[discovery_key] = (self.table.remote_head(key), self._loop.time())
@@ -304,12 +313,34 @@ class StoreLink:
         if wanted or seen != entry.seen:
             entry.seen = seen
             entry.changed_at = now
-        # Who waits for a place makes the patience with those shorter that are done.
-        done = not _is_longer(
-            LogHead(peer.remote_fork, peer.remote_length), head_of(entry.core)
-        )
-        patience_s = RETRY_S if self._waiting and done else IDLE_S
-        return now - entry.changed_at >= patience_s
+        return now - entry.changed_at >= IDLE_S
+
+    def _schedule_room(self) -> None:
+        if self._making_room is None and not self.closed:
+            self._making_room = self._loop.call_later(ROOM_PAUSE_S, self._make_room)
+
+    def _make_room(self) -> None:
+        """Close channels that have brought their news, as many as other logs wait."""
+        self._making_room = None
+        for discovery_key in list(self._ours):
+            if not self._waiting:
+                return
+            if self._is_done(self._open[discovery_key]):
+                self._detach(discovery_key)
+                waiting = next(iter(self._waiting))
+                core = self._shelf.cores.get(waiting)
+                self._waiting.pop(waiting)
+                if core is not None:
+                    self.consider(core)
+        if self._waiting:
+            self._schedule_room()
+
+    def _is_done(self, entry: _Open) -> bool:
+        peer, replication = entry.attachment.peer, entry.core.replication
+        if peer is None or replication.wanting or replication.machine.extensions:
+            return False
+        remote = LogHead(peer.remote_fork, peer.remote_length)
+        return peer.synced and not _is_longer(remote, head_of(entry.core))
 
     def _end(self) -> None:
         if self.closed:
@@ -321,8 +352,9 @@ class StoreLink:
         for task in (self._loading, self._answering):
             if task is not None:
                 task.cancel()
-        if self._telling is not None:
-            self._telling.cancel()
+        for timer in (self._telling, self._making_room):
+            if timer is not None:
+                timer.cancel()
         for discovery_key in list(self._open):
             self._detach(discovery_key)
         mux = self.connection.mux

@@ -239,18 +239,12 @@ async def test_channels_are_bounded_and_take_turns(
     monkeypatch.setattr(links, "MAX_OPEN", 3)
     logs = [await stores.log(f"log {number}", 1) for number in range(8)]
     left, right = stores.connect()
-    done: set[int] = set()
-    now = asyncio.get_running_loop().time()
-    async with asyncio.timeout(LIMIT_S):
-        while len(done) < len(logs):
-            assert right._count_ours() <= 3
-            done |= {place for place, log in enumerate(logs) if log[1].length == 1}
-            if right._count_ours() == 3 and all(
-                entry.core.state.length == 1 for entry in right._open.values()
-            ):
-                now += 1.5 * links.RETRY_S
-            right.sweep(now)
-            await asyncio.sleep(0)
+
+    def all_there() -> bool:
+        assert len(right._ours) <= 3
+        return all(read.length == 1 for _, read in logs)
+
+    await until(all_there)
     assert stores.ends[1].opens["hypercore/alpha"] >= 8
     assert left.kind is PeerKind.COVEY
 

@@ -249,13 +249,15 @@ class Inventory:
 
 
 def _ancestors(leaf: int, bound: int) -> list[int]:
-    """Nodes above a leaf, as far as their left half lies within ``bound`` indexes."""
+    """The nodes above a leaf whose index is below ``bound``."""
     found = []
     at = flat_tree.parent(leaf)
-    while at < bound:
-        found.append(at)
+    # Above a node that begins at 0 and reaches over the bound, none comes back below.
+    while flat_tree.left_span(at) or flat_tree.right_span(at) < bound:
+        if at < bound:
+            found.append(at)
         at = flat_tree.parent(at)
-    return found
+    return [*found, at] if at < bound else found
 
 
 def _covers(start: int, end: int) -> list[int]:

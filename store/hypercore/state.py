@@ -201,6 +201,11 @@ class CoreState:
         self.check_writable(signature)
         if tip.length + len(blocks) > MAX_CORE_LENGTH:
             raise LocalProtocolError("the log is full", code="too-large")
+        prologue = self.manifest.prologue if self.manifest is not None else None
+        if prologue and tip.length < prologue.length < tip.length + len(blocks):
+            raise LocalProtocolError(
+                "the prologue is appended first, alone", code="bad-argument"
+            )
         batch = TreeBatch(tip.roots, tip.length, tip.byte_length)
         batch.extend(blocks)
         head = self._signed(

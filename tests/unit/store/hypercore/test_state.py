@@ -1,0 +1,251 @@
+"""One core's state without a disk: what is planned, committed and rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from net.crypto import KeyPair
+from store.database import Database
+from store.errors import LocalProtocolError, RemoteProtocolError
+from store.hypercore.acceptance import accept
+from store.hypercore.core.cores import new_core
+from store.hypercore.depot import Depot, StoredCore
+from store.hypercore.manifest import (
+    Manifest,
+    Prologue,
+    Signer,
+    create_manifest,
+    encode_manifest,
+)
+from store.hypercore.merkle_tree import TreeBatch, tree_hash
+from store.hypercore.proofs import build_proof
+from store.hypercore.records import (
+    Change,
+    Head,
+    NotInMemoryError,
+    Proof,
+    Request,
+    UpgradeRequest,
+)
+from store.hypercore.state import CoreState, held_blocks
+
+
+@pytest.fixture
+def depot(tmp_path: Path) -> Iterator[Depot]:
+    database = Database.open(tmp_path / "x.db", key=None)
+    yield Depot(database)
+    database.close()
+
+
+PAIR = KeyPair.from_seed(bytes(32))
+
+
+def fresh(depot: Depot, *, number: int = 1, writer: bool = True) -> CoreState:
+    wanted = new_core(None, key_pair=PAIR)
+    return CoreState(
+        depot,
+        StoredCore(
+            number=number,
+            key=wanted.key,
+            discovery_key=wanted.discovery_key,
+            manifest=wanted.manifest if writer else None,
+            key_pair=PAIR if writer else None,
+            fork=0,
+            length=0,
+            contiguous_length=0,
+            signature=b"",
+            conflict=None,
+            roots=(),
+            pages={},
+        ),
+    )
+
+
+@pytest.fixture
+def state(depot: Depot) -> CoreState:
+    return fresh(depot)
+
+
+def commit(state: CoreState) -> int:
+    """Let everything that waits be committed; returns how many changes it was."""
+    following = state.next_write()
+    assert following is not None
+    for _ in following[0]:
+        state.committed_change()
+    return len(following[0])
+
+
+def test_changes_build_on_each_other_and_commit_in_order(state: CoreState) -> None:
+    first = state.append([b"a", b"b"])
+    second = state.append([b"c"])
+    assert second.base is first.head
+    assert (state.tip.length, state.length) == (3, 0)
+    assert not state.settled
+    assert state.writing
+    assert state.planned.has_block(2)
+    assert not state.stored.has_block(0)
+    assert commit(state) == 2
+    assert state.settled
+    assert not state.writing
+    assert state.length == state.contiguous_length == 3
+    assert state.next_write() is None
+
+
+def test_what_waits_is_handed_over_once(state: CoreState) -> None:
+    state.append([b"a"])
+    handed = state.next_write()
+    assert handed is not None
+    state.append([b"b"])
+    following = state.next_write()
+    assert following is not None
+    assert [change.head.length for change in following[0]] == [2]
+    assert following[1].header is not None
+    assert following[1].header[:3] == (0, 2, 2)
+    state.committed_change()
+    assert state.length == 1
+    state.committed_change()
+    assert state.length == 2
+
+
+def test_a_roll_back_returns_to_what_is_committed(state: CoreState) -> None:
+    state.append([b"a", b"b"])
+    commit(state)
+    state.append([b"c"])
+    state.truncate(1)
+    state.append([b"d"])
+    state.clear(0, 1)
+    assert (state.tip.length, state.tip.fork) == (2, 1)
+    state.next_write()
+    state.rolled_back()
+    assert state.tip is state.head
+    assert state.length == 2
+    assert state.next_write() is None
+    assert state.planned.has_block(1)
+    assert not state.planned.has_block(2)
+    assert state.append([b"c"]).base is state.head
+
+
+def test_nodes_are_seen_by_peers_after_the_commit(state: CoreState) -> None:
+    state.append([b"a", b"b"])
+    assert state.node(1) is not None
+    assert state.committed.node(1) is None
+    commit(state)
+    assert state.committed.node(1) is not None
+    state.forget()
+    assert state.committed.node(1) is not None, "a root stays in memory"
+    with pytest.raises(NotInMemoryError) as caught:
+        state.node(0)
+    assert caught.value.index == 0
+    assert state.node(5) is None
+
+
+def test_truncated_nodes_are_gone_at_once_and_come_anew(state: CoreState) -> None:
+    state.append([b"a", b"b", b"c", b"d"])
+    commit(state)
+    before = state.node(6)
+    state.truncate(3)
+    assert state.node(6) is None
+    assert state.node(3) is None
+    assert state.node(4) is not None
+    assert state.committed.node(6) == before
+    state.append([b"other"])
+    assert state.node(6) not in (None, before)
+    assert commit(state) == 2
+    assert state.node(6) == state.committed.node(6) != before
+    assert state.epoch == 1
+
+
+def test_changes_out_of_turn_are_refused(state: CoreState) -> None:
+    old = state.tip
+    state.append([b"a"])
+    with pytest.raises(LocalProtocolError) as caught:
+        state.advance(Change(old, old))
+    assert caught.value.code == "invalid-operation"
+
+
+def test_a_frozen_core_takes_nothing(state: CoreState) -> None:
+    state.conflict = b"evidence"
+    assert state.frozen
+    for work in (
+        lambda: state.append([b"a"]),
+        lambda: state.truncate(0),
+        lambda: accept(state, Proof(0)),
+    ):
+        with pytest.raises(LocalProtocolError) as caught:
+            work()
+        assert caught.value.code == "conflict"
+
+
+def test_a_reader_learns_the_manifest_with_the_tree(depot: Depot) -> None:
+    writer, reader = fresh(depot), fresh(depot, number=2, writer=False)
+    writer.append([b"a", b"b"])
+    commit(writer)
+    proof = build_proof(
+        Request(0, upgrade=UpgradeRequest(0, 2)), writer.head, writer.committed
+    )
+    with pytest.raises(RemoteProtocolError) as caught:
+        accept(reader, proof._replace(manifest=encode_manifest(_other())))
+    assert caught.value.code == "invalid-manifest"
+    assert reader.manifest is None
+    change = accept(reader, proof._replace(manifest=writer.encoded_manifest))
+    reader.advance(change)
+    assert reader.manifest == writer.manifest
+    assert not reader.writable
+    following = reader.next_write()
+    assert following is not None
+    assert following[1].manifest == writer.encoded_manifest
+    reader.rolled_back()
+    reader.advance(accept(reader, proof._replace(manifest=writer.encoded_manifest)))
+    following = reader.next_write()
+    assert following is not None
+    assert following[1].manifest is not None, "it is not stored yet"
+
+
+def test_a_log_never_loses_its_prologue(depot: Depot) -> None:
+    tree = TreeBatch()
+    tree.extend([b"a", b"b"])
+    manifest = create_manifest(
+        [Signer(PAIR.public_key)], prologue=Prologue(tree_hash(tree.roots), 2)
+    )
+    wanted = new_core(None, key_pair=PAIR, manifest=manifest)
+    core = StoredCore(
+        number=1,
+        key=wanted.key,
+        discovery_key=wanted.discovery_key,
+        manifest=wanted.manifest,
+        key_pair=PAIR,
+        fork=0,
+        length=0,
+        contiguous_length=0,
+        signature=b"",
+        conflict=None,
+        roots=(),
+        pages={},
+    )
+    state = CoreState(depot, core)
+    with pytest.raises(LocalProtocolError) as caught:
+        state.append([b"x"])
+    assert caught.value.code == "invalid-signature"
+    with pytest.raises(LocalProtocolError) as caught:
+        state.append([b"x", b"b", b"c"])
+    assert caught.value.code == "bad-argument"
+    state.append([b"a", b"b"])
+    state.append([b"c"])
+    with pytest.raises(LocalProtocolError) as caught:
+        state.truncate(1)
+    assert caught.value.code == "bad-argument"
+    state.truncate(2)
+    assert state.tip.length == 2
+
+
+def test_held_blocks_are_those_that_came() -> None:
+    change = Change(Head(), Head(), blocks={3: b""})
+    assert list(held_blocks(change)) == [3]
+    assert list(held_blocks(Change(Head(), Head(), placed=(1, 3)))) == [1, 2]
+
+
+def _other() -> Manifest:
+    return create_manifest([Signer(bytes(32))])

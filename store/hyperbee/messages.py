@@ -1,5 +1,6 @@
 """Messages of the ``hyperbee`` extension: hints that save round trips.
 
+    payload    compact: uint length, message
     message    1 cache, 2 get, 3 iterator (messages; any of them, usually one)
     cache      1 start, 2 end (varints; all blocks lie within), 3 packed blocks
     get        1 version, 2 key
@@ -27,6 +28,7 @@ from store.hyperbee.protobuf import (
     read_packed,
 )
 from store.hyperbee.records import Bounds
+from store.hypercore.wire import read_buffer, write_uint
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 
@@ -56,6 +58,21 @@ class IteratorRequest(NamedTuple):
     reverse: bool
     checkpoint: list[int]
     """Flat triples; empty to begin at the bounds. Not checked to be whole ones."""
+
+
+def encode_payload(message: bytes) -> bytes:
+    """A message as it travels: upstream's extensions put its length before it."""
+    return write_uint(len(message)) + message
+
+
+def decode_payload(data: bytes) -> bytes:
+    """The inverse of ``encode_payload``.
+
+    Raises:
+        RemoteProtocolError: It is cut off or too large.
+    """
+    message, _ = read_buffer(data, 0, max_bytes=MAX_MESSAGE_BYTES)
+    return message
 
 
 Hint = CacheHint | GetRequest | IteratorRequest

@@ -25,9 +25,11 @@ from store.hyperbee.messages import (
     GetRequest,
     IteratorRequest,
     decode_message,
+    decode_payload,
     encode_cache,
     encode_get,
     encode_iterator,
+    encode_payload,
 )
 from store.hyperbee.ranges import Cursor
 from store.hyperbee.records import Log, LogDownload, LogExtension
@@ -102,13 +104,13 @@ class Hints:
     def _ask(self, message: bytes, believed: int) -> None:
         if not self._closed:
             self._believed = min(self._believed + believed, MAX_BELIEVED)
-            self._extension.broadcast(message)
+            self._extension.broadcast(encode_payload(message))
 
     def _received(self, message: bytes, peer: Any) -> None:
         if self._closed:
             return
         try:
-            hints = decode_message(message)
+            hints = decode_message(decode_payload(message))
         except RemoteProtocolError:
             # An accelerator: what cannot be read helps nobody and harms nobody.
             return
@@ -137,7 +139,7 @@ class Hints:
                 seqs = await self._visited_by(question)
                 for at in range(0, len(seqs), HINTED_PER_MESSAGE):
                     part = seqs[at : at + HINTED_PER_MESSAGE]
-                    self._extension.send(encode_cache(part), peer)
+                    self._extension.send(encode_payload(encode_cache(part)), peer)
         finally:
             self._answering = None
 

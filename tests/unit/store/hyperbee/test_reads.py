@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from store.hyperbee.messages import (
     GetRequest,
     IteratorRequest,
     decode_message,
+    decode_payload,
     encode_cache,
     encode_get,
     encode_iterator,
+    encode_payload,
 )
 from store.hyperbee.records import Bounds
 from store.hyperbee.shelf import MAX_KEPT_KEY_BYTES, Shelf
@@ -221,7 +224,9 @@ async def test_hints_bring_a_look_up_in_two_round_trips() -> None:
     bee = Hyperbee(log)
     assert await bee.get(name(1234)) is not None
     (question,) = log.extensions[0].sent
-    assert decode_message(question) == [GetRequest(COUNT + 1, name(1234))]
+    assert decode_message(decode_payload(question)) == [
+        GetRequest(COUNT + 1, name(1234))
+    ]
     (download,) = log.downloads
     fresh = MemoryLog(source)
     assert await Hyperbee(fresh, extension=False).get(name(1234)) is not None
@@ -241,7 +246,9 @@ async def test_hints_for_walks_name_what_comes() -> None:
     log = MemoryLog(source, turns=20)
     bee = Hyperbee(log)
     assert len(await keys_of(bee, gte=name(100), lt=name(300))) == 200
-    walks = [decode_message(message)[0] for message in log.extensions[0].sent]
+    walks = [
+        decode_message(decode_payload(message))[0] for message in log.extensions[0].sent
+    ]
     assert walks[0] == IteratorRequest(
         COUNT + 1, Bounds(name(100), True, name(300), False), None, False, []
     )
@@ -256,6 +263,11 @@ async def test_hints_for_walks_name_what_comes() -> None:
     await answering.close()
 
 
+def named(blocks: Iterable[int]) -> bytes:
+    """A hint as it arrives."""
+    return encode_payload(encode_cache(list(blocks)))
+
+
 async def settled() -> None:
     """Let everything happen."""
     for _ in range(3_000):
@@ -268,12 +280,12 @@ async def answer_to(source: MemoryLog, message: bytes) -> list[int]:
     peer = MemoryLog().extension("hyperbee", lambda *_: None)
     got: list[bytes] = []
     peer.on_message = lambda message, _: got.append(message)
-    source.extensions[-1].on_message(message, peer)
+    source.extensions[-1].on_message(encode_payload(message), peer)
     await settled()
     await bee.close()
     blocks: list[int] = []
     for item in got:
-        (hint,) = decode_message(item)
+        (hint,) = decode_message(decode_payload(item))
         assert len(hint.blocks) <= 128  # type: ignore[union-attr]
         blocks += hint.blocks  # type: ignore[union-attr]
     return blocks
@@ -315,17 +327,17 @@ async def test_no_more_hints_are_followed_than_were_asked_for() -> None:
     log = MemoryLog(source)
     bee = Hyperbee(log)
     receive = log.extensions[0].on_message
-    receive(encode_cache(list(range(1, 100))), None)
+    receive(named(range(1, 100)), None)
     assert log.downloads == []
     await bee.get(name(1))
-    receive(encode_cache(list(range(1, 100))), None)
-    receive(encode_cache(list(range(100, 200))), None)
-    receive(encode_cache(list(range(200, 300))), None)
+    receive(named(range(1, 100)), None)
+    receive(named(range(100, 200)), None)
+    receive(named(range(200, 300)), None)
     assert sum(len(download.blocks) for download in log.downloads) == 128
-    receive(encode_cache([0, 10_000]), None)
+    receive(named([0, 10_000]), None)
     assert len(log.downloads) == 2
     await bee.close()
-    receive(encode_cache([5]), None)
+    receive(named([5]), None)
     assert len(log.downloads) == 2
 
 
@@ -338,7 +350,7 @@ async def test_the_oldest_hints_are_let_go(monkeypatch: pytest.MonkeyPatch) -> N
     while not log.extensions[0].sent:
         await asyncio.sleep(0)
     for seq in range(1, 5):
-        log.extensions[0].on_message(encode_cache([seq]), None)
+        log.extensions[0].on_message(named([seq]), None)
     await asyncio.sleep(0)
     assert [download.open for download in log.downloads] == [False, False, True, True]
     await bee.close()
@@ -356,7 +368,8 @@ async def test_questions_beyond_the_limit_are_dropped(
     peer = MemoryLog().extension("hyperbee", lambda *_: None)
     peer.on_message = lambda message, _: got.append(message)
     for number in range(10):
-        source.extensions[0].on_message(encode_get(GetRequest(51, name(number))), peer)
+        message = encode_payload(encode_get(GetRequest(51, name(number))))
+        source.extensions[0].on_message(message, peer)
     await settled()
     assert len(got) == 3
     await bee.close()

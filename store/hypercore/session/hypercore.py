@@ -214,7 +214,7 @@ class Hypercore(SessionFacts):
             LocalProtocolError: ``request-timeout``, ``snapshot-not-available``,
                 ``bad-argument``, ``session-closed``, ``conflict``.
             EnvironmentFault: The disk refused, or ``block-damaged``: what is stored
-                here is not the log's, and there is no peer to ask.
+                here is not the log's, and it is not replicated.
         """
         if self._closed or index < 0 or self._snapshot is not None:
             self._check_index(index)
@@ -558,7 +558,8 @@ class Hypercore(SessionFacts):
             found = await core.blocks([index])
             if index in found:
                 return found[index]
-            if wait and not self.peers:
+            # Peers may be there whom nothing was asked of so far.
+            if wait and not core.replicating:
                 raise EnvironmentFault(
                     f"block {index} is damaged here", code="block-damaged"
                 )

@@ -8,6 +8,10 @@ const os = require('os')
 const path = require('path')
 const Hypercore = require('hypercore')
 const Hyperbee = require('hyperbee')
+const { cores } = require('./peer_hypercore').helpers
+
+const bees = new Map()
+let count = 0
 
 const bytes = (hex) => Buffer.from(hex, 'hex')
 const hex = (buffer) => (buffer ? Buffer.from(buffer).toString('hex') : null)
@@ -69,6 +73,35 @@ async function survey (bee, { versions = [], ranges = [], keys = [] }) {
 }
 
 module.exports = {
+  // A bee, or a part of one, on a core that is replicated.
+  async 'bee.open' ({ core, of, prefix, sep }) {
+    const parent = of && bees.get(of)
+    const bee = parent ? parent.sub(bytes(prefix), sep ? { sep: bytes(sep) } : {}) : new Hyperbee(cores.get(core))
+    await bee.ready()
+    const name = 'b' + ++count
+    bees.set(name, bee)
+    return name
+  },
+  async 'bee.do' ({ bee, operations }) {
+    await writeAll(bees.get(bee), operations)
+    return bees.get(bee).version
+  },
+  async 'bee.get' ({ bee, key }) {
+    return plain(await bees.get(bee).get(bytes(key)))
+  },
+  'bee.survey' ({ bee, ...wanted }) {
+    return survey(bees.get(bee), wanted)
+  },
+  // Resolves with both versions when a range has changed.
+  async 'bee.watch' ({ bee, gte }, tell) {
+    const watcher = bees.get(bee).watch({ gte: bytes(gte) })
+    await watcher.ready()
+    watcher.next().then(async ({ value: [current, previous] }) => {
+      tell({ event: 'bee.change', bee, current: current.version, previous: previous.version })
+      await watcher.close()
+    })
+  },
+
   // The blocks that operations leave behind.
   'bee.write' ({ operations }) {
     return withCore(async (core) => {

@@ -127,3 +127,5 @@ module.exports = {
     return hex(verifier.sign(tree, DHT.keyPair(bytes(seed))))
   }
 }
+
+Object.defineProperty(module.exports, 'helpers', { value: { cores, stores } })

@@ -77,7 +77,7 @@ class Shelf:
         """
         self.check_open()
         core = await self.cores.open(key, key_pair=key_pair, manifest=manifest)
-        while core.closed and not core.state.frozen:
+        while core.closed:
             # Its time was over just when it was asked for.
             core = await self.cores.open(key, key_pair=key_pair, manifest=manifest)
         self.check_open()

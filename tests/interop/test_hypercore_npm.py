@@ -299,6 +299,33 @@ async def test_names_mean_the_same_cores_there(npm: NodePeer, tmp_path: Path) ->
         assert theirs["writable"]
 
 
+@pytest.mark.parametrize("compat", [False, True], ids=["manifest", "compat"])
+async def test_single_logs_without_a_corestore(
+    npm: NodePeer, tmp_path: Path, compat: bool
+) -> None:
+    told = await npm.ask(
+        "core.alone", folder=str(tmp_path / "npm"), seed=SEEDS[0].hex(), compat=compat
+    )
+    # The key of an old log is the public key of who writes it.
+    assert (bytes.fromhex(told["key"]) == KEY_PAIRS[0].public_key) == compat
+    blocks = _blocks(40)
+    await npm.ask(
+        "core.append", core=told["core"], blocks=[block.hex() for block in blocks]
+    )
+    async with (
+        link(npm, "ours", we_connect=True, on_data="mux") as made,
+        await Hypercore.open(tmp_path / "ours", bytes.fromhex(told["key"])) as ours,
+    ):
+        ours.replicate(made.connection)
+        await npm.ask("core.replicate", core=told["core"], stream=made.stream)
+        assert await ours.get(39) == blocks[39]
+        await ours.download(0, 40).done()
+        assert [await ours.get(index) for index in range(40)] == blocks
+        digest = await npm.ask("core.treeHash", core=told["core"], length=40)
+        assert (await ours.tree_hash()).hex() == digest
+        assert made.connection.error is None
+
+
 async def test_we_find_a_log_with_two_histories(npm: NodePeer, tmp_path: Path) -> None:
     async with pair(npm, tmp_path, their_key=PRIMARY_KEY) as made:
         ours: Hypercore = await made.ours.get(name="same")

@@ -253,21 +253,20 @@ class DriveView:
         """What the database holds below a folder, whether it makes sense or not."""
         above, below = folder_keys(base)
         found = self._bee.range(gt=above, lt=below, wait=wait, timeout_s=timeout_s)
-        try:
+        async with aclosing(found):
             async for record in found:
                 yield record
-        finally:
-            await found.aclose()  # type: ignore[attr-defined]
 
     async def _first_records(
         self, base: str, *, wait: bool = True, timeout_s: float | None = None
     ) -> AsyncGenerator[Record, None]:
         """The first record of each name in a folder, each name once."""
         above, below = folder_keys(base)
-        first = {"gt": above}
+        after: bytes | None = above
+        first: bytes | None = None
         while True:
             record = await self._bee.peek(
-                **first, lt=below, wait=wait, timeout_s=timeout_s
+                gt=after, gte=first, lt=below, wait=wait, timeout_s=timeout_s
             )
             if record is None:
                 return
@@ -275,7 +274,7 @@ class DriveView:
             name, slash, _ = rest.partition(b"/")
             start = record.key[: len(record.key) - len(rest)] + name
             # Upstream goes on behind the key, and so misses a file of that name.
-            first = {"gte": start + b"0"} if slash else {"gt": record.key}
+            after, first = (None, start + b"0") if slash else (record.key, None)
             # A file may have the name of a folder; it has been given already.
             if slash:
                 file = await self._bee.get(start, wait=wait, timeout_s=timeout_s)

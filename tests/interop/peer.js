@@ -15,7 +15,8 @@ const commands = {
   ...require('./peer_streams'),
   ...require('./peer_dht'),
   ...require('./peer_hypercore'),
-  ...require('./peer_hyperbee')
+  ...require('./peer_hyperbee'),
+  ...require('./peer_hyperdrive')
 }
 
 function tell (message) {

@@ -77,6 +77,7 @@ class CoreState:
         committed: The nodes that peers may see.
         conflict: Evidence that the log has two histories; it is frozen then.
         needs_repair: The roots are not known, only how long the log is.
+        pending_bytes: Of blocks that are being written.
         epoch: Counts the committed changes that dropped anything.
     """
 
@@ -107,6 +108,7 @@ class CoreState:
         self.committed = CommittedNodes(self)
         self._pending: deque[tuple[Change, list[tuple[int, int]]]] = deque()
         self._handed = 0
+        self.pending_bytes = 0
         self._fresh: dict[int, Node] = {}
         self.head = self.tip = self._opened(core)
 
@@ -325,6 +327,7 @@ class CoreState:
                 del self._fresh[index]
         self.tip = change.head
         self._pending.append((change, dropped))
+        self.pending_bytes += sum(map(len, change.blocks.values()))
         return change
 
     def next_write(self) -> tuple[list[Change], CoreWrite] | None:
@@ -357,6 +360,7 @@ class CoreState:
     def committed_change(self) -> Change:
         """Note that the oldest change is committed; it is given back."""
         change, _ = self._pending.popleft()
+        self.pending_bytes -= sum(map(len, change.blocks.values()))
         self._handed -= 1
         self._forget_dropped(change)
         self._apply(self.stored, change)
@@ -383,6 +387,7 @@ class CoreState:
         """Return to what is committed: nothing that was being written will be."""
         self._pending.clear()
         self._handed = 0
+        self.pending_bytes = 0
         self._fresh.clear()
         self.planned = self.stored.copy(written=self.planned)
         self.tip = self.head

@@ -172,11 +172,14 @@ class Disk:
             start = flat_tree.left_span(index) // 2
             self._drop(start, start + flat_tree.leaf_count(index))
             self._emit(VerificationFailed("node-damaged", index=index))
-        if not found.damaged_blocks:
+        # What was found and given up by another visit meanwhile counts once.
+        has_block = state.planned.has_block
+        damaged = [index for index in sorted(found.damaged_blocks) if has_block(index)]
+        if not damaged:
             return
-        self.damaged_blocks += len(found.damaged_blocks)
-        drop = state.place is None or state.place.damaged(found.damaged_blocks)
-        for index in sorted(found.damaged_blocks):
+        self.damaged_blocks += len(damaged)
+        drop = state.place is None or state.place.damaged(damaged)
+        for index in damaged:
             if drop:
                 self._drop(index, index + 1)
             self._emit(VerificationFailed("block-damaged", index=index))

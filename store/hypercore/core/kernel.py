@@ -266,6 +266,7 @@ class Core:
             InvalidRequestError: No such tree can prove this.
         """
         state = self.state
+        self._check_whole()
         block = None
         if request.block is not None:
             index = request.block.index
@@ -288,6 +289,7 @@ class Core:
             InvalidRequestError: No such tree can prove this.
             EnvironmentFault: The disk refused.
         """
+        self._check_whole()
         if request.block is not None:
             index = request.block.index
             if not await self.blocks([index]):
@@ -512,6 +514,10 @@ class Core:
                     listener.core_committed(change)
             self._waiting.popleft()(None, write)
         self._tell_idle()
+
+    def _check_whole(self) -> None:
+        if self.state.needs_repair:
+            raise BlockMissingError("the tree is damaged and not yet repaired")
 
     def _frozen(self, task: asyncio.Task[None]) -> None:
         self._freezing = None

@@ -9,6 +9,7 @@ to all its cores in one step of the loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
@@ -105,7 +106,9 @@ class Traffic:
         loop = self.loop
 
         def done(future: Future[None]) -> None:
-            loop.call_soon_threadsafe(self._tell, batch, future.exception())
+            # A loop that has ended has nobody left to tell.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._tell, batch, future.exception())
 
         future.add_done_callback(done)
 
@@ -136,7 +139,8 @@ class Traffic:
         loop = self.loop
 
         def done(future: Future[None]) -> None:
-            loop.call_soon_threadsafe(self._read_done, wanted, results, future)
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._read_done, wanted, results, future)
 
         self._reading += 1
         try:

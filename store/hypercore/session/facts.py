@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from net.crypto import KeyPair
-from store.errors import LocalProtocolError
+from store.errors import EnvironmentFault, LocalProtocolError
 from store.hypercore.capabilities import encode_id
 from store.hypercore.core import Core
 from store.hypercore.encryption import BlockEncryption, DefaultEncryption
@@ -107,7 +107,7 @@ class SessionFacts:
     def byte_length(self) -> int:
         """Bytes of the log without padding."""
         head = self._head
-        return head.byte_length - self.padding * head.length
+        return max(0, head.byte_length - self.padding * head.length)
 
     @property
     def fork(self) -> int:
@@ -174,13 +174,18 @@ class SessionFacts:
             self._encryption = encryption
         return self._encryption
 
-    def _check(self, *, writing: bool = False) -> None:
+    def _check(self, *, writing: bool = False, whole: bool = False) -> None:
         if self._closed:
             self._core.check_open()
             raise LocalProtocolError("the session is closed", code="session-closed")
         if writing and (not self._may_write or self._snapshot is not None):
             raise LocalProtocolError(
                 "this session is for reading only", code="not-writable"
+            )
+
+        if whole and self._core.state.needs_repair:
+            raise EnvironmentFault(
+                "the tree is damaged here and not yet repaired", code="needs-repair"
             )
 
     def _check_index(self, index: int) -> None:

@@ -276,7 +276,7 @@ class Hypercore(SessionFacts):
             LocalProtocolError: ``bad-argument``; ``node-missing`` when the hashes of
                 that length are not stored here.
         """
-        self._check()
+        self._check(whole=True)
         head = self._head
         if length is None or length == head.length:
             return tree_hash(head.roots)
@@ -303,7 +303,7 @@ class Hypercore(SessionFacts):
         Raises:
             LocalProtocolError: ``bad-argument``, ``node-missing``, ``request-timeout``.
         """
-        self._check()
+        self._check(whole=True)
         head, padding = self._head, self.padding
         try:
             return await self._core.with_nodes(

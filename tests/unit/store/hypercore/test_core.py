@@ -316,6 +316,10 @@ async def test_damaged_roots_are_repaired_by_a_peer(
         core = await cores.open(core.state.key)
         assert core.state.needs_repair
         assert core.state.length == 7
+        with pytest.raises(BlockMissingError):
+            await core.load(Request(0, block=BlockRequest(0, 0)))
+        with pytest.raises(BlockMissingError):
+            core.prove(Request(0, upgrade=UpgradeRequest(0, 7)))
         with pytest.raises(LocalProtocolError) as caught:
             await core.append([b"a"])
         assert caught.value.code == "needs-repair"

@@ -19,7 +19,13 @@ from store.errors import (
 )
 from store.hypercore.capabilities import decode_id
 from store.hypercore.encryption import PADDING_BYTES
-from store.hypercore.events import Appended, Cleared, Closed, Truncated
+from store.hypercore.events import (
+    Appended,
+    Cleared,
+    Closed,
+    Truncated,
+    VerificationFailed,
+)
 from store.hypercore.manifest import Signer, create_manifest
 from store.hypercore.merkle_tree import TreeBatch
 from store.hypercore.records import Head
@@ -413,3 +419,39 @@ async def test_downloading_what_is_here(log: Hypercore) -> None:
     await asyncio.sleep(0)
     await log.append(b"b")
     await waiting
+
+
+async def test_damage_is_never_given_out(log: Hypercore) -> None:
+    await log.append([b"one", b"two"])
+    events = log.events()
+    database = log.core.traffic.depot.database
+    database.write(
+        lambda it: it.execute("UPDATE core_block SET data = x'6f6e65' WHERE id & 1")
+    ).result(5)
+    log.core.state.forget()
+    assert await log.get(0) == b"one"
+    with pytest.raises(EnvironmentFault) as caught:
+        await log.get(1)
+    assert caught.value.code == "block-damaged"
+    assert await anext(events) == VerificationFailed("block-damaged", index=1)
+    await log.core.flushed()
+    assert not await log.has(1)
+    assert (await log.info()).damaged_blocks == 1
+    with pytest.raises(LocalProtocolError) as late:
+        await log.get(1, timeout_s=0)
+    assert refused(late) == "request-timeout"
+
+
+async def test_a_damaged_tree_is_told(tmp_path: Path) -> None:
+    log = await Hypercore.open(tmp_path)
+    await log.append([b"a"] * 3)
+    database = log.core.traffic.depot.database
+    database.write(lambda it: it.execute("DELETE FROM core_node")).result(5)
+    await log.close()
+    log = await Hypercore.open(tmp_path)
+    assert (log.length, log.byte_length) == (3, 0)
+    for work in (log.tree_hash(), log.seek(0)):
+        with pytest.raises(EnvironmentFault) as caught:
+            await work
+        assert caught.value.code == "needs-repair"
+    await log.close()

@@ -92,10 +92,10 @@ module.exports = {
   async 'blobs.put' ({ blobs: name, data, ...options }) {
     return blobs.get(name).put(bytes(data), options)
   },
-  async 'blobs.get' ({ blobs: name, id, ...options }) {
-    return hex(await blobs.get(name).get(id, options))
+  async 'blobs.get' ({ blobs: name, blob, ...options }) {
+    return hex(await blobs.get(name).get(blob, options))
   },
-  async 'blobs.digest' ({ blobs: name, id }) {
-    return digest(await blobs.get(name).get(id))
+  async 'blobs.digest' ({ blobs: name, blob }) {
+    return digest(await blobs.get(name).get(blob))
   }
 }

@@ -230,13 +230,15 @@ async def test_blobs_both_ways(npm: NodePeer, tmp_path: Path) -> None:
                 "blobs.put", blobs=theirs["blobs"], data=data.hex(), **npm_way
             )
             assert told == blob.to_json()
-            digest = await npm.ask("blobs.digest", blobs=there["blobs"], id=told)
+            digest = await npm.ask("blobs.digest", blobs=there["blobs"], blob=told)
             assert digest == hashlib.sha256(data).hexdigest()
             assert await here.get(BlobId.from_json(told), timeout_s=LIMIT_S) == data
             for part in ({"start": 1500, "length": 2600}, {"start": 999, "end": 1000}):
                 stop = part.get("end", part["start"] + part.get("length", 0) - 1) + 1
                 wanted = data[part["start"] : stop]
-                got = await npm.ask("blobs.get", blobs=there["blobs"], id=told, **part)
+                got = await npm.ask(
+                    "blobs.get", blobs=there["blobs"], blob=told, **part
+                )
                 assert bytes.fromhex(got) == wanted
                 assert await here.get(BlobId.from_json(told), **part) == wanted  # type: ignore[arg-type]
         await ours.close()

@@ -61,15 +61,14 @@ class Appends:
             done: Gets length and stored bytes behind the last of these blocks.
 
         Raises:
-            LocalProtocolError: ``too-large``.
+            LocalProtocolError: ``too-large``; ``bad-argument``: not bytes.
         """
         padding = encryption.padding_bytes if encryption else 0
-        for block in blocks:
-            if len(block) + padding > MAX_BLOCK_BYTES:
-                raise LocalProtocolError("the block is too large", code="too-large")
+        blocks = [it if type(it) is bytes else _as_bytes(it) for it in blocks]
+        if max(map(len, blocks), default=0) + padding > MAX_BLOCK_BYTES:
+            raise LocalProtocolError("the block is too large", code="too-large")
         self._waiting.append(_Append(blocks, encryption, signature, done))
-        if not self._under_way:
-            self._next()
+        self._go_on()
 
     def make_all(self) -> None:
         """Make changes of all that wait, so that what follows is behind them."""
@@ -82,6 +81,10 @@ class Appends:
             done = self._waiting.popleft().done
             if not done.done():
                 done.set_exception(error)
+
+    def _go_on(self) -> None:
+        while self._waiting and not self._under_way:
+            self._next()
 
     def _next(self) -> None:
         """Make one change of what waits, as much as may be joined."""
@@ -104,8 +107,10 @@ class Appends:
 
     def _make(self, joined: list[_Append]) -> None:
         base = self._state.tip
+        joined, blocks = self._stored_forms(joined)
+        if not joined:
+            return
         try:
-            blocks = self._stored_forms(joined)
             self._state.append(blocks, signature=joined[0].signature)
         except StoreError as error:
             for each in joined:
@@ -116,8 +121,7 @@ class Appends:
             del write
             self._under_way = False
             self._answer(joined, blocks, base.length, base.byte_length, error)
-            if self._waiting:
-                self._next()
+            self._go_on()
 
         self._under_way = True
         self._hand_over(told)
@@ -142,17 +146,34 @@ class Appends:
             else:
                 each.done.set_result((length + end, size))
 
-    def _stored_forms(self, joined: list[_Append]) -> list[bytes]:
+    def _stored_forms(self, joined: list[_Append]) -> tuple[list[_Append], list[bytes]]:
+        """What will be stored, and of whom: who cannot encrypt is told and left out."""
+        kept: list[_Append] = []
         blocks: list[bytes] = []
         start, fork = self._state.tip.length, self._state.tip.fork
         for each in joined:
-            if each.encryption is None:
+            if each.encryption is not None:
+                first = start + len(blocks)
+                try:
+                    blocks += _encrypted(each.encryption, each.blocks, first, fork)
+                # An encryption may be anybody's; its bug is for who appended.
+                except Exception as error:  # noqa: BLE001
+                    each.done.set_exception(error)
+                    continue
+            else:
                 blocks += each.blocks
-                continue
-            encrypt = each.encryption.encrypt
-            first = start + len(blocks)
-            blocks += [
-                encrypt(index, block, fork)
-                for index, block in enumerate(each.blocks, first)
-            ]
-        return blocks
+            kept.append(each)
+        return kept, blocks
+
+
+def _encrypted(
+    encryption: BlockEncryption, blocks: Sequence[bytes], first: int, fork: int
+) -> list[bytes]:
+    encrypt = encryption.encrypt
+    return [encrypt(index, block, fork) for index, block in enumerate(blocks, first)]
+
+
+def _as_bytes(block: object) -> bytes:
+    if isinstance(block, bytes | bytearray | memoryview):
+        return bytes(block)
+    raise LocalProtocolError("a block is bytes", code="bad-argument")

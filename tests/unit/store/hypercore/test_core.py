@@ -186,6 +186,39 @@ async def test_what_cannot_be_appended(core: Core, cores: Cores) -> None:
     assert caught.value.code == "not-writable"
 
 
+class Broken:
+    """An encryption that fails."""
+
+    padding_bytes = 0
+
+    def encrypt(self, _index: int, _block: bytes, _fork: int) -> bytes:
+        raise ZeroDivisionError
+
+    def decrypt(self, _index: int, _stored: bytes) -> bytes:
+        raise ZeroDivisionError
+
+
+async def test_a_failed_append_holds_nobody_up(core: Core) -> None:
+    works = [
+        core.append([b"first"]),
+        core.append([b"second"]),
+        core.append([b"broken"], encryption=Broken()),
+        core.append([b"signed"], signature=b"wrong"),
+        core.append([b"last"]),
+    ]
+    results = await asyncio.wait_for(
+        asyncio.gather(*works, return_exceptions=True), timeout=5
+    )
+    assert results[:2] == [(1, 5), (2, 11)]
+    assert isinstance(results[2], ZeroDivisionError)
+    assert isinstance(results[3], Exception)
+    assert results[4] == (3, 15)
+    with pytest.raises(LocalProtocolError) as caught:
+        await core.append(["text"])  # type: ignore[list-item]
+    assert caught.value.code == "bad-argument"
+    assert await core.append([bytearray(b"a"), memoryview(b"b")])  # type: ignore[list-item]
+
+
 async def test_what_cannot_be_truncated(core: Core) -> None:
     await core.append([b"a", b"b"])
     for length, fork in ((3, None), (-1, None), (1, 0)):

@@ -301,11 +301,12 @@ class Corestore:
         return core
 
     async def _key_of(self, discovery_key: bytes) -> bytes:
-        entries = await self.cores()
-        for entry in entries:
-            if entry.discovery_key == discovery_key:
-                return entry.key
-        raise LocalProtocolError("no such core is stored", code="core-missing")
+        key = await self._shelf.cores.traffic.read(
+            lambda connection: _core_of_discovery_key(connection, discovery_key)
+        )
+        if key is None:
+            raise LocalProtocolError("no such core is stored", code="core-missing")
+        return key
 
 
 def _keep_key(connection: Connection, wanted: bytes) -> bytes:
@@ -327,6 +328,17 @@ def _core_of_name(connection: Connection, namespace: bytes, name: str) -> bytes 
         "SELECT key FROM core JOIN core_alias ON core.id = core_alias.core"
         " WHERE namespace = ? AND name = ?",
         (namespace, name),
+    ):
+        return key
+    return None
+
+
+def _core_of_discovery_key(
+    connection: Connection, discovery_key: bytes
+) -> bytes | None:
+    key: bytes
+    for (key,) in connection.execute(
+        "SELECT key FROM core WHERE discovery_key = ?", (discovery_key,)
     ):
         return key
     return None

@@ -105,6 +105,7 @@ class StoreLink:
         self._scopes: dict[object, frozenset[bytes] | None] = {}
         self._open: dict[bytes, _Open] = {}
         self._ours: set[bytes] = set()
+        self._keys: dict[bytes, bytes] = {}
         self._waiting: dict[bytes, None] = {}
         self._settled: dict[bytes, tuple[LogHead | None, float]] = {}
         self._finding: dict[bytes, FindingPeers] = {}
@@ -141,10 +142,10 @@ class StoreLink:
         if not self._scopes:
             await self.close()
             return
-        for discovery_key, entry in list(self._open.items()):
+        for discovery_key in {*self._open, *self._keys}:
             if not self._includes(discovery_key):
-                self.table.forget(entry.core.state.key)
                 self._detach(discovery_key)
+                self._forget(discovery_key)
 
     def has_open(self, discovery_key: bytes) -> bool:
         """True while the log has a channel here."""
@@ -168,7 +169,7 @@ class StoreLink:
         """A core has grown, shrunk or changed its blocks."""
         if self.closed or not self._includes(core.state.discovery_key):
             return
-        self.table.set_head(core.state.key, head_of(core))
+        self._set_head(core.state.discovery_key, core.state.key, head_of(core))
         self._schedule_tell()
         if self._waiting and core.state.discovery_key in self._ours:
             self._schedule_room()
@@ -396,9 +397,12 @@ class StoreLink:
                 if core is not None and not core.closed:
                     if not self.has_open(discovery_key):
                         self._attach(core, ours=False)
-                elif waits:
+                    continue
+                if waits:
                     for name in _NAMES:
                         mux.reject(name, discovery_key)
+                # It was deleted since it was told.
+                self._forget(discovery_key)
         finally:
             self._answering = None
 
@@ -488,14 +492,24 @@ class StoreLink:
         for key, discovery_key, head in rows:
             core = self._shelf.cores.get(discovery_key)
             if self._includes(discovery_key) and core is None:
-                self.table.set_head(key, head)
+                self._set_head(discovery_key, key, head)
         for core in self._shelf.cores.open_cores:
             if self._includes(core.state.discovery_key):
-                self.table.set_head(core.state.key, head_of(core))
+                self._set_head(core.state.discovery_key, core.state.key, head_of(core))
         if len(rows) < MAX_TOLD_HEADS:
             self.table.finish_telling()
         self._loaded = True
         self._schedule_tell()
+
+    def _set_head(self, discovery_key: bytes, key: bytes, head: LogHead) -> None:
+        self._keys[discovery_key] = key
+        self.table.set_head(key, head)
+
+    def _forget(self, discovery_key: bytes) -> None:
+        key = self._keys.pop(discovery_key, None)
+        if key is not None:
+            self.table.forget(key)
+            self._schedule_tell()
 
     def _schedule_tell(self) -> None:
         if self._telling is None and not self.closed:

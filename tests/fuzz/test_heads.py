@@ -35,7 +35,7 @@ def _told() -> list[bytes]:
 
 
 @given(st.lists(mutated(_told()), max_size=12), st.integers(0, len(KEYS)))
-@settings(max_examples=1500)
+@settings(max_examples=600)
 def test_heads_are_taken_or_the_peers_fault(inputs: list[bytes], known: int) -> None:
     table = HeadsTable(HASH, is_initiator=True)
     with mock.patch.object(heads, "MAX_REMOTE_HEADS", 4):

@@ -122,7 +122,7 @@ def _tree(length: int, fork: int) -> TreeState:
 
 
 @given(st.sampled_from(sorted(CODECS)), mutated(MESSAGES))
-@settings(max_examples=4000)
+@settings(max_examples=2000)
 @example("nodes", MESSAGES[len(CASES)])
 @example("data", MESSAGES[len(CASES) + 1])
 @example("data", MESSAGES[len(CASES) + 2])
@@ -146,7 +146,7 @@ def test_messages_are_read_or_refused(name: str, data: bytes) -> None:
 
 
 @given(st.integers(0, len(CASES) - 1), st.data())
-@settings(max_examples=1500)
+@settings(max_examples=800)
 def test_each_message_damaged(place: int, data: st.DataObject) -> None:
     name, valid = CASES[place]
     encode, decode = CODECS["want" if name == "unwant" else name]

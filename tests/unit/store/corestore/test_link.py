@@ -199,6 +199,19 @@ async def test_stored_logs_are_served_without_a_session(stores: Stores) -> None:
     assert served.closed
 
 
+async def test_a_deleted_log_is_told_of_no_longer(stores: Stores) -> None:
+    written, read = await stores.log("a", 1)
+    left, right = stores.connect()
+    await until(lambda: left.table.complete and right.table.complete)
+    assert await read.get(0) == b"0"
+    await written.purge()
+    await until(lambda: stores.ends[0].open_channels() == 0)
+    # Whoever asks for it finds out.
+    read.core.replication.attach(stores.ends[1])
+    await until(lambda: right.table.remote_head(read.key) is None)
+    assert not right.table.may_have(read.key)
+
+
 async def test_strangers_logs_are_refused(stores: Stores) -> None:
     read = await stores.right.get(bytes(32))
     left, right = connected()

@@ -147,6 +147,9 @@ class Writer:
 
     async def flush(self, failure_count: int) -> None:
         """Append a batch's blocks, all or none; returns when they are durable."""
+        if failure_count != self._failure_count:
+            # Only the batch wrote since: it holds the lock.
+            self._pending.clear()
         self._check_footing(failure_count)
         self._queue += self.editor.take_blocks()
         self.editor.forget_marks()
@@ -206,6 +209,8 @@ class Writer:
 
     async def _append_all(self) -> None:
         waiters: list[asyncio.Future[None]] = []
+        failure: StoreError | OSError | None = None
+        done = False
         try:
             while self._queue:
                 waiters, self._waiters = self._waiters, []
@@ -214,10 +219,13 @@ class Writer:
                 for waiter in waiters:
                     if not waiter.done():
                         waiter.set_result(None)
-        except (StoreError, OSError, asyncio.CancelledError) as error:
-            self._failed(waiters, error)
+            done = True
+        except (StoreError, OSError) as error:
+            failure = error
         finally:
             self._appending = None
+            if not done:
+                self._failed(waiters, failure)
 
     async def _append(self, blocks: list[bytes]) -> None:
         start = self._queue_start
@@ -234,7 +242,9 @@ class Writer:
                 self._shelf.add(block)
 
     def _failed(
-        self, waiters: list[asyncio.Future[None]], error: BaseException
+        self,
+        waiters: list[asyncio.Future[None]],
+        error: StoreError | OSError | None,
     ) -> None:
         """Nothing that was built on a failed append may go into the log."""
         self._failure_count += 1
@@ -243,7 +253,7 @@ class Writer:
         self._queue.clear()
         waiting = [*waiters, *self._waiters]
         self._waiters = []
-        if not isinstance(error, Exception):
+        if error is None:
             error = LocalProtocolError("the write was broken off", code=WRITE_FAILED)
         for waiter in waiting:
             if not waiter.done():

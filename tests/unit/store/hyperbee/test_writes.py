@@ -114,11 +114,54 @@ async def test_a_batch_built_on_a_failed_append_does_not_go_through() -> None:
     with pytest.raises(EnvironmentFault):
         await failing
     log.broken = False
+    await batch.put("f", "5")
     with pytest.raises(LocalProtocolError) as caught:
         await batch.flush()
     assert caught.value.code == "write-failed"
     assert await bee.put("d", "4") == 2
-    assert await pairs(bee) == [("a", "1"), ("d", "4")]
+    assert await bee.put("e", "5") == 3
+    assert await bee.put("f", "6") == 4
+    seen: list[Any] = []
+
+    def look(previous: Any, _: Any) -> bool:
+        seen.append(previous)
+        return False
+
+    for key in "def":
+        await bee.put(key, "x", cas=look)
+    assert seen == [(2, "d", "4"), (3, "e", "5"), (4, "f", "6")]
+
+
+async def test_a_batch_whose_flush_is_not_waited_for_is_written() -> None:
+    log = MemoryLog()
+    bee = text_bee(log)
+    batch = bee.batch()
+    for number in range(30):
+        await batch.put(f"{number:02}", "x")
+    flushing = asyncio.create_task(batch.flush())
+    await asyncio.sleep(0)
+    flushing.cancel()
+    await asyncio.wait([flushing])
+    assert await bee.put("30", "y") == 31
+    assert len(await pairs(bee)) == 31
+    await bee.close()
+
+
+async def test_a_fault_of_the_log_that_nobody_foresaw_leaves_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = MemoryLog()
+    bee = text_bee(log)
+    await bee.put("a", "1")
+
+    async def interrupted(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(log, "append", interrupted)
+    with pytest.raises(LocalProtocolError, match="broken off"):
+        await bee.put("b", "2")
+    monkeypatch.undo()
+    assert await bee.put("c", "3") == 2
 
 
 async def test_a_log_changed_by_somebody_else_is_noticed() -> None:

@@ -53,6 +53,7 @@ class StoreDirectory:
             raise EnvironmentFault(f"the disk refused: {error}") from error
         try:
             _take(self._lock, path)
+            _make_private(path / DATABASE_NAME)
             self.database = Database.open(
                 path / DATABASE_NAME, key=storage_key, synchronous=synchronous
             )
@@ -66,6 +67,14 @@ class StoreDirectory:
         lock, self._lock = self._lock, -1
         if lock >= 0:
             os.close(lock)
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does: secret keys are for its owner only."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise EnvironmentFault(f"the disk refused: {error}") from error
 
 
 def _take(lock: int, path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -162,6 +164,33 @@ def test_a_folder_is_locked_until_it_is_closed(tmp_path: Path) -> None:
     first.close()
     first.close()
     StoreDirectory(folder).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_only_the_owner_reads_the_files(tmp_path: Path) -> None:
+    directory = StoreDirectory(tmp_path)
+    for file in tmp_path.iterdir():
+        assert file.stat().st_mode & 0o077 == 0, file.name
+    directory.close()
+
+
+def test_another_process_is_refused(tmp_path: Path) -> None:
+    directory = StoreDirectory(tmp_path)
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from store.hypercore.directory import StoreDirectory\n"
+        "try: StoreDirectory(Path(sys.argv[1]))\n"
+        "except Exception as error: print(type(error).__name__, error.code)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert told.stdout.split() == ["EnvironmentFault", "in-use"]
+    directory.close()
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:

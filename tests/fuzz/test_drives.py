@@ -70,6 +70,7 @@ ENTRY_PARTS = st.fixed_dictionaries(
 @given(mutated(VALUES) | ENTRY_PARTS | st.binary(max_size=40))
 @example(b"[" * 100_000)
 @example(b'{"metadata":1e999}')
+@example(b'{"metadata":NaN}')
 @example(b" " * MAX_ENTRY_BYTES + b"{}")
 def test_entries_are_read_or_refused(data: bytes) -> None:
     try:
@@ -115,6 +116,7 @@ def test_keys_are_read_or_refused(data: bytes) -> None:
 
 
 @given(st.text(max_size=20))
+@example("/")
 def test_links_lead_to_clean_paths_or_nowhere(linkname: str) -> None:
     try:
         target = link_target("/a/b", linkname)
@@ -137,14 +139,21 @@ def test_maps_are_read_or_refused(blocks: list[bytes]) -> None:
     assert decode_block_map(encode_block_map(entries)) == entries
 
 
+GOOD = dict.fromkeys(MEMBERS, 1)
+
+
 @given(
-    st.dictionaries(
-        st.sampled_from(MEMBERS),
-        st.integers() | st.floats() | st.booleans() | st.none() | st.text(),
+    st.fixed_dictionaries(
+        dict.fromkeys(MEMBERS, NUMBERS),
+        optional={"blockMap": st.sampled_from([True, False, None, "x"])},
     )
+    | st.dictionaries(st.sampled_from(MEMBERS), NUMBERS)
     | st.none()
     | st.integers()
 )
+@example(GOOD | {"blockLength": MAX_OFFSET})
+@example(GOOD | {"blockLength": 0})
+@example(GOOD | {"blockMap": "x"})
 def test_ids_are_read_or_refused(value: object) -> None:
     try:
         blob = BlobId.from_json(value)

@@ -347,10 +347,13 @@ class Hyperblobs:
                 if error.code != MISSING:
                     raise
                 entries = []
-            for start, end in runs(entry.block for entry in entries):
+            length = self.core.length
+            for start, end in runs(e.block for e in entries if e.block < length):
                 freed += await self.core.clear(start, end)
-        if blob.block_length:
-            freed += await self.core.clear(blob.block_offset, blob.block_end)
+        # An id may claim more than there is.
+        end = min(blob.block_end, self.core.length)
+        if blob.block_offset < end:
+            freed += await self.core.clear(blob.block_offset, end)
         return freed
 
 

@@ -49,8 +49,11 @@ class DriveSide:
 
     keeps_metadata = True
 
-    def __init__(self, drive: DriveView, *, dedup: bool) -> None:
+    def __init__(
+        self, drive: DriveView, *, dedup: bool, timeout_s: float | None
+    ) -> None:
         self._drive = drive
+        self._timeout_s = timeout_s
         self._dedup = dedup
         self._target: WritableDrive | None = None
         self._snapshot: DriveView | None = None
@@ -75,7 +78,8 @@ class DriveSide:
     ) -> AsyncGenerator[Item, None]:
         """What is in the drive; what makes no sense has a fault."""
         view = self._view
-        async with aclosing(view.records(folder_path(folder))) as records:
+        found = view.records(folder_path(folder), timeout_s=self._timeout_s)
+        async with aclosing(found) as records:
             async for _, key, value in records:
                 try:
                     path = decode_key(key)
@@ -87,8 +91,8 @@ class DriveSide:
 
     async def prefetch(self, item: Item) -> Wish | None:
         """Ask peers for the contents of a file, unless they are here."""
-        node = await self._view.entry(item.path)
-        blobs = await self._view.blobs()
+        node = await self._view.entry(item.path, timeout_s=self._timeout_s)
+        blobs = await self._view.blobs(timeout_s=self._timeout_s)
         if node is None or node.entry.blob is None or blobs is None:
             return None
         # The map of a mapped file has to be read before its blocks are known.
@@ -98,7 +102,7 @@ class DriveSide:
 
     def read(self, path: str) -> AsyncGenerator[bytes, None]:
         """The contents of a file."""
-        return self._view.read(path)
+        return self._view.read(path, timeout_s=self._timeout_s)
 
     def write(
         self, path: str, *, executable: bool, metadata: Json

@@ -376,9 +376,11 @@ class DriveView:
         """Make another drive or a folder on disk like this one; see ``Mirror``."""
         return Mirror(self, target, **options)
 
-    def mirror_side(self, *, dedup: bool = False) -> DriveSide:
+    def mirror_side(
+        self, *, dedup: bool = False, timeout_s: float | None = None
+    ) -> DriveSide:
         """A way in for one mirror."""
-        return DriveSide(self, dedup=dedup)
+        return DriveSide(self, dedup=dedup, timeout_s=timeout_s)
 
 
 def as_node(record: Record) -> Node:

@@ -197,9 +197,11 @@ class LocalFolder:
         """Make a drive or another folder like this one; see ``Mirror``."""
         return Mirror(self, target, **options)
 
-    def mirror_side(self, *, dedup: bool = False) -> FolderSide:
+    def mirror_side(
+        self, *, dedup: bool = False, timeout_s: float | None = None
+    ) -> FolderSide:
         """A way in for one mirror."""
-        del dedup
+        del dedup, timeout_s
         return FolderSide(self)
 
 

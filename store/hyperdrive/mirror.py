@@ -90,7 +90,9 @@ class MirrorSide(Protocol):
 class Mirrorable(Protocol):
     """What can be mirrored: ``Hyperdrive``, its checkouts, and ``LocalFolder``."""
 
-    def mirror_side(self, *, dedup: bool = False) -> MirrorSide:
+    def mirror_side(
+        self, *, dedup: bool = False, timeout_s: float | None = None
+    ) -> MirrorSide:
         """A new way in for one mirror."""
 
 
@@ -150,6 +152,7 @@ class Mirror:
         select: Callable[[str], bool] | None = None,
         ignore: Ignore | None = None,
         dedup: bool = False,
+        timeout_s: float | None = None,
     ) -> None:
         """Prepare a run; nothing happens before ``steps`` or ``done``.
 
@@ -159,14 +162,17 @@ class Mirror:
             folder: Only what is below it.
             prune: Remove what the source does not have.
             dry_run: Say what would happen, and change nothing.
-            select: Tells which paths are written; others are not removed either.
+            select: Tells which paths are written; what the source has is never removed.
             ignore: Paths that are invisible on both sides, with all below them.
             dedup: Let a drive that is written use blocks of the file before again.
+            timeout_s: How long to wait for each block of the source; a file of which
+                one does not come is refused. Without it a drive that names blocks
+                nobody has can make the mirror wait for ever.
         """
         self.counts = MirrorCounts()
         self.refused: Counter[str] = Counter()
         self.copied_bytes = 0
-        self._source = source.mirror_side()
+        self._source = source.mirror_side(timeout_s=timeout_s)
         self._target = target.mirror_side(dedup=dedup)
         self._folder = folder
         self._prune = prune

@@ -222,6 +222,8 @@ async def test_clearing_frees_data_and_map() -> None:
     assert await blobs.clear(ids[4]) == 0
     assert await blobs.clear(ids[3]) == 0
     assert await blobs.clear(ids[0]) == 10
+    assert await blobs.clear(BlobId(core.length - 1, 2**50, 0, 2**50)) == 10
+    assert await blobs.clear(BlobId(2**50, 1, 0, 1)) == 0
 
 
 LIES = [

@@ -319,6 +319,20 @@ async def test_entries_that_make_no_sense_are_counted(
     assert written == ["good", "inner"]
 
 
+async def test_a_mirror_waits_no_longer_than_it_is_told(
+    drive: Hyperdrive, tmp_path: Path
+) -> None:
+    await drive.put("/good", b"x")
+    await drive.put("/never", b"y")
+    await drive.put("/other", b"z")
+    await drive.clear("/never")
+    folder = await LocalFolder.open(tmp_path / "root")
+    mirror = drive.mirror(folder, timeout_s=1.0)
+    await mirror.done()
+    assert mirror.refused == {"request-timeout": 1}
+    assert sorted(path.name for path in folder.root.iterdir()) == ["good", "other"]
+
+
 async def good_blob(drive: Hyperdrive, *, shift: int) -> Any:
     """The id of a blob that claims bytes which its block does not have."""
     node = await drive.entry("/good")

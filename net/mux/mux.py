@@ -245,7 +245,9 @@ class Mux:
             return
         self.closed = True
         for channel in self.channels:
-            self._shut(channel, by_remote=True)
+            # One that its neighbour's handler closed is closed already.
+            if not channel.closed:
+                self._shut(channel, by_remote=True)
         self._remote.clear()
         self._pairings.clear()
         self._pair_handlers.clear()

@@ -9,6 +9,7 @@ from net.errors import LocalProtocolError, RemoteProtocolError
 from net.mux import ChannelState, Mux
 from net.mux import messages as mux_messages
 from net.mux import mux as mux_module
+from net.mux.channel import ChannelHandlers
 from tests.unit.net.mux.joined import Recorder, Wire, frame, open_frame
 
 
@@ -453,6 +454,18 @@ def test_the_end_of_the_connection_closes_everything() -> None:
     assert wire.a.pending_bytes == 0
     with pytest.raises(LocalProtocolError):
         seen.open(wire.a, "chat")
+
+
+def test_a_handler_may_close_other_channels_when_the_connection_ends() -> None:
+    wire, seen = Wire(), Recorder()
+    other = seen.open(wire.a, "second")
+    first = wire.a.create_channel("first", on_close=other.close)
+    last = wire.a.create_channel("last", on_close=first.close)
+    other.handlers = ChannelHandlers(on_close=last.close)
+    wire.a.close()
+    assert [it.closed for it in (first, other, last)] == [True] * 3
+    assert wire.a.channels == []
+    assert wire.a.frames_to_send() == []
 
 
 def test_closing_the_connection_inside_a_handler() -> None:

@@ -209,3 +209,23 @@ async def test_nothing_is_built_on_a_damaged_root(tmp_path: Path) -> None:
         await core.append(b"on what?")
     assert caught.value.code == "needs-repair"
     await core.close()
+
+
+async def test_a_damaged_root_is_repaired_from_a_peer(tmp_path: Path) -> None:
+    key = await write_log(tmp_path / "whole")
+    await write_log(tmp_path / "hurt")
+    flip_rows(tmp_path / "hurt", "core_node", "hash", [255, 543])
+    async with (
+        await Corestore.open(tmp_path / "whole") as whole,
+        await Corestore.open(tmp_path / "hurt") as hurt,
+    ):
+        ends = make_wire()
+        whole.replicate(ends[0])
+        hurt.replicate(ends[1])
+        core = await hurt.get(key)
+        for index in range(BLOCKS):
+            assert await core.get(index, timeout_s=20) == make_block(index, 0)
+    core = await open_log(tmp_path / "hurt", None, Synchronous.NORMAL)
+    assert await read_all(core) == (set(range(BLOCKS)), set())
+    await core.append(make_block(BLOCKS, 0))
+    await core.close()

@@ -57,7 +57,6 @@ class MemoryCore:
             self.manifest = default_manifest(key_pair.public_key)
         self.key = key or manifest_key(cast("Manifest", self.manifest))
         self.compat = False
-        self.needs_repair = False
         self.conflict: bytes | None = None
         self.head = self.tip = Head()
         self.planned = Inventory(0, {})
@@ -86,6 +85,10 @@ class MemoryCore:
     @property
     def contiguous_length(self) -> int:
         return self.stored.contiguous_length
+
+    @property
+    def needs_repair(self) -> bool:
+        return False
 
     @property
     def settled(self) -> bool:

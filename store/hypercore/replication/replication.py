@@ -183,6 +183,7 @@ class Replication:
         self._updates: list[_Update] = []
         self._waiting: set[asyncio.Future[Any]] = set()
         self._downloads: set[DownloadHandle] = set()
+        self._repairs: list[asyncio.Future[None]] = []
         self._extensions: dict[str, Extension] = {}
         self._had_peers = False
         self._had_manifest = self._view.has_manifest
@@ -251,7 +252,7 @@ class Replication:
     @property
     def wanting(self) -> bool:
         """Somebody waits for a block, a longer tree, a place or a download."""
-        return bool(self._waiting or self._downloads)
+        return self._view.needs_repair or bool(self._waiting or self._downloads)
 
     def set_active(self, active: bool) -> None:
         """Whether a session wants data; if not, idle channels close after a while."""
@@ -297,6 +298,23 @@ class Replication:
             if done.cancelled() or done.exception() is not None:
                 asking.release_block(wish, stored)
                 self.schedule()
+
+    async def repaired(self) -> None:
+        """Return when the tree is whole, which needs a peer if it is not.
+
+        Raises:
+            LocalProtocolError: The core was closed.
+        """
+        self._check_open()
+        while self._view.needs_repair:
+            done: asyncio.Future[None] = self.loop.create_future()
+            self._repairs.append(done)
+            self._waiting.add(done)
+            self.schedule()
+            try:
+                await done
+            finally:
+                self._waiting.discard(done)
 
     async def update(self, *, wait: bool = False) -> bool:
         """Find out whether peers have a longer tree, and take it.
@@ -430,6 +448,11 @@ class Replication:
 
     def core_committed(self, change: Change) -> None:
         """A change is on the disk."""
+        if self._repairs and not self._view.needs_repair:
+            repairs, self._repairs = self._repairs, []
+            for repair in repairs:
+                if not repair.done():
+                    repair.set_result(None)
         blocks = held_blocks(change)
         manifest_is_news = self._had_manifest is not self._view.has_manifest
         self._had_manifest = self._view.has_manifest

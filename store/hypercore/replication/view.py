@@ -63,6 +63,11 @@ class KernelView:
         return self._state.tip is self._state.head
 
     @property
+    def needs_repair(self) -> bool:
+        """The roots are damaged."""
+        return self._state.needs_repair
+
+    @property
     def has_manifest(self) -> bool:
         """It is known."""
         return self._state.manifest is not None

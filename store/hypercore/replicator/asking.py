@@ -197,6 +197,8 @@ class Asking:
             self._ask_manifest(peer, now)
         if not self._upgrades:
             self._ask_upgrade(peer, now)
+        if core.needs_repair:
+            return
         if self._seeks:
             self._ask_seeks(peer, now)
         if self._queue:
@@ -208,14 +210,22 @@ class Asking:
             self._race(peer, now)
 
     def can_upgrade_from(self, peer: Peer) -> bool:
-        """The peer has a longer tree and can prove it to us now."""
+        """The peer has a longer tree and can prove it to us now.
+
+        One that is as long as ours will do while ours is damaged.
+        """
         core = self._core
+        least = core.length if core.needs_repair else core.length + 1
         return (
             peer.active
             and peer.remote_fork == core.fork
             and peer.remote_can_upgrade
-            and peer.remote_length > core.length
-            and (peer.remote_acked == core.length or not peer.allow_upload)
+            and peer.remote_length >= least
+            and (
+                peer.remote_acked == core.length
+                or not peer.allow_upload
+                or core.needs_repair
+            )
         )
 
     def limit(self, peer: Peer) -> int:
@@ -234,15 +244,18 @@ class Asking:
     def _ask_upgrade(self, peer: Peer, now: float) -> None:
         core = self._core
         if not (
-            self._context.options.eager_upgrade or self.upgrade_wanted or self.busy
+            self._context.options.eager_upgrade
+            or self.upgrade_wanted
+            or self.busy
+            or core.needs_repair
         ):
             return
         if not core.settled or not self.can_upgrade_from(peer):
             return
-        start = core.length
+        start = 0 if core.needs_repair else core.length
         upgrade = UpgradeRequest(start, peer.remote_length - start)
         manifest = not core.has_manifest and peer.remote_has_manifest
-        index = self._new_block(peer)
+        index = None if core.needs_repair else self._new_block(peer)
         if index is None:
             request = self._request(upgrade=upgrade, manifest=manifest)
             ask = Ask(peer, AskKind.UPGRADE, request, now)

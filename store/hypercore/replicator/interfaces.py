@@ -71,6 +71,11 @@ class LocalCore(Protocol):
         ...
 
     @property
+    def needs_repair(self) -> bool:
+        """The tree is damaged, and only how long it is is known."""
+        ...
+
+    @property
     def has_manifest(self) -> bool:
         """The manifest is known."""
         ...

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         ReplicaConnection,
     )
     from store.hypercore.replication.extensions import ExtensionCallback
-    from store.hypercore.replication.replication import FindingPeers
+    from store.hypercore.replication.handles import FindingPeers
 
 HIGH_PRIORITY = 1
 MAX_EVENT_LISTENERS = 1_024
@@ -554,6 +554,9 @@ class Hypercore(SessionFacts):
         self, index: int, *, wait: bool, timeout_s: float | None
     ) -> bytes | None:
         core = self._core
+        if wait and core.state.needs_repair and core.replicating:
+            async with _within(timeout_s):
+                await core.replication.repaired()
         if core.state.stored.has_block(index):
             found = await core.blocks([index])
             if index in found:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from store.corestore.shelf import Shelf
     from store.hypercore.core import Core
     from store.hypercore.replication import Attachment, ReplicaConnection
-    from store.hypercore.replication.replication import FindingPeers
+    from store.hypercore.replication.handles import FindingPeers
 
 MAX_OPEN: Final = 512
 """Channels that this side opens on one connection to a Covey peer."""

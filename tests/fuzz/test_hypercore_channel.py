@@ -214,7 +214,7 @@ def do(
     for at, _ in loads.proofs:
         machine.proofs_loaded(at, now)
     for at, _ in loads.forks:
-        machine.fork_loaded(at, now)
+        machine.fork_loaded(at)
     del peer
 
 

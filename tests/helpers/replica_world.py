@@ -1,8 +1,8 @@
 """A seeded universe of replicators: nodes, links with delays, a clock, a log.
 
 A node is a machine over a ``MemoryCore``. Everything happens in the order (time,
-sequence), so that a seed replays a run. Messages are given as they leave, so that a test
-or a liar may look at, change or keep them.
+sequence), so that a seed replays a run. Messages are given as they leave, so that a
+test or a liar may look at, change or keep them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from store.errors import RemoteProtocolError
 from store.hypercore.messages import MessageKind
-from store.hypercore.replicator import Peer, Replicator, ReplicatorOptions
+from store.hypercore.replicator import Loads, Peer, Replicator, ReplicatorOptions
 from tests.helpers.memory_core import MemoryCore
 
 SHARE_BYTES = 64 * 1024
@@ -230,13 +230,12 @@ class ReplicaWorld:
         node.core.commit()
         self.touch(node)
 
-    def _loaded(self, node: Node, loads: object) -> None:
+    def _loaded(self, node: Node, loads: Loads) -> None:
         node.core.not_loaded.clear()
-        answers, proofs, forks = loads  # type: ignore[misc]
-        for peer, _ in answers:
+        for peer, _ in loads.answers:
             node.machine.answers_loaded(peer)
-        for peer, _ in proofs:
+        for peer, _ in loads.proofs:
             node.machine.proofs_loaded(peer, self.now)
-        for peer, _ in forks:
-            node.machine.fork_loaded(peer, self.now)
+        for peer, _ in loads.forks:
+            node.machine.fork_loaded(peer)
         self.touch(node)

@@ -6,10 +6,10 @@ from store.hypercore.replication.attachment import Attachment
 from store.hypercore.replication.connection import ReplicaConnection
 from store.hypercore.replication.extensions import Extension
 from store.hypercore.replication.facts import PeerInfo
+from store.hypercore.replication.handles import DownloadHandle, FindingPeers
 from store.hypercore.replication.replication import (
     HIGH_PRIORITY,
     NORMAL_PRIORITY,
-    DownloadHandle,
     Replication,
 )
 
@@ -19,6 +19,7 @@ __all__ = [
     "Attachment",
     "DownloadHandle",
     "Extension",
+    "FindingPeers",
     "PeerInfo",
     "ReplicaConnection",
     "Replication",

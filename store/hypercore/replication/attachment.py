@@ -1,4 +1,4 @@
-"""One core on one connection: its channel, opened, answered, closed and opened again."""
+"""One core on one connection: its channel, opened, answered, closed, opened again."""
 
 from __future__ import annotations
 

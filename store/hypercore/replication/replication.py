@@ -12,9 +12,8 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from store.errors import LocalProtocolError, NodeMissingError, StoreError
@@ -30,6 +29,7 @@ from store.hypercore.records import SeekRequest
 from store.hypercore.replication.attachment import Attachment, Link
 from store.hypercore.replication.extensions import Extension, ExtensionCallback
 from store.hypercore.replication.facts import PeerInfo, info_of
+from store.hypercore.replication.handles import DownloadHandle, FindingPeers, Update
 from store.hypercore.replication.view import KernelView
 from store.hypercore.replicator import (
     Download,
@@ -42,7 +42,7 @@ from store.hypercore.state import held_blocks
 
 if TYPE_CHECKING:
     from store.hypercore.core import Core
-    from store.hypercore.records import Change, Head, NodeSource, Request
+    from store.hypercore.records import Change, Head, NodeSource, Proof, Request
     from store.hypercore.replication.connection import ReplicaConnection
 
 NORMAL_PRIORITY: Final = 0
@@ -57,92 +57,6 @@ LINGER_MAX_S: Final = 40.0
 
 WRITE_PAUSE_S: Final = 5.0
 """Pause in asking after the disk refused a write."""
-
-
-class _Update:
-    """Somebody waits for the core to change."""
-
-    __slots__ = ("before", "done", "wait")
-
-    def __init__(
-        self, before: tuple[int, int], done: asyncio.Future[bool], *, wait: bool
-    ) -> None:
-        self.before = before
-        self.done = done
-        self.wait = wait
-
-
-class DownloadHandle:
-    """A download that goes on until it is complete or closed.
-
-    Attributes:
-        on_progress: Called when blocks were committed, at most once a turn.
-    """
-
-    def __init__(self, replication: Replication, download: Download) -> None:
-        self.download = download
-        self.on_progress: Callable[[], object] | None = None
-        self._replication = replication
-        self._done: asyncio.Future[None] = replication.loop.create_future()
-        download.on_progress = self._progressed
-
-    @property
-    def finished(self) -> bool:
-        """It is complete, or was closed."""
-        return self._done.done()
-
-    async def done(self) -> None:
-        """Wait until every block is stored.
-
-        Raises:
-            LocalProtocolError: The core was closed (``session-closed`` or why).
-        """
-        await asyncio.shield(self._done)
-
-    def close(self) -> None:
-        """Ask for nothing more; who waits is woken."""
-        self._replication.machine.asking.release_download(self.download)
-        if not self._done.done():
-            self._done.set_result(None)
-
-    def failed(self, error: StoreError) -> None:
-        """The core is closed."""
-        if not self._done.done():
-            self._done.set_exception(error)
-            self._done.exception()
-
-    def _progressed(self) -> None:
-        if self.download.ended and not self._done.done():
-            self._done.set_result(None)
-        if self.on_progress is not None:
-            self.on_progress()
-
-
-class FindingPeers:
-    """While it is open, ``update`` waits for the first peer."""
-
-    def __init__(self, replication: Replication) -> None:
-        self._replication = replication
-        self._open = True
-        replication.finding += 1
-
-    def done(self) -> None:
-        """All that could be found was found."""
-        if self._open:
-            self._open = False
-            self._replication.finding -= 1
-            self._replication.schedule()
-
-    def __enter__(self) -> FindingPeers:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.done()
 
 
 class Replication:
@@ -180,7 +94,7 @@ class Replication:
         self._attachments: list[Attachment] = []
         self._links: dict[Peer, Link] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._updates: list[_Update] = []
+        self._updates: list[Update] = []
         self._waiting: set[asyncio.Future[Any]] = set()
         self._downloads: set[DownloadHandle] = set()
         self._repairs: list[asyncio.Future[None]] = []
@@ -330,7 +244,7 @@ class Replication:
         """
         self._check_open()
         done: asyncio.Future[bool] = self.loop.create_future()
-        update = _Update((self._view.fork, self._view.length), done, wait=wait)
+        update = Update((self._view.fork, self._view.length), done, wait=wait)
         self._updates.append(update)
         self.machine.asking.upgrade_wanted = True
         self.machine.context.touch_all()
@@ -381,7 +295,7 @@ class Replication:
             wish.ended = True
         else:
             self.machine.asking.want_download(wish)
-        self.loop.call_soon(handle._progressed)
+        self.loop.call_soon(handle.progressed)
         self.schedule()
         return handle
 
@@ -649,11 +563,9 @@ class Replication:
         for peer, requests in loads.answers:
             self._start(self._load_answers(peer, requests))
         for peer, proofs in loads.proofs:
-            done = self.machine.proofs_loaded
-            self._start(self._load_proofs(peer, map(self._core.load_for, proofs), done))
+            self._start(self._load_proofs(peer, proofs, self._proofs_loaded))
         for peer, proof in loads.forks:
-            done = self.machine.fork_loaded
-            self._start(self._load_proofs(peer, [self._core.load_for(proof)], done))
+            self._start(self._load_proofs(peer, [proof], self._fork_loaded))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)
@@ -672,14 +584,21 @@ class Replication:
     async def _load_proofs(
         self,
         peer: Peer,
-        loads: Iterable[Awaitable[None]],
-        done: Callable[..., object],
+        proofs: Iterable[Proof],
+        done: Callable[[Peer, bool], object],
     ) -> None:
+        loads = [self._core.load_for(proof) for proof in proofs]
         results = await asyncio.gather(*loads, return_exceptions=True)
         self._raise_bugs(results)
         if not self.closed:
-            done(peer, time.monotonic(), failed=results[0] is not None)
+            done(peer, results[0] is not None)
             self.schedule()
+
+    def _proofs_loaded(self, peer: Peer, failed: bool) -> None:  # noqa: FBT001
+        self.machine.proofs_loaded(peer, time.monotonic(), failed=failed)
+
+    def _fork_loaded(self, peer: Peer, failed: bool) -> None:  # noqa: FBT001
+        self.machine.fork_loaded(peer, failed=failed)
 
     def _raise_bugs(self, results: Iterable[object]) -> None:
         for result in results:

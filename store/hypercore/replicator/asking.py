@@ -1,4 +1,4 @@
-"""What is asked of peers: blocks, hashes, longer trees; and what becomes of the answers.
+"""What is asked of peers: blocks, hashes, longer trees; and what comes of the answers.
 
 Each peer is given as many requests as its pace allows. A request asks only for the
 hashes that neither the core has nor an earlier request to the same peer will bring; if
@@ -20,7 +20,6 @@ from store.hypercore.messages import (
     MessageKind,
     Want,
     WireRequest,
-    encode_cancel,
     encode_request,
     encode_want,
 )
@@ -32,21 +31,20 @@ from store.hypercore.records import (
     SeekRequest,
     UpgradeRequest,
 )
+from store.hypercore.replicator.ledger import (
+    FORGIVE_S,
+    MAX_REFUSALS,
+    Ledger,
+    path_nodes,
+)
 from store.hypercore.replicator.peer import Ask, AskKind, Peer
-from store.hypercore.replicator.picker import Download, Picker
 from store.hypercore.replicator.wants import WANT_BLOCKS
 
 if TYPE_CHECKING:
     from store.hypercore.replicator.context import Context
 
-MAX_REFUSALS: Final = 32
-"""Answers without data, less those with, before a peer is asked no more."""
-
 MAX_COPIES: Final = 3
 """Peers that are asked for one block at a time."""
-
-FORGIVE_S: Final = 5.0
-"""After so long a peer is asked again for a block that it refused."""
 
 MAX_OUT_OF_ORDER: Final = 8
 """Answers that came too early before a peer's order is not counted on any more."""
@@ -61,124 +59,16 @@ _UNKNOWN_RTT_S: Final = 0.2
 _DEFAULT_BLOCK_BYTES: Final = 1024
 
 
-class BlockWish:
-    """A block that somebody waits for."""
-
-    __slots__ = ("callbacks", "index", "priority")
-
-    def __init__(self, index: int, priority: int) -> None:
-        self.index = index
-        self.priority = priority
-        self.callbacks: list[Callable[[], object]] = []
-
-
-class SeekWish:
-    """A byte whose block is looked for among a range of blocks."""
-
-    __slots__ = ("asks", "end", "on_answer", "seek", "start")
-
-    def __init__(
-        self, seek: SeekRequest, start: int, end: int, on_answer: Callable[[], object]
-    ) -> None:
-        self.seek = seek
-        self.start = start
-        self.end = end
-        self.on_answer = on_answer
-        self.asks: list[Ask] = []
-
-
-class Asking:
-    """The wishes of one core, and the requests that are under way for them.
-
-    Attributes:
-        picker: The downloads.
-        to_load: Peers whose next proof needs something loaded before it is verified.
-    """
+class Asking(Ledger):
+    """Asks the peers of one core, and takes their answers."""
 
     def __init__(
         self, context: Context, *, on_bad: Callable[[Peer, str, float], object]
     ) -> None:
-        self._context = context
-        self._core = context.core
+        super().__init__(context)
         self._on_bad = on_bad
-        self._in_flight: dict[int, list[Ask]] = {}
-        self.picker = Picker(context.core, context.dice, self._in_flight)
-        self.to_load: dict[Peer, None] = {}
-        self._wishes: dict[int, BlockWish] = {}
-        self._queue: dict[int, None] = {}
-        self._seeks: list[SeekWish] = []
-        self._upgrades: list[Ask] = []
-        self._manifests: list[Ask] = []
-        # Counts what makes a look at a peer that had nothing worthwhile again.
-        self._changes = 0
-        self.race_at: float | None = None
-        self.upgrade_wanted = False
 
-    # -- wishes --------------------------------------------------------------------
-
-    def want_block(
-        self, index: int, priority: int, on_stored: Callable[[], object]
-    ) -> BlockWish:
-        """Wish for a block that is not committed; ``on_stored`` is called when it is."""
-        wish = self._wishes.get(index)
-        if wish is None:
-            wish = self._wishes[index] = BlockWish(index, priority)
-            if index not in self._in_flight and not self._core.has_block(index):
-                self._queue[index] = None
-                self.picker.taken(index)
-        wish.priority = max(wish.priority, priority)
-        wish.callbacks.append(on_stored)
-        self._changes += 1
-        self._context.touch_all()
-        return wish
-
-    def release_block(self, wish: BlockWish, on_stored: Callable[[], object]) -> None:
-        """Withdraw a wish; the request goes with the last one."""
-        if on_stored in wish.callbacks:
-            wish.callbacks.remove(on_stored)
-        if wish.callbacks or self._wishes.get(wish.index) is not wish:
-            return
-        index = wish.index
-        del self._wishes[index]
-        self._queue.pop(index, None)
-        if any(download.wants(index) for download in self.picker.downloads):
-            if index not in self._in_flight and not self._core.has_block(index):
-                self._return(index)
-            return
-        for ask in list(self._in_flight.get(index, ())):
-            self._withdraw(ask)
-
-    def want_download(self, download: Download) -> None:
-        """Begin a download."""
-        self.picker.add(download)
-        self._changes += 1
-        self._context.touch_all()
-
-    def release_download(self, download: Download) -> None:
-        """End a download; what was asked for still comes."""
-        self.picker.remove(download)
-
-    def want_seek(self, wish: SeekWish) -> None:
-        """Look for a byte."""
-        self._seeks.append(wish)
-        self._context.touch_all()
-
-    def release_seek(self, wish: SeekWish) -> None:
-        """Look no longer."""
-        if wish in self._seeks:
-            self._seeks.remove(wish)
-
-    @property
-    def busy(self) -> bool:
-        """Something is wanted that is not here."""
-        return bool(self._wishes or self.picker.downloads or self._seeks)
-
-    @property
-    def upgrading(self) -> bool:
-        """A longer tree was asked for."""
-        return bool(self._upgrades)
-
-    # -- asking --------------------------------------------------------------------
+    # -- asking ------------------------------------------------------------------
 
     def fill(self, peer: Peer, now: float) -> None:
         """Ask a peer for as much as it may be asked."""
@@ -234,6 +124,10 @@ class Asking:
         average = core.byte_length // core.length if core.length else 0
         limit = peer.pace.limit(average or _DEFAULT_BLOCK_BYTES)
         return min(limit, self._context.options.max_window)
+
+    def send_reorg(self, ask: Ask, now: float) -> None:
+        """Send a request of another fork (for ``forks``)."""
+        self._send(ask, 0, now)
 
     def _ask_manifest(self, peer: Peer, now: float) -> None:
         if peer.remote_has_manifest and peer.remote_length == 0:
@@ -386,7 +280,7 @@ class Asking:
             optimistic=optimistic,
         )
         if levels and peer.in_order:
-            peer.expected.update(_path(index, levels))
+            peer.expected.update(path_nodes(index, levels))
         asks = self._in_flight.get(index)
         if asks is None:
             self._in_flight[index] = [ask]
@@ -397,7 +291,7 @@ class Asking:
         return True
 
     def _missing_levels(self, peer: Peer, index: int) -> tuple[int, bool]:
-        """Levels to ask for, and whether earlier asks are counted on; -1: impossible."""
+        """Levels to ask for (-1: impossible); whether earlier asks are counted on."""
         has_node = self._core.has_node
         expected = peer.expected
         levels, offset = 0, index
@@ -410,7 +304,7 @@ class Asking:
             levels += 1
             offset >>= 1
             node = ((1 + 2 * offset) << levels) - 1
-            if levels > flat_tree_levels(self._core.length):
+            if levels > _highest_level(self._core.length):
                 return -1, False
         shorter = peer.remote_length < self._core.length
         if shorter and node + (1 << levels) > 2 * peer.remote_length:
@@ -451,11 +345,7 @@ class Asking:
         message = encode_request(WireRequest(ask.id, ask.request, priority))
         peer.link.send(MessageKind.REQUEST, message)
 
-    def send_reorg(self, ask: Ask, now: float) -> None:
-        """Send a request of another fork (for ``forks``)."""
-        self._send(ask, 0, now)
-
-    # -- answers -------------------------------------------------------------------
+    # -- answers -----------------------------------------------------------------
 
     def receive_proof(self, peer: Peer, ask: Ask, proof: Proof, now: float) -> None:
         """A proof of our fork came for an ask, which is over."""
@@ -507,125 +397,6 @@ class Asking:
         self.release(ask, again=True)
         self._refused(peer)
         self._context.touch(peer)
-
-    def release(self, ask: Ask, *, again: bool) -> None:
-        """Nothing waits for an ask any more.
-
-        Args:
-            ask: It is over or given up.
-            again: What it was for is needed still.
-        """
-        peer = ask.peer
-        if ask.levels and peer.in_order:
-            peer.expected.difference_update(_path(ask.index, ask.levels))
-        if ask.stray:
-            return
-        if ask.request.upgrade is not None and ask in self._upgrades:
-            self._upgrades.remove(ask)
-            if again:
-                self._context.touch_all()
-        if ask.kind is AskKind.BLOCK:
-            self._release_block(ask, again=again)
-        elif ask.kind is AskKind.HASH:
-            for wish in self._seeks:
-                if ask in wish.asks:
-                    wish.asks.remove(ask)
-                    self._context.touch_all()
-        elif ask.kind is AskKind.MANIFEST and ask in self._manifests:
-            self._manifests.remove(ask)
-
-    def forgive(self, peer: Peer) -> None:
-        """Ask a peer again for what it did not give."""
-        peer.forgive_at = None
-        peer.has.forgive()
-        self.news_of(peer)
-
-    def give_up(self, peer: Peer) -> None:
-        """The peer answers nothing any more: what it owes is asked of others."""
-        for ask in list(peer.asks.values()):
-            peer.withdrawn(ask)
-            if ask.kind is not AskKind.REORG:
-                self.release(ask, again=True)
-        for waiting, _ in peer.unverified:
-            if waiting is not None:
-                self.release(waiting, again=True)
-        peer.unverified.clear()
-        peer.expected.clear()
-        self.picker.peer_left(peer)
-        self.to_load.pop(peer, None)
-
-    def stalled(self, peer: Peer, now: float) -> None:
-        """The peer owes answers and is silent."""
-        first = not peer.pace.stalled
-        peer.pace.stall(now)
-        self._context.counters["stalled"] += 1
-        for ask in list(peer.asks.values()):
-            if ask.kind is AskKind.REORG:
-                continue
-            if first:
-                # A late answer is still welcome.
-                self.release(ask, again=True)
-                ask.stray = True
-            else:
-                self._cancel(ask)
-                self.release(ask, again=True)
-        self.picker.peer_left(peer)
-        self._context.touch_all()
-
-    # -- changes of the core -------------------------------------------------------
-
-    def committed(self, blocks: range | list[int]) -> None:
-        """Blocks are stored."""
-        for index in blocks:
-            wish = self._wishes.pop(index, None) if self._wishes else None
-            if wish is not None:
-                self._queue.pop(index, None)
-                for callback in wish.callbacks:
-                    callback()
-            asks = self._in_flight.get(index) if self._in_flight else None
-            if asks is not None:
-                # It came another way.
-                for ask in list(asks):
-                    self._withdraw(ask)
-            if self.picker.downloads:
-                self.picker.taken(index)
-
-    def grew(self, old_length: int) -> None:
-        """The core is longer."""
-        self._changes += 1
-        self.picker.grew(old_length)
-        self._context.touch_all()
-
-    def shrunk(self) -> None:
-        """The core was truncated, or lost what was being written."""
-        for asks in list(self._in_flight.values()):
-            for ask in list(asks):
-                self._withdraw(ask)
-        for index in self._wishes:
-            if not self._core.has_block(index):
-                self._queue[index] = None
-        self.rescan()
-
-    def rescan(self) -> None:
-        """Blocks are missing that were here."""
-        self._changes += 1
-        self.picker.rescan()
-        self._context.touch_all()
-
-    def news_of(self, peer: Peer) -> None:
-        """The peer has more than was known, or can prove more."""
-        peer.exhausted_at = -1
-        self._context.touch(peer)
-
-    def finish_downloads(self) -> None:
-        """End the downloads that are complete, and tell who watches the others."""
-        for download in list(self.picker.downloads):
-            if download.is_complete(self._core):
-                self.picker.remove(download)
-            if download.on_progress is not None:
-                download.on_progress()
-
-    # -- inside --------------------------------------------------------------------
 
     def _verify(self, peer: Peer, ask: Ask | None, proof: Proof, now: float) -> None:
         core, block = self._core, proof.block
@@ -702,67 +473,10 @@ class Asking:
         if ask is None:
             self.picker.taken(index)
 
-    def _release_block(self, ask: Ask, *, again: bool) -> None:
-        index = ask.index
-        asks = self._in_flight.get(index)
-        if asks is None or ask not in asks:
-            return
-        if len(asks) > 1:
-            asks.remove(ask)
-            return
-        del self._in_flight[index]
-        if again and not self._core.has_block(index):
-            self._return(index)
 
-    def _return(self, index: int) -> None:
-        """A block is needed still and nobody is asked for it."""
-        if index in self._wishes:
-            self._queue[index] = None
-        else:
-            self.picker.returned(index)
-        self._changes += 1
-        self._context.touch_all()
-
-    def _withdraw(self, ask: Ask) -> None:
-        """Cancel an ask whose answer is not needed any more."""
-        self._cancel(ask)
-        self.release(ask, again=False)
-        self._context.touch(ask.peer)
-
-    def _cancel(self, ask: Ask) -> None:
-        peer = ask.peer
-        if peer.asks.get(ask.id) is ask:
-            peer.withdrawn(ask)
-            peer.link.send(MessageKind.CANCEL, encode_cancel(ask.id))
-
-    def _refused(self, peer: Peer) -> None:
-        peer.refusals += 1
-        if peer.refusals >= MAX_REFUSALS:
-            peer.paused = True
-            self._context.counters["refusing"] += 1
-            self.picker.peer_left(peer)
-
-    def _answer_seeks(self) -> None:
-        answered = [wish for wish in self._seeks if not wish.asks]
-        for wish in answered:
-            self._seeks.remove(wish)
-            wish.on_answer()
-
-
-def flat_tree_levels(length: int) -> int:
+def _highest_level(length: int) -> int:
     """Levels of the highest root of a tree."""
     return max(length - 1, 0).bit_length()
-
-
-def _path(index: int, levels: int) -> list[int]:
-    """The nodes that a block's proof of so many levels brings below its top."""
-    nodes = []
-    offset = index
-    for level in range(levels):
-        nodes.append(((1 + 2 * offset) << level) - 1)
-        nodes.append(((1 + 2 * (offset ^ 1)) << level) - 1)
-        offset >>= 1
-    return nodes
 
 
 def _top(ask: Ask) -> int:
@@ -782,9 +496,9 @@ def _matches(request: Request, proof: Proof) -> bool:
     hash_, seek = proof.hash, proof.seek
     if (request.hash is None) is not (hash_ is None):
         return False
-    if request.hash is not None and hash_ is not None:
-        if request.hash.index != hash_.index:
-            return False
+    wanted = request.hash
+    if wanted is not None and hash_ is not None and wanted.index != hash_.index:
+        return False
     return seek is None or (
         request.seek is not None and request.seek.bytes == seek.bytes
     )

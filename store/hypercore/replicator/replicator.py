@@ -2,9 +2,9 @@
 
 Moved by ``open_peer``, ``receive``, ``close_peer``, by wishes, by what is told of the
 core, and by ``flush`` at the end of every turn; ``get_timer`` says when
-``handle_timer`` is due. It writes to peers through their links as it goes. What is only on the disk is
-named by ``take_loads``, to be loaded by whoever may wait. Follows npm hypercore 11.37.1
-(``lib/replicator.js``); the rules stand in docs/protocol/hypercore-replication.md.
+``handle_timer`` is due. It writes to peers through their links as it goes. What is only
+on the disk is named by ``take_loads``, to be loaded by whoever may wait. Follows npm
+hypercore 11.37.1 (``lib/replicator.js``); the rules stand in docs/protocol/hypercore-replication.md.
 
 Peers of one core share nothing but this: a peer's fault ends its own channel, with a
 code that is counted, and the others go on.
@@ -203,7 +203,7 @@ class Replicator:
         """What a peer's proofs needed is in memory; see ``answers_loaded``."""
         self.asking.verify_loaded(peer, now, failed=failed)
 
-    def fork_loaded(self, peer: Peer, now: float, *, failed: bool = False) -> None:
+    def fork_loaded(self, peer: Peer, *, failed: bool = False) -> None:
         """What a peer's other history needed is in memory; see ``answers_loaded``."""
         self._forks.judge(peer, failed=failed)
 

@@ -17,7 +17,7 @@ from store.hypercore.messages import (
 from store.hypercore.records import BlockRequest, Request, SeekRequest
 from store.hypercore.replicator import Download, ReplicatorOptions, SeekWish
 from tests.helpers.memory_core import MemoryCore
-from tests.helpers.replica_world import Node, ReplicaWorld
+from tests.helpers.replica_world import Node, ReplicaWorld, Wire
 
 PAIR = KeyPair.from_seed(b"\1" * 32)
 
@@ -40,8 +40,8 @@ def holds_all(node: Node, count: int) -> bool:
     return node.core.contiguous_length == count
 
 
-def want_all(node: Node, world: ReplicaWorld, **options: bool) -> Download:
-    download = Download(0, None, **options)
+def want_all(node: Node, world: ReplicaWorld, *, linear: bool = False) -> Download:
+    download = Download(0, None, linear=linear)
     node.machine.asking.want_download(download)
     world.touch(node)
     return download
@@ -121,11 +121,12 @@ def test_a_finished_download_says_so_once_all_is_committed() -> None:
     w, r = writer(world, 50), reader(world)
     world.connect(w, r)
     finished: list[int] = []
-    download = Download(
-        10,
-        40,
-        on_progress=lambda: download.ended and finished.append(len(r.core.blocks)),
-    )
+
+    def progressed() -> None:
+        if download.ended:
+            finished.append(len(r.core.blocks))
+
+    download = Download(10, 40, on_progress=progressed)
     r.machine.asking.want_download(download)
     world.touch(r)
     world.run()
@@ -215,7 +216,12 @@ def test_a_stalled_peer_that_wakes_up_is_used_again() -> None:
     wire, _ = world.connect(r, w)
     world.run()
     held: list[tuple[int, bytes]] = []
-    w.tamper = lambda _wire, kind, message: held.append((kind, message)) or []
+
+    def hold(_wire: Wire, kind: int, message: bytes) -> list[tuple[int, bytes]]:
+        held.append((kind, message))
+        return []
+
+    w.tamper = hold
     want_all(r, world)
     world.run(4)
     assert wire.peer.pace.stalled
@@ -230,7 +236,7 @@ def test_a_stalled_peer_that_wakes_up_is_used_again() -> None:
 def test_the_only_peer_is_asked_again_when_it_forgot() -> None:
     world = ReplicaWorld()
     w, r = writer(world, 50), reader(world)
-    wire, _ = world.connect(r, w)
+    world.connect(r, w)
     world.run()
     w.tamper = lambda *_: []
     want_all(r, world)
@@ -336,7 +342,7 @@ def test_a_sparse_peer_is_asked_with_a_want() -> None:
 def test_without_upload_the_peer_is_told_nothing() -> None:
     world = ReplicaWorld(record=True)
     w, r = writer(world, 5), reader(world)
-    first, second = world.connect(w, r, upload=False)
+    _, second = world.connect(w, r, upload=False)
     world.run(5)
     assert r.core.length == 0
     assert MessageKind.RANGE not in kinds(world, "writer")

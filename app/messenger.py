@@ -24,12 +24,13 @@ from app.events import CoreStopped, Event, NetworkChanged, RoomLeft
 from app.faults import explained
 from app.hub import Hub
 from app.rooms import invitations, keys
+from app.rooms.blocks import log_key, seal_block
 from app.rooms.exchange import Exchange
 from app.rooms.invitations import Admitted
-from app.rooms.operations import Found
+from app.rooms.logs import found_log
+from app.rooms.operations import Found, Operation, encode_operation
 from app.rooms.roles import KIND_WORDS
 from app.rooms.room import Room, Surroundings
-from app.rooms.view import RoomView
 from app.snapshots import (
     MemberSnapshot,
     MessageSnapshot,
@@ -38,9 +39,11 @@ from app.snapshots import (
     RoomSnapshot,
 )
 from app.tasks import Tasks
+from net.crypto import discovery_key
 from store import rooms as stored_rooms
+from store.corestore import Corestore
 from store.database import Connection
-from store.rooms import RoomRow
+from store.rooms import NewRoom, RoomRow
 
 if TYPE_CHECKING:
     from app.network import Network
@@ -82,7 +85,10 @@ class Messenger:
         self._profile = profile
         self._entropy = entropy
         self._now_ms = now_ms
-        self._around = Surroundings(profile, entropy, now_ms, self.hub.publish)
+        corestore = Corestore.over(profile.database, primary_key=profile.primary_key)
+        self._around = Surroundings(
+            profile, corestore, entropy, now_ms, self.hub.publish
+        )
         self._rooms: dict[bytes, Room] = {}
         self._changing = asyncio.Lock()
         self._tasks = Tasks(_LOG, "a room could not be added")
@@ -134,6 +140,7 @@ class Messenger:
         for room in self._rooms.values():
             await room.stop()
         self.hub.close(CoreStopped("Covey's core has ended."))
+        await self._around.corestore.close()
         await asyncio.to_thread(self._profile.close)
 
     async def profile(self) -> ProfileSnapshot:
@@ -179,25 +186,28 @@ class Messenger:
         founder = self._profile.device.public_key
         now_ms = self._now_ms()
         found = Found(KIND_WORDS[kind], name, self._profile.name, self._profile.proof)
-
-        def work(connection: Connection) -> RoomRow:
-            row = stored_rooms.add_room(
-                connection,
-                room=keys.room_id(room_key, founder),
-                key=room_key,
-                founder=founder,
-                name=name,
-                kind=kind,
-                joined_at=now_ms,
-            )
-            view = RoomView(row, self._profile.device)
-            view.append(connection, found, now_ms=now_ms, entropy=self._entropy)
-            return row
+        fresh = NewRoom(
+            room=keys.room_id(room_key, founder),
+            key=room_key,
+            founder=founder,
+            name=name,
+            kind=kind,
+            joined_at=now_ms,
+        )
 
         async def keep() -> Room:
-            return await self._add_room(
-                await asyncio.wrap_future(self._profile.database.write(work))
+            # The room begins with its first block: without it there is none.
+            block = seal_block(
+                encode_operation(Operation(now_ms, now_ms, found)),
+                room_key=room_key,
+                room=fresh.room,
+                writer=founder,
+                sequence=0,
+                entropy=self._entropy,
             )
+            device = self._profile.device
+            await found_log(self._around.corestore, device, fresh, block)
+            return await self._add_room(await self._store_room(fresh))
 
         room = await self._owned(keep())
         return room.snapshot()
@@ -345,31 +355,40 @@ class Messenger:
 
     async def _keep(self, link: invitations.Link, admitted: Admitted) -> Room:
         """The room one was let into, as a member's; the one there is, if any."""
-        now_ms = self._now_ms()
-
-        def work(connection: Connection) -> RoomRow:
-            row = stored_rooms.add_room(
-                connection,
-                room=link.room,
-                key=admitted.room_key,
-                founder=admitted.founder,
-                name=admitted.name,
-                kind=admitted.kind.word,
-                joined_at=now_ms,
-            )
-            RoomView(row, self._profile.device).restore(connection)
-            return row
-
+        fresh = NewRoom(
+            room=link.room,
+            key=admitted.room_key,
+            founder=admitted.founder,
+            name=admitted.name,
+            kind=admitted.kind.word,
+            joined_at=self._now_ms(),
+        )
         async with self._changing:
             known = self._rooms.get(link.room)
             if known is not None and not known.left:
                 self._exchange.open_room(known)
                 return known
-            row = await asyncio.wrap_future(self._profile.database.write(work))
+            row = await self._store_room(fresh)
             if known is not None:
                 self._exchange.remove_room(known)
                 await known.stop()
             return await self._add_room(row)
+
+    async def _store_room(self, fresh: NewRoom) -> RoomRow:
+        """Have a row for a room and for this device's log in it."""
+        own = self._profile.device.public_key
+
+        def work(connection: Connection) -> RoomRow:
+            row = stored_rooms.add_room(connection, fresh)
+            stored_rooms.begin_log(
+                connection,
+                row.row,
+                writer=own,
+                discovery_key=discovery_key(log_key(own, row.key)),
+            )
+            return row
+
+        return await asyncio.wrap_future(self._profile.database.write(work))
 
     async def _owned(self, work: Coroutine[Any, Any, Room]) -> Room:
         """Add a room to the database and here: both, even when the asker gives up."""
@@ -389,9 +408,9 @@ class Messenger:
                 return
             del self._rooms[room.row.room]
             self._exchange.remove_room(room)
-            await room.stop()
             row = room.row.row
             with explained():
+                await room.purge()
                 await asyncio.wrap_future(
                     self._profile.database.write(
                         lambda connection: stored_rooms.forget_room(

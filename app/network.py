@@ -39,6 +39,10 @@ class Peer(Protocol):
     def mux(self) -> Mux:
         """The channels of this connection."""
 
+    @property
+    def has_room(self) -> bool:
+        """False while more would only queue."""
+
     def destroy(self, reason: str = ...) -> None:
         """End it at once."""
 

@@ -25,7 +25,7 @@ from app.faults import explained
 from app.identity import Proof
 from app.lock import ProfileLock
 from app.paths import DATABASE_NAME, MAX_PASSPHRASE_BYTES
-from net.crypto import KeyPair
+from net.crypto import KeyPair, blake2b_256, namespace
 from store import keys
 from store.database import Connection, Database
 from store.keychain import Keychain, system_keychain
@@ -33,6 +33,7 @@ from store.settings import get_setting, set_setting
 
 MAX_NAME_BYTES = 128
 SEED_BYTES = 32
+_CORES = namespace("covey/profile", 0)
 
 Entropy = Callable[[int], bytes]
 
@@ -52,6 +53,11 @@ class Profile:
     lock: ProfileLock
     warning: str = ""
     """What to tell the person about how the key is kept, else empty."""
+
+    @property
+    def primary_key(self) -> bytes:
+        """From which the keys of this profile's own cores follow, 32 bytes."""
+        return blake2b_256(_CORES, self.device.secret_key)
 
     def close(self) -> None:
         """Finish all writes and give the profile free. Blocks."""

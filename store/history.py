@@ -1,6 +1,6 @@
 """What people wrote, in the order in which it is read, and the rules' operations.
 
-Both are derived from the logs in the transaction that stores an entry, and could be
+Both are derived from the logs, in the transaction that says how far, and could be
 derived again. Functions of a connection, to be run by ``store.database``.
 """
 
@@ -41,6 +41,18 @@ class MessageRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a log is derived, and what counts from block to block."""
+
+    length: int = 0
+    """Blocks."""
+    clock: int = 0
+    """The highest so far."""
+    operations: int = 0
+    """Those of the rules that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """What the room list shows beside the last message."""
 
@@ -51,7 +63,7 @@ class Counts:
 def add_message(
     connection: Connection, row: int, message: MessageRow, *, shown: bool
 ) -> None:
-    """Keep a message of an entry stored in the same transaction."""
+    """Keep a message of a log that was begun."""
     connection.execute(
         "INSERT INTO message (room, id, writer, device, sequence, clock, text, sent_at,"
         " reply_to, mine, shown)"
@@ -94,34 +106,31 @@ def operations(connection: Connection, row: int) -> Iterator[tuple[bytes, int, b
     )
 
 
-def progress(connection: Connection, row: int, writer: bytes) -> tuple[int, int]:
-    """The highest clock of a log, and how many of its operations are kept."""
-    for clock, count in connection.execute(
-        "SELECT clock, operations FROM writer WHERE room = ? AND key = ?", (row, writer)
+def progress(connection: Connection, row: int, writer: bytes) -> Progress:
+    """How far a log is derived."""
+    for values in connection.execute(
+        "SELECT length, clock, operations FROM writer WHERE room = ? AND key = ?",
+        (row, writer),
     ):
-        return clock, count
-    return 0, 0
+        return Progress(*values)
+    return Progress()
 
 
 def set_progress(
-    connection: Connection, row: int, writer: bytes, *, clock: int, operations: int
+    connection: Connection, row: int, writer: bytes, progress: Progress
 ) -> None:
     """Remember what ``progress`` says next."""
     connection.execute(
-        "UPDATE writer SET clock = ?, operations = ? WHERE room = ? AND key = ?",
-        (clock, operations, row, writer),
+        "UPDATE writer SET length = ?, clock = ?, operations = ?"
+        " WHERE room = ? AND key = ?",
+        (progress.length, progress.clock, progress.operations, row, writer),
     )
 
 
-def is_derived(connection: Connection, row: int, device: bytes) -> bool:
-    """True when something of this device's log stands in these tables."""
-    found = connection.execute(
-        "SELECT 1 FROM writer WHERE room = ? AND key = ? AND ("
-        " EXISTS (SELECT 1 FROM operation WHERE operation.writer = writer.id)"
-        " OR EXISTS (SELECT 1 FROM message WHERE message.writer = writer.id))",
-        (row, device),
-    )
-    return bool(found.fetchall())
+def lengths(connection: Connection, row: int) -> dict[bytes, int]:
+    """How many blocks of each log are derived."""
+    found = connection.execute("SELECT key, length FROM writer WHERE room = ?", (row,))
+    return {key: int(length) for key, length in found}
 
 
 def page(
@@ -206,7 +215,7 @@ def mark_read(connection: Connection, row: int) -> None:
 
 
 def newest_clock(connection: Connection, row: int) -> int:
-    """The highest clock of any entry that could be read."""
+    """The highest clock of anything that could be read."""
     found = connection.execute(
         "SELECT coalesce(max(clock), 0) FROM writer WHERE room = ?", (row,)
     ).get

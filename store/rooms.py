@@ -1,4 +1,4 @@
-"""The rooms of a profile: their rows, and who acknowledged how much of which log.
+"""The rooms of a profile: their rows, their logs, and who acknowledged how much.
 
 Functions of a connection, to be run by ``store.database``. What a room means is the
 business of ``app/rooms``.
@@ -9,6 +9,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """The log of one writing device, as its core stands on the disk."""
+
+    writer: bytes
+    """Device key."""
+    discovery_key: bytes
+    derived: int
+    """Blocks whose meaning stands in the tables of the room."""
+    fork: int
+    length: int
+    """Blocks that are signed."""
+    contiguous: int
+    """Blocks stored without a gap from the start."""
+    signature: bytes
+    """Of the tree of ``length``."""
+    forked: int
+    """There is evidence that the device signed two histories."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRoom:
+    """A room to be kept."""
+
+    room: bytes
+    """Its id."""
+    key: bytes
+    founder: bytes
+    """Device key."""
+    name: str
+    kind: str
+    joined_at: int
+    """Milliseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +61,22 @@ class RoomRow:
     left_at: int | None
 
 
-def add_room(
-    connection: Connection,
-    *,
-    room: bytes,
-    key: bytes,
-    founder: bytes,
-    name: str,
-    kind: str,
-    joined_at: int,
-) -> RoomRow:
+def add_room(connection: Connection, fresh: NewRoom) -> RoomRow:
     """Keep a room; one that was left before is kept again with its logs."""
     connection.execute(
         "INSERT INTO room (room, key, founder, name, kind, joined_at)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (room) DO UPDATE SET left_at = NULL,"
         " key = excluded.key, name = excluded.name, joined_at = excluded.joined_at",
-        (room, key, founder, name, kind, joined_at),
+        (
+            fresh.room,
+            fresh.key,
+            fresh.founder,
+            fresh.name,
+            fresh.kind,
+            fresh.joined_at,
+        ),
     )
-    found = [row for row in list_rooms(connection) if row.room == room]
+    found = [row for row in list_rooms(connection) if row.room == fresh.room]
     assert len(found) == 1, "a room that was just kept is there"
     return found[0]
 
@@ -60,7 +93,7 @@ def list_rooms(connection: Connection) -> list[RoomRow]:
 
 
 def set_title(connection: Connection, row: int, *, name: str, kind: str) -> None:
-    """Remember what the room's own entries say it is."""
+    """Remember what the room's own logs say it is."""
     connection.execute(
         "UPDATE room SET name = ?, kind = ? WHERE id = ?", (name, kind, row)
     )
@@ -72,10 +105,11 @@ def set_left(connection: Connection, row: int, left_at: int) -> None:
 
 
 def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
-    """Forget a room: its key, its name, its messages and what others wrote.
+    """Forget a room: its key, its name, its messages and who wrote in it.
 
-    The device's own log stays, sealed and unreadable without the key: whoever comes
-    back must go on where it ended, for others still hold it.
+    The cores of others are purged before. The device's own log stays, sealed and
+    unreadable without the key: whoever comes back must go on where it ended, for
+    others still hold it.
     """
     connection.execute("DELETE FROM message WHERE room = ?", (row,))
     connection.execute(
@@ -85,17 +119,59 @@ def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
     for table in ("operation", "held"):
         connection.execute(f"DELETE FROM {table} WHERE writer IN {writers}", (row,))
     connection.execute(
-        "UPDATE writer SET clock = 0, operations = 0 WHERE room = ?", (row,)
+        "UPDATE writer SET length = 0, clock = 0, operations = 0 WHERE room = ?", (row,)
     )
     connection.execute(
         "UPDATE room SET key = x'', name = '', read_arrival = 0 WHERE id = ?", (row,)
     )
 
 
+def begin_log(
+    connection: Connection, row: int, *, writer: bytes, discovery_key: bytes
+) -> None:
+    """Have a row for the log of a device, of which nothing is derived yet."""
+    connection.execute(
+        "INSERT INTO writer (room, key, log) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (row, writer, discovery_key),
+    )
+
+
+def logs(connection: Connection, row: int) -> list[LogRow]:
+    """Every log that was begun, in the order of that."""
+    found = connection.execute(
+        "SELECT w.key, w.log, w.length, coalesce(c.fork, 0), coalesce(c.length, 0),"
+        " coalesce(c.contiguous, 0), coalesce(c.signature, x''),"
+        " w.fork IS NOT NULL OR c.conflict IS NOT NULL"
+        " FROM writer w LEFT JOIN core c ON c.discovery_key = w.log"
+        " WHERE w.room = ? ORDER BY w.id",
+        (row,),
+    )
+    return [LogRow(*values) for values in found]
+
+
+def stored_length(connection: Connection, row: int, writer: bytes) -> int:
+    """How much of a log its core has on the disk, or in this transaction."""
+    for (length,) in connection.execute(
+        "SELECT c.contiguous FROM writer w JOIN core c ON c.discovery_key = w.log"
+        " WHERE w.room = ? AND w.key = ?",
+        (row, writer),
+    ):
+        return int(length)
+    return 0
+
+
+def set_fork(connection: Connection, row: int, *, writer: bytes, proof: bytes) -> None:
+    """Keep the first evidence that a device signed two histories."""
+    connection.execute(
+        "UPDATE writer SET fork = ? WHERE room = ? AND key = ? AND fork IS NULL",
+        (proof, row, writer),
+    )
+
+
 def set_held(
     connection: Connection, row: int, *, writer: bytes, device: bytes, length: int
 ) -> None:
-    """Remember that ``device`` holds ``length`` entries of ``writer``; never less."""
+    """Remember that ``device`` holds ``length`` blocks of ``writer``; never less."""
     connection.execute(
         "INSERT INTO held (writer, device, length)"
         " SELECT id, ?, ? FROM writer WHERE room = ? AND key = ?"
@@ -106,7 +182,7 @@ def set_held(
 
 
 def held_lengths(connection: Connection, row: int, writer: bytes) -> dict[bytes, int]:
-    """How many entries of ``writer`` each other device acknowledged."""
+    """How many blocks of ``writer`` each other device acknowledged."""
     found = connection.execute(
         "SELECT device, held.length FROM held JOIN writer ON writer.id = held.writer"
         " WHERE room = ? AND key = ?",

@@ -1,6 +1,6 @@
 """The tables of a database of a profile or a store: numbered steps, never edited.
 
-Step n brings a file from schema n - 1 to n; the number stands in SQLite's
+Each step brings a file to the next schema; its number stands in SQLite's
 ``user_version``. Before the first tagged release a file of another number than the
 newest is refused with a sentence; from then on older files are brought up step by step.
 """
@@ -14,8 +14,8 @@ from store.errors import SchemaError
 APPLICATION_ID = 0x434F5659
 """``COVY``, in the file's header."""
 
-OLDEST_SCHEMA = 1
-"""Files below this are refused."""
+OLDEST_SCHEMA = 2
+"""Files below this are refused; the first step makes one of this number."""
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -36,26 +36,18 @@ MIGRATIONS: tuple[str, ...] = (
         read_arrival INTEGER NOT NULL DEFAULT 0
     );
 
-    -- One signed append-only log for each writing device of a room.
+    -- The writing devices of a room; the log of each is a core.
     CREATE TABLE writer (
         id INTEGER PRIMARY KEY,
         room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
         key BLOB NOT NULL,                  -- device key, 32 bytes
-        length INTEGER NOT NULL DEFAULT 0,
-        head BLOB NOT NULL,                 -- hash of the last entry
-        clock INTEGER NOT NULL DEFAULT 0,   -- highest one in it, of what was derived
+        log BLOB NOT NULL,                  -- discovery key of its core
+        length INTEGER NOT NULL DEFAULT 0,  -- blocks that are derived
+        clock INTEGER NOT NULL DEFAULT 0,   -- highest one in these
         operations INTEGER NOT NULL DEFAULT 0,  -- kept ones of the rules
-        fork BLOB,                          -- evidence: a second signed entry
+        fork BLOB,                          -- evidence: what the device signed besides
         UNIQUE (room, key)
     );
-
-    CREATE TABLE entry (
-        writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
-        sequence INTEGER NOT NULL,
-        hash BLOB NOT NULL,
-        data BLOB NOT NULL,                 -- as it travels
-        PRIMARY KEY (writer, sequence)
-    ) WITHOUT ROWID;
 
     -- Which other device acknowledged how much of a log.
     CREATE TABLE held (
@@ -65,7 +57,7 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (writer, device)
     ) WITHOUT ROWID;
 
-    -- What the entries mean: rebuilt from them at will.
+    -- What the blocks mean: rebuilt from them at will.
     CREATE TABLE operation (
         writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
         sequence INTEGER NOT NULL,
@@ -76,7 +68,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE message (
         arrival INTEGER PRIMARY KEY,        -- order in which they came here
         room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
-        id BLOB NOT NULL,                   -- hash of the entry
+        id BLOB NOT NULL,                   -- hash of the block and its place
         writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
         device BLOB NOT NULL,               -- the writer's key: orders alike everywhere
         sequence INTEGER NOT NULL,
@@ -158,7 +150,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
 )
 
-NEWEST_SCHEMA = len(MIGRATIONS)
+NEWEST_SCHEMA = OLDEST_SCHEMA - 1 + len(MIGRATIONS)
 
 
 def migrate(connection: apsw.Connection) -> None:
@@ -177,7 +169,8 @@ def migrate(connection: apsw.Connection) -> None:
         raise SchemaError(
             "made by an older version", found=found, known=NEWEST_SCHEMA, code="older"
         )
-    for number, script in enumerate(MIGRATIONS[found:], found + 1):
+    done = max(0, found - (OLDEST_SCHEMA - 1))
+    for number, script in enumerate(MIGRATIONS[done:], OLDEST_SCHEMA + done):
         with connection:
             connection.execute(script)
             connection.pragma("user_version", number)

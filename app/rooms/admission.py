@@ -39,7 +39,7 @@ from net.errors import LocalProtocolError, RemoteProtocolError
 from store.errors import StoreError
 
 if TYPE_CHECKING:
-    from app.rooms.room import Room, Surroundings
+    from app.rooms.room import Room
     from net.mux import Channel
 
 _LOG = logging.getLogger("covey.invite")
@@ -61,9 +61,8 @@ Its clock may be wrong, it may be behind, or it may be no member at all.
 class Host:
     """Lets newcomers into one room."""
 
-    def __init__(self, room: Room, around: Surroundings, tasks: Tasks) -> None:
+    def __init__(self, room: Room, tasks: Tasks) -> None:
         self._room = room
-        self._around = around
         self._tasks = tasks
 
     def attach(self, peer: Peer, invite_key: bytes) -> None:
@@ -115,13 +114,8 @@ class Host:
         )
 
     async def _answer(self, channel: Channel, body: Admit) -> None:
-        around = self._around
         try:
-            verdict, _ = await self._room.run(
-                lambda connection, view: view.admit(
-                    connection, body, now_ms=around.now_ms(), entropy=around.entropy
-                )
-            )
+            verdict = await self._room.admit(body)
         except (StoreError, UserFacingError) as error:
             _LOG.error("a newcomer could not be let in: %s", error)
             channel.close()

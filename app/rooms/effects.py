@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.identity import Proof
-from app.rooms.messages import Want
+from app.rooms.messages import SignedHead
 from net.crypto import KeyPair
 
 
@@ -22,21 +22,51 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadEntries:
-    """Read entries and give them to ``entries_read``."""
+class Attach:
+    """Open the channel of a log, or answer the peer that opened it."""
 
-    want: Want
+    writer: bytes
+    upload: bool
+    """The peer may be served; else it is only asked, as nothing is here to serve."""
 
 
 @dataclass(frozen=True, slots=True)
-class StoreEntries:
-    """Verify and store entries; tell all sessions, and this one ``put_done``."""
+class Detach:
+    """Close the channel of a log."""
+
+    writer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Fetch the end of a log from a stranger, apart from what is here.
+
+    It learns nothing of the log here from that. What continues the log is kept; then,
+    or when there is nothing, ``visit_over`` is told.
+    """
 
     writer: bytes
     start: int
-    entries: tuple[bytes, ...]
-    asked: bool
-    """They answer a want of this session."""
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopVisit:
+    """End the visit under way; ``visit_over`` is not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowHead:
+    """Read how far a log is signed here and give it to ``show``."""
+
+    writer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSigned:
+    """Hold a signed head of the peer against the log here."""
+
+    head: SignedHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +87,33 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """This session asks for a log no more: let the others of the room ask."""
+    """This session fetches a log no more: let the others of the room fetch it."""
 
     writer: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The session is over; close the channel."""
+    """The session is over; close its channel and those of all logs."""
 
     reason: str
     fault: bool
     """The peer broke the protocol."""
 
 
-Effect = Send | ReadEntries | StoreEntries | Proven | Acknowledged | Released | Ended
+Effect = (
+    Send
+    | Attach
+    | Detach
+    | Visit
+    | StopVisit
+    | ShowHead
+    | CheckSigned
+    | Proven
+    | Acknowledged
+    | Released
+    | Ended
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from app.doctor import clock_sentence
 from app.errors import UserFacingError
 from app.network import MAX_PEERS, Network, Peer
-from app.rooms import invitations, keys
+from app.rooms import invitations, keys, logs
 from app.rooms.admission import Guest, Host
 from app.rooms.invitations import REFUSAL_SENTENCES, SECRET_BYTES, Link, Refusal
 from app.rooms.links import RoomLinks
@@ -125,7 +126,7 @@ class Exchange:
         links = RoomLinks(
             room, self._around.profile, self._said_farewell, self._peer_known
         )
-        attached = _Attached(room, links, Host(room, self._around, self._tasks))
+        attached = _Attached(room, links, Host(room, self._tasks))
         self._attached[room.row.room] = attached
         room.on_facts = lambda: self._facts_changed(attached)
         if self._network is not None:
@@ -181,6 +182,7 @@ class Exchange:
             peer.destroy("too many connections")
             return
         self._watch(peer)
+        peer.mux.pair(logs.PROTOCOL, None, partial(self._log_asked, peer))
         for attached in tuple(self._attached.values()):
             attached.links.attach(peer, open_now=peer.is_initiator)
             for invite_key in attached.invites:
@@ -202,6 +204,13 @@ class Exchange:
     def network_changed(self) -> None:
         """See ``NetworkListener``."""
         self._on_network()
+
+    def _log_asked(self, peer: Peer, discovery_key: bytes) -> bool:
+        """A peer opens a core's channel: answered for a log of a room it is in."""
+        return any(
+            attached.links.log_asked(peer, discovery_key)
+            for attached in self._attached.values()
+        )
 
     # what the messenger asks
 

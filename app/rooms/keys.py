@@ -2,7 +2,7 @@
 
 The room key is random. Everything else follows from it: the room's id (which also
 binds its founder), the topic its members meet at, and what they prove to each other.
-Keys have an epoch named in every entry; until keys are rotated it is always 0.
+Keys have an epoch named in every block; until keys are rotated it is always 0.
 
 A sealed payload is a random 24-byte nonce and XChaCha20-Poly1305 of the operation,
 bound to the room, the writer and the place in its log::
@@ -32,6 +32,7 @@ _PROOF = namespace(_NAME, 2)
 _CHANNEL = namespace(_NAME, 3)
 _SEAL = namespace(_NAME, 4)
 _DEVICE = namespace(_NAME, 5)
+_LOG = namespace(_NAME, 6)
 
 
 def room_id(room_key: bytes, founder: bytes) -> bytes:
@@ -47,6 +48,11 @@ def room_topic(room_key: bytes) -> bytes:
 def channel_id(room_key: bytes, handshake_hash: bytes) -> bytes:
     """Names the room on one connection, without telling it to a stranger."""
     return blake2b_256(_CHANNEL, handshake_hash, key=room_key)
+
+
+def log_namespace(room_key: bytes) -> bytes:
+    """Stands in the manifests of the room's logs, so that no other room has these."""
+    return blake2b_256(_LOG, key=room_key)
 
 
 def key_proof(room_key: bytes, handshake_hash: bytes, *, from_initiator: bool) -> bytes:

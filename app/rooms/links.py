@@ -1,48 +1,115 @@
 """A room's sessions with its connected peers: the machine's effects, carried out.
 
 ``RoomLinks`` belongs to one room and hears what changes in it; each ``Link`` joins one
-``Session`` to one channel. A peer that breaks the protocol loses this room on this
-connection, and nobody else is touched.
+``Session`` to one channel, and to the channels of the logs that the session wants open.
+A peer that breaks the protocol loses this room on this connection, and nobody else is
+touched.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from app.errors import UserFacingError
 from app.network import Peer
 from app.rooms import keys
 from app.rooms.effects import (
     Acknowledged,
+    Attach,
+    CheckSigned,
+    Detach,
     Ended,
     Proven,
-    ReadEntries,
     Released,
     Send,
-    StoreEntries,
+    ShowHead,
+    StopVisit,
     Terms,
+    Visit,
 )
 from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
-from app.rooms.replication import MAX_READ_BYTES, Claims, Session
-from app.rooms.view import Applied, RoomFacts
+from app.rooms.replication import Session, Sources
+from app.rooms.view import RoomFacts
+from app.rooms.visits import visit
 from app.tasks import Tasks
 from net.errors import LocalProtocolError, NetError
-from net.errors import RemoteProtocolError as NetProtocolError
-from store.errors import RemoteProtocolError, StoreError
+from store.errors import StoreError
 
 if TYPE_CHECKING:
     from app.profile import Profile
+    from app.rooms.logs import OpenLog
     from app.rooms.room import Room
     from net.mux import Channel
+    from store.hypercore.replication import Attachment
 
 _LOG = logging.getLogger("covey.room")
 
+MAX_LAST_BYTES = 512 * 1024
+"""Sent at most before the channel of a log is closed."""
 REOPEN_S = 30.0
 """After so long a room is tried again with a peer that did not answer."""
+
+
+class LogLink:
+    """One log on one connection: wanted, and open as soon as its core is."""
+
+    def __init__(self, link: Link, effect: Attach) -> None:
+        self._link = link
+        self._effect = effect
+        self._log: OpenLog | None = None
+        self._attachment: Attachment | None = None
+        self._over = False
+
+    def open(self) -> None:
+        """Attach the core, at once when it is open already."""
+        logs = self._link.room.logs
+        log = logs.borrow_open(self._effect.writer)
+        if log is not None:
+            self._attach(log)
+        else:
+            self._link.tasks.spawn(self._open())
+
+    def close(self) -> None:
+        """Close the channel and let the core go."""
+        self._over = True
+        if self._attachment is not None:
+            if (channel := self._attachment.link) is not None:
+                # What was written while the peer might still have it leaves first.
+                channel.serve(MAX_LAST_BYTES, time.monotonic())
+            self._attachment.close()
+        if self._log is not None:
+            self._link.room.logs.give_back(self._log)
+
+    async def _open(self) -> None:
+        writer = self._effect.writer
+        try:
+            log = await self._link.room.logs.borrow(writer)
+        except StoreError as error:
+            _LOG.error("a log could not be opened: %s", error)
+            self._link.peer.mux.reject(*self._link.room.logs.channel_of(writer))
+            self._link.log_failed(writer)
+            return
+        if self._over:
+            self._link.room.logs.give_back(log)
+        else:
+            self._attach(log)
+
+    def _attach(self, log: OpenLog) -> None:
+        self._log = log
+        self._attachment = log.attach(self._link.peer, upload=self._effect.upload)
+        self._attachment.on_close.append(self._closed)
+
+    def _closed(self, attachment: Attachment) -> None:
+        if self._over:
+            return
+        if attachment.closed:
+            self._link.log_failed(self._effect.writer)
+        else:
+            self._link.log_closed(self._effect.writer)
 
 
 class Link:
@@ -51,10 +118,14 @@ class Link:
     def __init__(self, links: RoomLinks, peer: Peer, session: Session) -> None:
         self.peer = peer
         self.session = session
+        self.room = links.room
+        self.tasks = links.tasks
         self.proven: Proven | None = None
         self._links = links
         self._channel: Channel | None = None
+        self._logs: dict[bytes, LogLink] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._visit: asyncio.Task[None] | None = None
         self._pumping = False
         self._over = False
 
@@ -83,6 +154,22 @@ class Link:
             self._pumping = False
         self._arm()
 
+    def log_asked(self, writer: bytes) -> bool:
+        """The peer opens the channel of a log."""
+        answered = self.session.log_asked(writer, self._links.now())
+        self.pump()
+        return answered
+
+    def log_closed(self, writer: bytes) -> None:
+        """The peer closed the channel of a log."""
+        self.session.log_closed(writer)
+        self.pump()
+
+    def log_failed(self, writer: bytes) -> None:
+        """A log cannot be opened, or the peer broke its protocol."""
+        self.session.log_failed(writer, self._links.now())
+        self.pump()
+
     def _receive(self, kind: int, data: bytes) -> None:
         self.session.receive(kind, data, self._links.now())
         self.pump()
@@ -100,17 +187,27 @@ class Link:
         if isinstance(effect, Send):
             if self._channel is not None and not self._channel.closed:
                 self._channel.send(effect.kind, effect.data)
-        elif isinstance(effect, StoreEntries):
-            links.tasks.spawn(self._store(effect))
-        elif isinstance(effect, ReadEntries):
-            links.tasks.spawn(self._read(effect))
+        elif isinstance(effect, Attach):
+            log = self._logs[effect.writer] = LogLink(self, effect)
+            log.open()
+        elif isinstance(effect, Detach):
+            self._logs.pop(effect.writer).close()
+        elif isinstance(effect, Visit):
+            self._visit = self.tasks.spawn(self._run_visit(effect))
+        elif isinstance(effect, StopVisit):
+            if self._visit is not None:
+                self._visit.cancel()
+        elif isinstance(effect, ShowHead):
+            self.tasks.spawn(self._show(effect.writer))
+        elif isinstance(effect, CheckSigned):
+            self.tasks.spawn(self._check(effect))
         elif isinstance(effect, Proven):
             self.proven = effect
             links.room.set_online(effect.device, online=True)
             if links.knows(self.peer):
                 links.on_known(self.peer)
         elif isinstance(effect, Acknowledged):
-            links.tasks.spawn(links.record_held(effect))
+            self.tasks.spawn(links.record_held(effect))
         elif isinstance(effect, Released):
             links.released(self, effect.writer)
         elif isinstance(effect, Ended):
@@ -130,39 +227,22 @@ class Link:
             self._links.room.set_online(self.proven.device, online=False)
         self._links.ended(self, effect)
 
-    async def _store(self, effect: StoreEntries) -> None:
-        failed, count, held = "", 0, False
+    async def _run_visit(self, wanted: Visit) -> None:
         try:
-            applied = await self._links.room.put(effect.writer, effect.entries)
-            count, held = len(applied.entries), applied.held
-        except (RemoteProtocolError, NetProtocolError) as error:
-            failed = error.code
-        except (StoreError, UserFacingError) as error:
-            # The disk refused: what was not stored is asked for again later.
-            _LOG.error("entries could not be stored: %s", error)
-            self.session.channel_closed()
-        self.session.put_done(
-            effect,
-            self._links.now(),
-            stored_count=count,
-            held=held,
-            failed=failed,
-        )
+            await visit(self.room.logs, self.room.row.key, self.peer, wanted)
+        except (StoreError, OSError) as error:
+            _LOG.info("a stranger's log could not be fetched: %s", error)
+        self.session.visit_over(wanted, self._links.now())
         self.pump()
 
-    async def _read(self, effect: ReadEntries) -> None:
-        want = effect.want
-        try:
-            entries = await self._links.room.read_entries(
-                want.writer, want.start, want.end, max_bytes=MAX_READ_BYTES
-            )
-        except (StoreError, UserFacingError) as error:
-            # The peer shall ask somebody else now rather than wait for an answer.
-            _LOG.error("entries could not be read: %s", error)
-            self.session.channel_closed()
-        else:
-            self.session.entries_read(want, entries)
-        self.pump()
+    async def _show(self, writer: bytes) -> None:
+        head = await self.room.logs.signed_head(writer)
+        if head is not None:
+            self.session.show(head)
+            self.pump()
+
+    async def _check(self, effect: CheckSigned) -> None:
+        await self.room.logs.check_signed(effect.head)
 
     def _arm(self) -> None:
         if self._timer is not None:
@@ -183,6 +263,7 @@ class RoomLinks:
     Attributes:
         room: The room.
         links: By peer.
+        tasks: The work in hand.
         on_known: Called when a peer proved a device that was let in.
     """
 
@@ -195,15 +276,15 @@ class RoomLinks:
     ) -> None:
         self.room = room
         self.links: dict[Peer, Link] = {}
+        self.tasks = Tasks(_LOG, "the work for a peer failed")
         self._profile = profile
         self._on_farewell = on_farewell
         self.on_known = on_known
-        self._claims = Claims()
+        self._sources = Sources()
         self._peers: set[Peer] = set()
         self._devices: dict[Peer, bytes] = {}
         self._parted: set[Peer] = set()
         self._reopening: set[asyncio.TimerHandle] = set()
-        self.tasks = Tasks(_LOG, "the work for a peer failed")
         room.listener = self
 
     @staticmethod
@@ -242,6 +323,12 @@ class RoomLinks:
         if not closed:
             peer.mux.unpair(PROTOCOL, self._channel_id(peer))
 
+    def log_asked(self, peer: Peer, discovery_key: bytes) -> bool:
+        """A peer opens the channel of a core; True when it is a log for it."""
+        link = self.links.get(peer)
+        writer = self.room.logs.writer_of(discovery_key)
+        return link is not None and writer is not None and link.log_asked(writer)
+
     async def stop(self) -> None:
         """Let the work in hand end."""
         for handle in self._reopening:
@@ -251,13 +338,9 @@ class RoomLinks:
         await self.tasks.finish()
 
     def ended(self, link: Link, effect: Ended) -> None:
-        """A session is over: others may ask for what it had asked for."""
+        """A session is over."""
         if self.links.get(link.peer) is link:
             del self.links[link.peer]
-        if self._claims.release_all(link.session):
-            for other in tuple(self.links.values()):
-                other.session.claims_released(self.now())
-                other.pump()
         if link.peer in self._peers:
             if link.proven is not None:
                 self._devices[link.peer] = link.proven.device
@@ -269,10 +352,10 @@ class RoomLinks:
             self._on_farewell(self.room)
 
     def released(self, link: Link, writer: bytes) -> None:
-        """A session asks for a log no more: another peer may have more of it."""
+        """A session fetches a log no more: others may."""
         for other in tuple(self.links.values()):
             if other is not link:
-                other.session.claims_released(self.now(), writer)
+                other.session.sources_freed(self.now(), writer)
                 other.pump()
 
     def _reopen_later(self, peer: Peer) -> None:
@@ -287,20 +370,16 @@ class RoomLinks:
         self._reopening.add(handle)
 
     async def record_held(self, effect: Acknowledged) -> None:
-        """A peer acknowledged entries of this device."""
+        """A peer acknowledged blocks of this device."""
         await self.room.record_held(effect.device, effect.length)
         own = self.room.heads.get(self.room.device)
         if self.room.left and own is not None and effect.length >= own.length:
             self._on_farewell(self.room)
 
-    def entries_stored(self, applied: Applied) -> None:
-        """See ``RoomListener.entries_stored``."""
-        if not applied.entries:
-            return
-        start = applied.entries[0].sequence
-        entries = [entry.data for entry in applied.entries]
+    def head_changed(self, writer: bytes) -> None:
+        """See ``RoomListener.head_changed``."""
         for link in tuple(self.links.values()):
-            link.session.entries_stored(applied.writer, start, entries, self.now())
+            link.session.head_changed(writer, self.now())
             link.pump()
 
     def facts_changed(self, facts: RoomFacts) -> None:
@@ -334,7 +413,7 @@ class RoomLinks:
             terms,
             heads=self.room.heads,
             facts=self.room.facts,
-            claims=self._claims,
+            sources=self._sources,
             now=self.now(),
         )
         link = Link(self, peer, session)

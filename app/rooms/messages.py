@@ -1,17 +1,19 @@
-"""The messages by which two members of a room compare and exchange their logs.
+"""The messages by which two members of a room compare their logs.
 
 They travel on a Protomux channel of the protocol ``covey/room`` (version 1), whose id
 only the two ends of one connection and holders of the room key can compute::
 
     handshake  uint version (1) | fixed32 proof of the room key for this direction
     0 Device   buffer identity proof, attesting this connection and direction
-    1 Have     array (fixed32 writer, uint length, fixed32 hash of the last entry)
-    2 Want     fixed32 writer | uint start | uint end
-    3 Entries  fixed32 writer | uint start | array of buffer entry
-    4 Bye      uint reason
+    1 Have     array (fixed32 writer, uint fork, uint length, fixed32 hash of
+               the tree's signature)
+    2 Signed   fixed32 writer | uint fork | uint length | fixed32 tree hash
+               buffer signature
+    3 Bye      uint reason
 
-``Have`` says what is durable at its sender, and so acknowledges it. When each is said
-is the business of ``app/rooms/replication.py``.
+``Have`` says what is durable at its sender, and so acknowledges it; the blocks travel
+on Hypercore's channels. When each is said is the business of
+``app/rooms/replication.py``.
 """
 
 from __future__ import annotations
@@ -20,21 +22,21 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from app.identity import MAX_PROOF_BYTES, Proof, decode_proof
+from app.rooms.blocks import MAX_LOG_LENGTH
 from net.encoding import Reader, Writer
 from net.errors import RemoteProtocolError
-from store.log import MAX_ENTRY_BYTES, MAX_LOG_LENGTH
 
 PROTOCOL = "covey/room"
 PROTOCOL_VERSION = 1
 
-DEVICE, HAVE, WANT, ENTRIES, BYE = range(5)
+DEVICE, HAVE, SIGNED, BYE = range(4)
 """Numbers of the channel's messages."""
-MESSAGE_COUNT = 5
+MESSAGE_COUNT = 4
 
 MAX_HEADS = 256
 """Heads in one ``Have``."""
-MAX_ENTRIES = 256
-"""Entries in one ``Want`` or ``Entries``."""
+MAX_SIGNATURE_BYTES = 512
+"""A log has one signer; its signature with all around it takes less."""
 
 
 class Reason(IntEnum):
@@ -49,26 +51,23 @@ class RemoteHead:
     """How far one log reaches at the other side."""
 
     writer: bytes
+    fork: int
+    length: int
+    """Blocks there without a gap."""
+    hash: bytes
+    """Of the signature of the tree of this length, or 32 zero bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedHead:
+    """A tree that the writer signed, to be held against another one."""
+
+    writer: bytes
+    fork: int
     length: int
     hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Want:
-    """Ask for entries from ``start`` to before ``end``."""
-
-    writer: bytes
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """Entries of one log, without gaps."""
-
-    writer: bytes
-    start: int
-    entries: tuple[bytes, ...]
+    signature: bytes
+    """As Hypercore keeps it."""
 
 
 def encode_handshake(proof: bytes) -> bytes:
@@ -106,7 +105,10 @@ def encode_have(heads: list[RemoteHead]) -> bytes:
     writer.array(
         heads,
         lambda out, head: (
-            out.fixed(head.writer, 32).uint(head.length).fixed(head.hash, 32)
+            out.fixed(head.writer, 32)
+            .uint(head.fork)
+            .uint(head.length)
+            .fixed(head.hash, 32)
         ),
     )
     return writer.finish()
@@ -115,44 +117,29 @@ def encode_have(heads: list[RemoteHead]) -> bytes:
 def decode_have(data: bytes) -> list[RemoteHead]:
     """Raises ``RemoteProtocolError`` when it is malformed."""
     return Reader(data).array(
-        lambda item: RemoteHead(item.fixed(32), _length(item), item.fixed(32)),
+        lambda item: RemoteHead(
+            item.fixed(32), item.uint(), _length(item), item.fixed(32)
+        ),
         max_count=MAX_HEADS,
     )
 
 
-def encode_want(want: Want) -> bytes:
-    """``Want``."""
-    writer = Writer().fixed(want.writer, 32)
-    return writer.uint(want.start).uint(want.end).finish()
+def encode_signed(head: SignedHead) -> bytes:
+    """``Signed``; also how the evidence of a fork is stored."""
+    writer = Writer().fixed(head.writer, 32).uint(head.fork).uint(head.length)
+    return writer.fixed(head.hash, 32).buffer(head.signature).finish()
 
 
-def decode_want(data: bytes) -> Want:
-    """Raises ``RemoteProtocolError`` when it is malformed or asks for too much."""
+def decode_signed(data: bytes) -> SignedHead:
+    """Raises ``RemoteProtocolError`` when it is malformed."""
     reader = Reader(data)
-    want = Want(reader.fixed(32), _length(reader), _length(reader))
-    if not want.start < want.end <= want.start + MAX_ENTRIES:
-        raise RemoteProtocolError("wants nothing, or too much", code="range")
-    return want
-
-
-def encode_entries(entries: Entries) -> bytes:
-    """``Entries``, at most ``MAX_ENTRIES`` of them."""
-    assert len(entries.entries) <= MAX_ENTRIES, "entries are sent in portions"
-    writer = Writer().fixed(entries.writer, 32).uint(entries.start)
-    writer.array(entries.entries, lambda out, entry: out.buffer(entry))
-    return writer.finish()
-
-
-def decode_entries(data: bytes) -> Entries:
-    """Raises ``RemoteProtocolError`` when it is malformed or too much."""
-    reader = Reader(data)
-    writer, start = reader.fixed(32), _length(reader)
-    entries = reader.array(
-        lambda item: item.buffer(max_bytes=MAX_ENTRY_BYTES), max_count=MAX_ENTRIES
+    return SignedHead(
+        reader.fixed(32),
+        reader.uint(),
+        _length(reader),
+        reader.fixed(32),
+        reader.buffer(max_bytes=MAX_SIGNATURE_BYTES),
     )
-    if not entries:
-        raise RemoteProtocolError("entries without an entry")
-    return Entries(writer, start, tuple(entries))
 
 
 def encode_bye(reason: Reason) -> bytes:

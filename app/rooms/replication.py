@@ -1,93 +1,98 @@
 """How one room is kept equal with one peer: a machine without network and disk.
 
 A ``Session`` stands for one room on one connection. It is moved by what the channel
-brings (``remote_opened``, ``receive``), by what the room did (``entries_stored``,
-``facts_changed``, ``entries_read``) and by time; what it wants done comes out of
+brings (``remote_opened``, ``receive``, ``log_asked``), by what the room did
+(``head_changed``, ``facts_changed``) and by time; what it wants done comes out of
 ``next_effect``. States::
 
     PROVING --- both sides proved the room key and a device ---> OPEN
        |                                                          |
        +--- wrong proof, nonsense, silence, removed --> CLOSED <--+
 
-Before OPEN nothing of the room is told. Then both sides say what they hold; whoever
-lacks something asks for it, what is written here goes out unasked to a peer that has
-everything before it, and a peer's ``Have`` is its acknowledgement. Only logs of devices
-the rules let in are asked for.
+Before OPEN nothing of the room is told. Then both sides say what they hold. The blocks
+travel on Hypercore's channels, one a log, and a session decides which of those are
+open: those of the two devices at the ends, where whatever is written shall arrive at
+once; and those of which the peer has more, as long as that is so and a while longer.
+Whoever lacks something opens; the other side is asked by ``log_asked``. A peer's
+``Have`` is its acknowledgement. Only logs of devices the rules let in are fetched.
 
-A peer that is no member as far as known here may bring the entries that make it one, is
-told nothing, and has a limited time. What it is asked for does not depend on what is
-here, so that it learns nothing from that either: the ends of the logs it names, one
-after the other. Only who is no member itself yet, and so has nothing to hide, asks a
-stranger for what it lacks.
+A peer that is no member as far as known here may bring the logs that make it one, is
+told and served nothing, and has a limited time. What it is asked for does not depend on
+what is here, so that it learns nothing from that either: the ends of the logs it names,
+one after the other. Only who is no member itself yet, and so has nothing to hide,
+fetches what it lacks from a stranger.
 
-Which session asks for a log when several could is settled by ``Claims``, shared by the
+From how many peers a log is fetched at a time is settled by ``Sources``, shared by the
 sessions of a room.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 from app.identity import attest_data, verify_proof
 from app.rooms import keys
+from app.rooms.blocks import MAX_WRITERS, NO_HASH, LogHead
 from app.rooms.effects import (
     Acknowledged,
+    Attach,
+    CheckSigned,
+    Detach,
     Effect,
     Ended,
     Proven,
-    ReadEntries,
     Released,
     Send,
-    StoreEntries,
+    ShowHead,
+    StopVisit,
     Terms,
+    Visit,
 )
 from app.rooms.messages import (
     BYE,
     DEVICE,
-    ENTRIES,
     HAVE,
-    MAX_ENTRIES,
     MAX_HEADS,
-    WANT,
-    Entries,
+    SIGNED,
     Reason,
     RemoteHead,
-    Want,
+    SignedHead,
     decode_bye,
     decode_device,
-    decode_entries,
     decode_handshake,
     decode_have,
-    decode_want,
+    decode_signed,
     encode_bye,
     encode_device,
-    encode_entries,
     encode_handshake,
     encode_have,
-    encode_want,
+    encode_signed,
 )
+from app.rooms.roles import may_write
 from app.rooms.view import RoomFacts
 from net.errors import RemoteProtocolError
-from store.log import MAX_WRITERS, Head
 
-MAX_REQUESTS = 16
-"""Wants of one side that are not answered yet."""
-MAX_READ_BYTES = 512 * 1024
-"""Entries given as one answer."""
-MAX_PENDING_BYTES = 8 * 1024 * 1024
-"""Received entries that are not stored yet."""
-MAX_PUSH_BYTES = 1024 * 1024
-"""Entries sent unasked and not acknowledged; beyond, the peer has to ask."""
+MAX_FETCHED = 16
+"""Logs fetched from one peer at a time; the others wait."""
+MAX_SOURCES = 3
+"""Peers from which one log is fetched at a time."""
+MAX_LOG_CHANNELS = 128
+"""Logs of the room that are open with one peer."""
 PROVE_LIMIT_S = 20.0
-ANSWER_LIMIT_S = 60.0
-"""Without any answer, while some are due."""
+STALL_LIMIT_S = 20.0
+"""In which a peer brings a block of a log that it has."""
+REST_S = 60.0
+"""Then it is not asked for that log for so long."""
+QUIET_S = 60.0
+"""After so long without news a log's channel is closed."""
+MAX_VISITED = 256
+"""Blocks that a stranger is asked for of one log."""
 STRANGER_LIMIT_S = 60.0
 """In which a peer that is no member brings something that is new here."""
-HELD_RETRY_S = 600.0
-"""After so long a log dated too far ahead is asked for again."""
 
 
 class SessionState(Enum):
@@ -99,36 +104,39 @@ class SessionState(Enum):
 
 
 @dataclass(slots=True)
-class _Request:
-    """A want that is not answered yet."""
+class _LogChannel:
+    """A log that is open with the peer."""
 
-    start: int
-    due: float
+    upload: bool
+    until: float
+    """Kept so long without news."""
+    stalled_at: float | None = None
+    """While it is fetched: when the peer has brought nothing for too long."""
 
 
-class Claims:
-    """Which session has asked for which log, so that only one does."""
+class Sources:
+    """From whom each log is fetched, so that not everybody sends it."""
 
     def __init__(self) -> None:
-        self._held: dict[bytes, Session] = {}
+        self._taken: dict[bytes, set[Session]] = {}
 
     def take(self, writer: bytes, session: Session) -> bool:
-        """True when nobody else has asked for this log."""
-        return self._held.setdefault(writer, session) is session
-
-    def release(self, writer: bytes, session: Session) -> bool:
-        """Give one back; True when it was held by this session."""
-        if self._held.get(writer) is not session:
+        """True when this session may fetch a log."""
+        taken = self._taken.setdefault(writer, set())
+        if session not in taken and len(taken) >= MAX_SOURCES:
             return False
-        del self._held[writer]
+        taken.add(session)
         return True
 
-    def release_all(self, session: Session) -> bool:
-        """Give back everything a session held; True when there was something."""
-        mine = [writer for writer, held in self._held.items() if held is session]
-        for writer in mine:
-            del self._held[writer]
-        return bool(mine)
+    def release(self, writer: bytes, session: Session) -> bool:
+        """Give a place back; True when the session had one."""
+        taken = self._taken.get(writer)
+        if taken is None or session not in taken:
+            return False
+        taken.remove(session)
+        if not taken:
+            del self._taken[writer]
+        return True
 
 
 class Session:
@@ -143,38 +151,38 @@ class Session:
         self,
         terms: Terms,
         *,
-        heads: Mapping[bytes, Head],
+        heads: Mapping[bytes, LogHead],
         facts: RoomFacts,
-        claims: Claims,
+        sources: Sources,
         now: float,
     ) -> None:
         """Begin; open the channel with ``handshake``.
 
         Args:
             terms: Room, profile and connection.
-            heads: The room's heads, kept current by whoever owns them.
+            heads: The heads of the room's logs, kept current by whoever owns them.
             facts: Who is who now.
-            claims: Shared by the sessions of the room.
+            sources: Shared by the sessions of the room.
             now: Seconds of a monotonic clock.
         """
         self.state = SessionState.PROVING
         self.remote_device = b""
         self._terms = terms
+        self._own = terms.device.public_key
         self._heads = heads
         self._facts = facts
-        self._claims = claims
+        self._sources = sources
         self._effects: deque[Effect] = deque()
         self._remote_heads: dict[bytes, RemoteHead] = {}
-        self._told: dict[bytes, int] = {}
-        self._pushed: dict[bytes, int] = {}
-        self._push_bytes = 0
-        self._requests: dict[bytes, _Request] = {}
-        self._storing: dict[bytes, list[int]] = {}
-        self._starved = False
-        self._asked_to: dict[bytes, int] = {}
-        self._held_back: dict[bytes, float] = {}
-        self._reads = 0
-        self._pending_bytes = 0
+        self._told: dict[bytes, LogHead] = {}
+        self._shown: set[bytes] = set()
+        self._checked: set[bytes] = set()
+        self._channels: dict[bytes, _LogChannel] = {}
+        self._fetched = 0
+        self._waiting: dict[bytes, None] = {}
+        self._resting: dict[bytes, float] = {}
+        self._visiting: bytes | None = None
+        self._visited: dict[bytes, int] = {}
         self._key_proven = False
         self._deadline: float | None = now + PROVE_LIMIT_S
 
@@ -202,29 +210,36 @@ class Session:
 
     def get_timer(self) -> float | None:
         """When ``handle_timer`` is due, in seconds of the clock given."""
-        times = [request.due for request in self._requests.values()]
-        times += self._held_back.values()
-        if self._deadline is not None:
-            times.append(self._deadline)
-        return min(times) if times and self.state is not SessionState.CLOSED else None
+        if self.state is SessionState.CLOSED:
+            return None
+        due = inf if self._deadline is None else self._deadline
+        for channel in self._channels.values():
+            due = min(due, channel.until, channel.stalled_at or inf)
+        # All rest equally long: the first is the one that rests longest.
+        due = min(due, next(iter(self._resting.values()), inf))
+        return None if due == inf else due
 
     def handle_timer(self, now: float) -> None:
-        """End the session of a peer that does not prove itself or does not answer."""
+        """End what took too long, and ask again where a pause is over."""
         if self.state is SessionState.CLOSED:
             return
-        again = [writer for writer, due in self._held_back.items() if now >= due]
-        for writer in again:
-            del self._held_back[writer]
-        if any(now >= request.due for request in self._requests.values()):
-            self._end("silent", fault=False)
-        elif self._deadline is not None and now >= self._deadline:
+        if self._deadline is not None and now >= self._deadline:
             if self.state is SessionState.PROVING:
                 self._end("silent", fault=False)
             elif self._is_newcomer:
                 self._deadline = now + STRANGER_LIMIT_S
             else:
                 self._end("stranger", fault=False)
-        self._ask(now, again)
+        again = [writer for writer, due in self._resting.items() if now >= due]
+        for writer in again:
+            del self._resting[writer]
+        for writer, channel in tuple(self._channels.items()):
+            if channel.stalled_at is not None and now >= channel.stalled_at:
+                self._resting[writer] = now + REST_S
+                self._fetch_no_more(writer, channel, now)
+            if now >= channel.until and self._is_idle(writer):
+                self._detach(writer)
+        self._review(again, now)
 
     def remote_opened(self, handshake: bytes) -> None:
         """The other side opened its end of the channel."""
@@ -256,62 +271,42 @@ class Session:
         except RemoteProtocolError as error:
             self._end(error.code, fault=True)
 
-    def entries_stored(
-        self, writer: bytes, start: int, entries: Sequence[bytes], now: float
-    ) -> None:
-        """Entries became durable here, written here or received from anybody.
+    def log_asked(self, writer: bytes, now: float) -> bool:
+        """The peer opens the channel of a log; True when it shall be answered."""
+        if not self.is_member or not self._may_open(writer):
+            return False
+        if writer in self._channels:
+            return True
+        if writer not in self._heads or not self._make_place():
+            return False
+        self._attach(writer, now)
+        return True
 
-        The heads already tell of them.
-        """
-        if not self.is_member:
-            return
-        if writer == self._terms.device.public_key and self._may_push(writer, start):
-            self._push(writer, start, entries)
-        self._tell([writer])
-        self._ask(now, [writer])
+    def log_closed(self, writer: bytes) -> None:
+        """The peer closed the channel of a log."""
+        if self._is_idle(writer):
+            self._detach(writer)
 
-    def put_done(
-        self,
-        effect: StoreEntries,
-        now: float,
-        *,
-        stored_count: int,
-        held: bool = False,
-        failed: str = "",
-    ) -> None:
-        """What ``StoreEntries`` asked for was done, or failed for a reason.
+    def log_failed(self, writer: bytes, now: float) -> None:
+        """The channel of a log cannot be had for now."""
+        if writer in self._channels:
+            self._detach(writer)
+            self._resting.pop(writer, None)
+            self._resting[writer] = now + REST_S
 
-        Args:
-            effect: What was asked for.
-            now: Seconds of the clock.
-            stored_count: Entries that were new.
-            held: Some were dated too far ahead to be taken yet.
-            failed: Why they were refused.
-        """
-        writer = effect.writer
-        self._pending_bytes -= sum(map(len, effect.entries))
-        ends = self._storing[writer]
-        ends.pop(0)
-        if not ends:
-            del self._storing[writer]
-        if self.state is SessionState.CLOSED:
+    def head_changed(self, writer: bytes, now: float) -> None:
+        """A log became longer here, durably, or is known as forked now."""
+        if self.state is not SessionState.OPEN:
             return
-        if failed:
-            self._end(failed, fault=True)
-            return
-        if held:
-            self._held_back[writer] = now + HELD_RETRY_S
-        elif effect.asked and not stored_count and self._was_useless(effect):
-            self._end("no-progress", fault=True)
-            return
-        if stored_count and not self.is_member:
+        channel = self._channels.get(writer)
+        if channel is not None:
+            _had_news(channel, now)
+            if channel.stalled_at is not None:
+                channel.stalled_at = now + STALL_LIMIT_S
+        if writer == self._visiting:
             self._deadline = now + STRANGER_LIMIT_S
         self._tell([writer])
-        self._ask(now, [writer])
-        if self._starved:
-            self._starved = False
-            self._ask(now, list(self._remote_heads))
-        self._let_go(writer)
+        self._review([writer], now)
 
     def facts_changed(self, facts: RoomFacts, now: float) -> None:
         """Members or devices changed."""
@@ -320,30 +315,31 @@ class Session:
         if self.state is not SessionState.OPEN:
             return
         if self._removed():
-            self._send(BYE, encode_bye(Reason.REMOVED))
-            self._end("removed", fault=False)
+            self._part(Reason.REMOVED, "removed")
             return
         if self.is_member and not before:
-            self._deadline = None
-            self._tell(list(self._heads))
-        self._ask(now, list(self._remote_heads))
+            self._became_member(now)
+        self._review({**self._channels, **self._remote_heads, **self._live_logs()}, now)
 
-    def claims_released(self, now: float, writer: bytes | None = None) -> None:
-        """What another session had asked for, one log or all, may be asked for here."""
-        self._ask(now, list(self._remote_heads) if writer is None else [writer])
+    def sources_freed(self, now: float, writer: bytes) -> None:
+        """Another session fetches a log no more: it may be fetched here."""
+        self._review([writer], now)
 
-    def entries_read(self, want: Want, entries: Sequence[bytes]) -> None:
-        """The answer to ``ReadEntries``."""
-        self._reads -= 1
-        if entries and self.is_member:
-            portion = Entries(want.writer, want.start, tuple(entries))
-            self._send(ENTRIES, encode_entries(portion))
+    def visit_over(self, visit: Visit, now: float) -> None:
+        """What ``Visit`` asked for is done, or cannot be."""
+        if self._visiting == visit.writer:
+            self._visiting = None
+            self._visited[visit.writer] = visit.end
+            self._review((), now)
+
+    def show(self, head: SignedHead) -> None:
+        """The answer to ``ShowHead``."""
+        if self.is_member:
+            self._send(SIGNED, encode_signed(head))
 
     def say_bye(self) -> None:
         """Tell the peer that this side leaves the room, and end."""
-        if self.state is SessionState.OPEN:
-            self._send(BYE, encode_bye(Reason.LEFT))
-        self._end("left", fault=False)
+        self._part(Reason.LEFT, "left")
 
     def channel_closed(self) -> None:
         """The channel or its connection is gone."""
@@ -357,10 +353,8 @@ class Session:
             raise RemoteProtocolError("a message before the proof", code="unproven")
         if kind == HAVE:
             self._receive_have(decode_have(data), now)
-        elif kind == WANT:
-            self._receive_want(decode_want(data))
-        elif kind == ENTRIES:
-            self._receive_entries(decode_entries(data), now)
+        elif kind == SIGNED:
+            self._receive_signed(decode_signed(data))
         elif kind == BYE:
             decode_bye(data)
             self._end("bye", fault=False)
@@ -382,172 +376,66 @@ class Session:
         self._deadline = now + STRANGER_LIMIT_S
         self.remote_device = proof.device
         self._effects.append(Proven(proof.device, proof.identity))
-        self.facts_changed(self._facts, now)
         if self.is_member:
-            self._deadline = None
-            self._tell(list(self._heads))
+            self._became_member(now)
+        self.facts_changed(self._facts, now)
+
+    def _became_member(self, now: float) -> None:
+        """The peer is known as a member from here on: tell and serve it."""
+        self._deadline = None
+        self._stop_visit()
+        self._tell(list(self._heads))
+        acknowledged = self._remote_heads.get(self._own)
+        if acknowledged is not None:
+            self._acknowledged(None, acknowledged)
+        for writer, channel in tuple(self._channels.items()):
+            if not channel.upload:
+                self._detach(writer)
+        self._review(self._live_logs(), now)
 
     def _receive_have(self, heads: list[RemoteHead], now: float) -> None:
-        own = self._terms.device.public_key
         for head in heads:
-            if (
-                head.writer not in self._remote_heads
-                and len(self._remote_heads) >= MAX_WRITERS
-            ):
-                raise RemoteProtocolError("too many writers", code="too-many")
             before = self._remote_heads.get(head.writer)
+            if before is None and len(self._remote_heads) >= MAX_WRITERS:
+                raise RemoteProtocolError("too many writers", code="too-many")
             self._remote_heads[head.writer] = head
-            if head.writer == own:
+            if head.writer == self._own:
                 self._acknowledged(before, head)
-        self._ask(now, [head.writer for head in heads])
+            channel = self._channels.get(head.writer)
+            if channel is not None:
+                _had_news(channel, now)
+            self._compare(head)
+        self._review([head.writer for head in heads], now)
 
     def _acknowledged(self, before: RemoteHead | None, head: RemoteHead) -> None:
-        if head.length >= self._pushed.get(head.writer, 0):
-            self._push_bytes = 0
         mine = self._heads.get(head.writer)
+        if mine is None or head.fork != mine.fork or not self.is_member:
+            return
         grown = before is None or head.length > before.length
-        if grown and self.is_member and mine is not None and head.length <= mine.length:
+        if grown and 0 < head.length <= mine.length:
             self._effects.append(Acknowledged(self.remote_device, head.length))
 
-    def _receive_want(self, want: Want) -> None:
-        if not self.is_member:
+    def _compare(self, head: RemoteHead) -> None:
+        """Show what is signed here when the peer's log cannot be the same."""
+        mine = self._heads.get(head.writer)
+        if mine is None or mine.forked or head.writer in self._shown:
             return
-        mine = self._heads.get(want.writer)
-        if mine is None or want.end > mine.length:
-            raise RemoteProtocolError("wants what was not offered", code="range")
-        if self._reads >= MAX_REQUESTS:
-            raise RemoteProtocolError("wants too much at once", code="too-many")
-        self._reads += 1
-        self._effects.append(ReadEntries(want))
-
-    def _receive_entries(self, offered: Entries, now: float) -> None:
-        writer = offered.writer
-        end = offered.start + len(offered.entries)
-        request = self._requests.get(writer)
-        asked = request is not None and request.start == offered.start
-        if asked:
-            del self._requests[writer]
-            self._asked_to[writer] = end
-            # On a slow link the others are still on their way.
-            for waiting in self._requests.values():
-                waiting.due = now + ANSWER_LIMIT_S
-        if writer not in self._facts.devices:
-            self._let_go(writer)
-            return
-        mine = self._heads.get(writer)
-        length = mine.length if mine else 0
-        known = self._remote_heads.get(writer)
-        if known is None or known.length < end:
-            if known is None and len(self._remote_heads) >= MAX_WRITERS:
-                raise RemoteProtocolError("too many writers", code="too-many")
-            self._remote_heads[writer] = RemoteHead(writer, end, b"")
-        size = sum(map(len, offered.entries))
-        room_left = self._pending_bytes + size <= MAX_PENDING_BYTES
-        if asked and not room_left:
-            raise RemoteProtocolError("too much at once", code="too-many")
-        # What waits to be stored counts: it will be there when this one's turn comes.
-        reached = max([length, *self._storing.get(writer, ())])
-        if offered.start > reached or (mine and mine.forked) or not room_left:
-            self._ask(now, [writer])
-            self._let_go(writer)
-            return
-        self._pending_bytes += size
-        self._storing.setdefault(writer, []).append(end)
-        self._effects.append(
-            StoreEntries(writer, offered.start, offered.entries, asked)
+        differs = (
+            head.length == mine.length > 0
+            and head.hash != mine.hash
+            and NO_HASH not in (head.hash, mine.hash)
         )
+        if self.is_member and (differs or head.fork != mine.fork):
+            self._shown.add(head.writer)
+            self._effects.append(ShowHead(head.writer))
 
-    def _let_go(self, writer: bytes) -> None:
-        """Give a claim back when nothing of that log is under way here."""
-        if writer in self._requests or writer in self._storing:
-            return
-        if self._claims.release(writer, self):
-            self._effects.append(Released(writer))
-
-    def _was_useless(self, effect: StoreEntries) -> bool:
-        """True when an answer left this side where it was: do not ask for ever."""
-        if not self.is_member and not self._is_newcomer:
-            return False  # It was asked whatever is here.
-        head = self._heads.get(effect.writer)
-        if head is None:
-            return True
-        if head.forked:
-            return False
-        known = self._remote_heads.get(effect.writer)
-        differs = known is not None and self._differs(known, head)
-        return head.length <= effect.start or differs
-
-    def _lacks(self, head: RemoteHead) -> bool:
-        """True when the peer holds something of a log that belongs here."""
-        fact = self._facts.devices.get(head.writer)
-        if fact is None:
-            return False
+    def _receive_signed(self, head: SignedHead) -> None:
+        """Check what a peer says is signed, once for each log."""
         mine = self._heads.get(head.writer)
-        if mine is None:
-            return head.length > 0 and fact.wanted_length != 0
-        if mine.forked:
-            return False
-        if fact.wanted_length is not None and mine.length >= fact.wanted_length:
-            return False
-        return head.length > mine.length or self._differs(head, mine)
-
-    def _differs(self, head: RemoteHead, mine: Head) -> bool:
-        """True when both logs are as long and end differently: somebody forked."""
-        return head.length == mine.length > 0 and head.hash not in (b"", mine.hash)
-
-    @property
-    def _is_newcomer(self) -> bool:
-        """True while this device is no member as far as it knows."""
-        me = self._facts.devices.get(self._terms.device.public_key)
-        return me is None or not me.present
-
-    def _ask(self, now: float, writers: Sequence[bytes]) -> None:
-        """Ask for what the peer has and this side lacks, as far as limits allow."""
-        if self.state is not SessionState.OPEN:
+        if mine is None or mine.forked or head.writer in self._checked:
             return
-        if not self.is_member:
-            self._ask_stranger(now)
-            return
-        for writer in writers:
-            head = self._remote_heads.get(writer)
-            if head is None or writer in self._held_back or not self._lacks(head):
-                continue
-            if writer in self._requests or writer in self._storing:
-                continue
-            if len(self._requests) >= MAX_REQUESTS:
-                self._starved = True
-                return
-            if self._claims.take(writer, self):
-                self._request(head, self._start_of(head), now)
-
-    def _ask_stranger(self, now: float) -> None:
-        """Ask who is no member for one thing, whatever is here, and without a claim."""
-        if self._requests or self._storing:
-            return
-        for writer, head in self._remote_heads.items():
-            if writer not in self._facts.devices or writer in self._held_back:
-                continue
-            if self._is_newcomer:
-                if self._lacks(head):
-                    self._request(head, self._start_of(head), now)
-                    return
-                continue
-            start = max(self._asked_to.get(writer, 0), head.length - MAX_ENTRIES)
-            if start < head.length:
-                self._request(head, start, now)
-                return
-
-    def _start_of(self, head: RemoteHead) -> int:
-        """From where to ask for a log."""
-        mine = self._heads.get(head.writer)
-        if mine is None:
-            return 0
-        return mine.length - 1 if self._differs(head, mine) else mine.length
-
-    def _request(self, head: RemoteHead, start: int, now: float) -> None:
-        want = Want(head.writer, start, min(head.length, start + MAX_ENTRIES))
-        self._requests[head.writer] = _Request(start, now + ANSWER_LIMIT_S)
-        self._send(WANT, encode_want(want))
+        self._checked.add(head.writer)
+        self._effects.append(CheckSigned(head))
 
     def _tell(self, writers: Sequence[bytes]) -> None:
         """Say how far logs reach here, where the peer has not heard it."""
@@ -556,24 +444,155 @@ class Session:
         news = []
         for writer in writers:
             head = self._heads.get(writer)
-            if head is not None and head.length != self._told.get(writer):
-                self._told[writer] = head.length
-                news.append(RemoteHead(writer, head.length, head.hash))
+            if head is not None and head != self._told.get(writer):
+                self._told[writer] = head
+                news.append(RemoteHead(writer, head.fork, head.length, head.hash))
         for start in range(0, len(news), MAX_HEADS):
             self._send(HAVE, encode_have(news[start : start + MAX_HEADS]))
 
-    def _may_push(self, writer: bytes, start: int) -> bool:
-        known = self._remote_heads.get(writer)
-        reached = max(known.length if known else 0, self._pushed.get(writer, 0))
-        return reached == start and self._push_bytes < MAX_PUSH_BYTES
+    # which logs are open
 
-    def _push(self, writer: bytes, start: int, entries: Sequence[bytes]) -> None:
-        first = start
-        for portion in _portions(entries):
-            self._send(ENTRIES, encode_entries(Entries(writer, first, portion)))
-            first += len(portion)
-        self._pushed[writer] = first
-        self._push_bytes += sum(map(len, entries))
+    def _live_logs(self) -> dict[bytes, None]:
+        """The logs of both ends, while both are members who may write."""
+        if not self.is_member or self._is_newcomer:
+            return {}
+        facts = self._facts
+        live: dict[bytes, None] = {}
+        for device in (self._own, self.remote_device):
+            member = facts.member_of(device)
+            if member is not None and may_write(facts.kind, member.role):
+                live[device] = None
+        return live
+
+    def _may_open(self, writer: bytes) -> bool:
+        """True for logs of devices that were let in and did not fork."""
+        mine = self._heads.get(writer)
+        return writer in self._facts.devices and not (mine is not None and mine.forked)
+
+    def _lacks(self, writer: bytes) -> bool:
+        """True when the peer holds something of a log that belongs here."""
+        head = self._remote_heads.get(writer)
+        if head is None or head.fork != 0:
+            return False
+        mine = self._heads.get(writer)
+        length = mine.length if mine is not None else 0
+        wanted = self._facts.devices[writer].wanted_length
+        return head.length > length and (wanted is None or length < wanted)
+
+    @property
+    def _is_newcomer(self) -> bool:
+        """True while this device is no member as far as it knows."""
+        me = self._facts.devices.get(self._own)
+        return me is None or not me.present
+
+    def _review(self, writers: Iterable[bytes], now: float) -> None:
+        """Open, fetch and close as things are now."""
+        if self.state is not SessionState.OPEN:
+            return
+        if not self.is_member and not self._is_newcomer:
+            self._visit()
+            return
+        live = self._live_logs()
+        for writer in writers:
+            channel = self._channels.get(writer)
+            if not self._may_open(writer):
+                if channel is not None:
+                    self._detach(writer)
+                continue
+            if self._lacks(writer):
+                self._fetch(writer, now)
+            elif channel is not None and channel.stalled_at is not None:
+                self._fetch_no_more(writer, channel, now)
+            channel = self._channels.get(writer)
+            if writer in live:
+                if channel is None and writer not in self._resting:
+                    channel = self._attach(writer, now)
+                if channel is not None:
+                    channel.until = inf
+            elif channel is not None and channel.until == inf:
+                channel.until = now + QUIET_S
+        self._fetch_waiting(now)
+
+    def _fetch(self, writer: bytes, now: float) -> None:
+        """Fetch a log from this peer, now or when it is its turn."""
+        channel = self._channels.get(writer)
+        if writer in self._resting or (channel and channel.stalled_at is not None):
+            return
+        if self._fetched >= MAX_FETCHED:
+            self._waiting[writer] = None
+            return
+        if not self._sources.take(writer, self):
+            return
+        if channel is None:
+            self._make_place()
+            channel = self._attach(writer, now)
+        channel.stalled_at = now + STALL_LIMIT_S
+        self._fetched += 1
+
+    def _fetch_no_more(self, writer: bytes, channel: _LogChannel, now: float) -> None:
+        """A log is here, or this peer does not bring it."""
+        channel.stalled_at = None
+        self._fetched -= 1
+        _had_news(channel, now)
+        if self._sources.release(writer, self):
+            self._effects.append(Released(writer))
+        self._fetch_waiting(now)
+
+    def _fetch_waiting(self, now: float) -> None:
+        """Begin with what waited for its turn."""
+        while self._waiting and self._fetched < MAX_FETCHED:
+            writer = next(iter(self._waiting))
+            del self._waiting[writer]
+            if self._may_open(writer) and self._lacks(writer):
+                self._fetch(writer, now)
+
+    def _is_idle(self, writer: bytes) -> bool:
+        """True for an open log that is neither fetched nor held open for good."""
+        channel = self._channels.get(writer)
+        return (
+            channel is not None and channel.stalled_at is None and channel.until != inf
+        )
+
+    def _make_place(self) -> bool:
+        """Have a place for one more log; the one longest without news makes room."""
+        if len(self._channels) < MAX_LOG_CHANNELS:
+            return True
+        idle = [writer for writer in self._channels if self._is_idle(writer)]
+        if not idle:
+            return False
+        self._detach(min(idle, key=lambda writer: self._channels[writer].until))
+        return True
+
+    def _visit(self) -> None:
+        """Ask who is no member for one thing after the other, whatever is here."""
+        self._detach_all()
+        if self._visiting is not None:
+            return
+        for writer, head in self._remote_heads.items():
+            start = max(self._visited.get(writer, 0), head.length - MAX_VISITED)
+            if writer in self._facts.devices and head.fork == 0 and start < head.length:
+                self._visiting = writer
+                self._effects.append(Visit(writer, start, head.length))
+                return
+
+    def _stop_visit(self) -> None:
+        if self._visiting is not None:
+            self._visiting = None
+            self._effects.append(StopVisit())
+
+    def _attach(self, writer: bytes, now: float) -> _LogChannel:
+        channel = _LogChannel(self.is_member, now + QUIET_S)
+        self._channels[writer] = channel
+        self._effects.append(Attach(writer, channel.upload))
+        return channel
+
+    def _detach(self, writer: bytes) -> None:
+        channel = self._channels.pop(writer)
+        self._effects.append(Detach(writer))
+        if channel.stalled_at is not None:
+            self._fetched -= 1
+            if self._sources.release(writer, self):
+                self._effects.append(Released(writer))
 
     def _removed(self) -> bool:
         """True when the peer's device was let in once and is no member's any more."""
@@ -583,25 +602,32 @@ class Session:
     def _send(self, kind: int, data: bytes) -> None:
         self._effects.append(Send(kind, data))
 
+    def _part(self, why: Reason, reason: str) -> None:
+        """Say why there is nothing more to hear.
+
+        The logs are closed before, for the peer hears no more of them afterwards; the
+        last block of one may be what tells it of its removal.
+        """
+        self._detach_all()
+        if self.state is SessionState.OPEN:
+            self._send(BYE, encode_bye(why))
+        self._end(reason, fault=False)
+
+    def _detach_all(self) -> None:
+        for writer in tuple(self._channels):
+            self._detach(writer)
+
     def _end(self, reason: str, *, fault: bool) -> None:
         if self.state is SessionState.CLOSED:
             return
+        self._detach_all()
+        self._stop_visit()
         self.state = SessionState.CLOSED
-        self._requests.clear()
+        self._waiting.clear()
         self._deadline = None
         self._effects.append(Ended(reason, fault))
 
 
-def _portions(entries: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:
-    """The entries in order, as much at a time as one message may carry."""
-    portion: list[bytes] = []
-    portion_bytes = 0
-    for entry in entries:
-        full = portion_bytes + len(entry) > MAX_READ_BYTES
-        if portion and (full or len(portion) == MAX_ENTRIES):
-            yield tuple(portion)
-            portion, portion_bytes = [], 0
-        portion.append(entry)
-        portion_bytes += len(entry)
-    if portion:
-        yield tuple(portion)
+def _had_news(channel: _LogChannel, now: float) -> None:
+    if channel.until != inf:
+        channel.until = now + QUIET_S

@@ -1,7 +1,8 @@
 """One room on the network's loop: what clients ask of it, and what they are told.
 
 A ``Room`` hands its work to the database's writer thread, where its ``RoomView`` lives,
-and keeps what came out of it (facts, heads, acknowledgements) for quick answers.
+and keeps what came out of it (facts, acknowledgements) for quick answers. Its logs are
+kept by ``RoomLogs``, written through ``Outbox`` and understood through ``Intake``.
 Talking to peers is the business of ``app/rooms/exchange.py``, which listens here.
 """
 
@@ -11,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from app.errors import UserFacingError
 from app.events import (
@@ -21,25 +22,31 @@ from app.events import (
     MessageStored,
     RoomChanged,
 )
-from app.faults import explain, explained
+from app.faults import explained
 from app.profile import Profile
+from app.rooms.blocks import LogHead
+from app.rooms.intake import Intake
+from app.rooms.logs import RoomLogs
 from app.rooms.operations import (
     MAX_TEXT_BYTES,
+    Admit,
     Body,
     Message,
     Remove,
     SetRole,
 )
+from app.rooms.outbox import Check, Outbox, Written
 from app.rooms.roles import ROLE_WORDS, may_remove, may_set_role, may_write
 from app.rooms.view import Applied, MemberFact, RoomFacts, RoomView
 from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
 from app.tasks import Tasks
 from store import history, rooms
 from store.database import Connection
-from store.errors import StoreError
 from store.history import MessageRow
-from store.log import Head
 from store.rooms import RoomRow
+
+if TYPE_CHECKING:
+    from store.corestore import Corestore
 
 T = TypeVar("T")
 
@@ -57,6 +64,7 @@ class Surroundings:
     """What a room gets from its messenger."""
 
     profile: Profile
+    corestore: Corestore
     entropy: Callable[[int], bytes]
     now_ms: Callable[[], int]
     publish: Callable[[Event], None]
@@ -65,8 +73,8 @@ class Surroundings:
 class RoomListener(Protocol):
     """Hears what changed in a room; owned by whoever talks to its peers."""
 
-    def entries_stored(self, applied: Applied) -> None:
-        """Entries are durably here, own or received."""
+    def head_changed(self, writer: bytes) -> None:
+        """A log is longer here, durably, or is known as forked now."""
 
     def facts_changed(self, facts: RoomFacts) -> None:
         """Members, devices or invites changed."""
@@ -78,7 +86,7 @@ class Room:
     Attributes:
         row: The room as stored.
         facts: Who is who.
-        heads: The head of every log here, by writer; only what is durable.
+        logs: Its cores.
         online: Devices connected and proven now, by device key.
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
@@ -88,13 +96,27 @@ class Room:
         """Make a room that knows nothing yet; ``load`` it first."""
         self.row = row
         self.facts: RoomFacts
-        self.heads: dict[bytes, Head] = {}
         self.online: dict[bytes, int] = {}
         self.listener: RoomListener | None = None
         self.on_facts: Callable[[], None] | None = None
         self._facts_news = asyncio.Event()
         self._around = surroundings
         self._view: RoomView | None = None
+        profile = surroundings.profile
+        self.logs = RoomLogs(
+            row, profile.device, profile.database, surroundings.corestore
+        )
+        self._intake = Intake(self.logs, self._transact, surroundings.now_ms)
+        self._outbox = Outbox(
+            row,
+            self.logs,
+            self._intake,
+            self._transact,
+            now_ms=surroundings.now_ms,
+            entropy=surroundings.entropy,
+        )
+        self.logs.on_grown = self._intake.log_grew
+        self.logs.on_head = self._head_changed
         self._held: dict[bytes, int] = {}
         self._held_changed = asyncio.Event()
         self._unread = 0
@@ -112,6 +134,11 @@ class Room:
     def device(self) -> bytes:
         """This device's key: its log is the one written here."""
         return self._around.profile.device.public_key
+
+    @property
+    def heads(self) -> dict[bytes, LogHead]:
+        """The head of every log here, by writer; only what is durable."""
+        return self.logs.heads
 
     @property
     def left(self) -> bool:
@@ -140,12 +167,12 @@ class Room:
                 history.counts(connection, row),
             )
 
-        self.facts, self.heads = await self._transact(
-            lambda connection, view: (
-                view.facts(self._around.now_ms()),
-                view.heads(connection),
-            )
+        self.facts = await self._transact(
+            lambda _, view: view.facts(self._around.now_ms())
         )
+        await self.logs.load()
+        self.logs.know(self.facts.devices)
+        await self._intake.catch_up()
         self._held, counts = await self._read(look)
         self._unread, self._last = counts.unread, counts.last
         self._arm_refresh()
@@ -176,7 +203,21 @@ class Room:
         self._stopped = True
         if self._refresh_timer is not None:
             self._refresh_timer.cancel()
+        await self._outbox.stop()
+        await self._intake.stop()
         await self._tasks.finish()
+        await self.logs.close()
+
+    async def purge(self) -> None:
+        """Let the work in hand end, and delete what others wrote from the disk.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        await self._outbox.stop()
+        await self._intake.stop()
+        await self.logs.purge_others()
+        await self.stop()
 
     def snapshot(self) -> RoomSnapshot:
         """The room's line in the list."""
@@ -238,12 +279,15 @@ class Room:
         """
         body = Message(_clean_text(text), await self._message_id(reply_to))
 
-        def work(connection: Connection, view: RoomView) -> Applied:
+        def check(_: Connection, view: RoomView) -> Body:
             view.require_writer()
-            return self._append(connection, view, body)
+            return body
 
-        applied = await self._change(work)
-        return self.message(applied.written[0])
+        written = await self._write(check, alone=False)
+        [row] = [
+            row for row in written.applied.written if row.sequence == written.sequence
+        ]
+        return self.message(row)
 
     async def history(
         self, *, limit: int = 50, before: str | None = None
@@ -320,18 +364,17 @@ class Room:
             )
         target = self.find_member(member)
 
-        def work(connection: Connection, view: RoomView) -> Applied:
+        def check(connection: Connection, view: RoomView) -> Body:
             actor = view.require_member()
             now = view.state.members[target.identity].role
             if not may_set_role(actor.role, now, wanted):
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )
-            cuts = _lengths(view.heads(connection), target)
-            body = SetRole(target.identity, wanted, cuts)
-            return self._append(connection, view, body)
+            cuts = _lengths(view.lengths(connection), target)
+            return SetRole(target.identity, wanted, cuts)
 
-        await self._change(work)
+        await self._write(check)
 
     async def kick(self, member: str) -> None:
         """Remove somebody from the room.
@@ -343,27 +386,27 @@ class Room:
         if target.identity == self._around.profile.identity_key:
             raise UserFacingError("not-allowed", "To go yourself, leave the room.")
 
-        def work(connection: Connection, view: RoomView) -> Applied:
+        def check(connection: Connection, view: RoomView) -> Body:
             actor = view.require_member()
             if not may_remove(actor.role, view.state.members[target.identity].role):
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )
-            cuts = _lengths(view.heads(connection), target)
-            return self._append(connection, view, Remove(target.identity, cuts))
+            cuts = _lengths(view.lengths(connection), target)
+            return Remove(target.identity, cuts)
 
-        await self._change(work)
+        await self._write(check)
 
     async def say_farewell(self) -> bool:
         """Write that this person leaves; False when it was no member any more."""
         identity = self._around.profile.identity_key
 
-        def work(connection: Connection, view: RoomView) -> Applied:
+        def check(_: Connection, view: RoomView) -> Body:
             view.require_member()
-            return self._append(connection, view, Remove(identity, ()))
+            return Remove(identity, ())
 
         try:
-            await self._change(work)
+            await self._write(check)
         except UserFacingError as error:
             if error.code != "not-a-member":
                 raise
@@ -371,42 +414,30 @@ class Room:
         self.row = replace(self.row, left_at=self._around.now_ms())
         return True
 
-    async def write(self, body: Callable[[RoomView], Body]) -> Applied:
+    async def write(self, body: Callable[[RoomView], Body]) -> None:
         """Write an operation of the rules; ``body`` checks and makes it in place."""
+        await self._write(lambda _, view: body(view))
 
-        def work(connection: Connection, view: RoomView) -> Applied:
-            return self._append(connection, view, body(view))
+    async def admit(self, body: Admit) -> str:
+        """Let a newcomer in when the invite still holds.
 
-        return await self._change(work)
-
-    async def run(self, work: Callable[[Connection, RoomView], T]) -> T:
-        """Do ``work`` in the writer thread and, if it gives ``Applied``, tell of it."""
-        return await self._transact(work)
-
-    async def put(self, writer: bytes, entries: tuple[bytes, ...]) -> Applied:
-        """Store entries of another device.
-
-        Raises:
-            RemoteProtocolError: (of ``net`` or ``store``) They are malformed.
+        Returns:
+            The verdict of ``RoomView.admission_verdict``; ``open`` when it is written.
         """
-        return await self._transact(
-            lambda connection, view: view.put(
-                connection, writer, entries, now_ms=self._around.now_ms()
-            )
-        )
+        now_ms = self._around.now_ms
+        verdict = ""
 
-    async def read_entries(
-        self, writer: bytes, start: int, end: int, *, max_bytes: int
-    ) -> list[bytes]:
-        """Entries of a log as they travel."""
-        from store.log import DatabaseLogs
+        def check(_: Connection, view: RoomView) -> Body | None:
+            nonlocal verdict
+            verdict = view.admission_verdict(body, now_ms=now_ms())
+            return body if verdict == "open" else None
 
-        row = self.row
-        return await self._read(
-            lambda connection: DatabaseLogs(connection, row.row, row.room).read(
-                writer, start, end, max_bytes=max_bytes
-            )
+        if await self._outbox.write(check) is None:
+            return verdict
+        again = await self._transact(
+            lambda _, view: view.admission_verdict(body, now_ms=now_ms())
         )
+        return "open" if again == "yours" else "closed"
 
     async def record_held(self, device: bytes, length: int) -> None:
         """Remember that another device holds so much of this device's log."""
@@ -498,16 +529,17 @@ class Room:
             raise unknown
         return matching[0]
 
-    def _append(self, connection: Connection, view: RoomView, body: Body) -> Applied:
-        return view.append(
-            connection, body, now_ms=self._around.now_ms(), entropy=self._around.entropy
-        )
+    async def _write(self, check: Check, *, alone: bool = True) -> Written:
+        """Write what a check makes, for a person."""
+        with explained():
+            written = await self._outbox.write(check, alone=alone)
+        assert written is not None, "the check makes an operation, or says why not"
+        return written
 
-    async def _change(self, work: Callable[[Connection, RoomView], Applied]) -> Applied:
-        try:
-            return await self._transact(work)
-        except StoreError as error:
-            raise explain(error) from error
+    def _head_changed(self, writer: bytes) -> None:
+        """There is more of a log that peers may know, or it is frozen."""
+        if self.listener is not None:
+            self.listener.head_changed(writer)
 
     async def _transact(self, work: Callable[[Connection, RoomView], T]) -> T:
         """Run work on the view in the writer thread; its effect outlives the asker."""
@@ -526,24 +558,16 @@ class Room:
 
         database = self._around.profile.database
         result = await asyncio.wrap_future(database.write(in_thread, undo=undo))
-        applied = result[1] if isinstance(result, tuple) else result
-        if isinstance(applied, Applied):
-            await self._take(applied)
+        if isinstance(result, Applied):
+            await self._take(result)
         return result
 
     async def _take(self, applied: Applied) -> None:
         """Keep what a committed transaction did, and tell everybody."""
-        known = self.heads.get(applied.writer)
-        if known is None or applied.head.length >= known.length:
-            self.heads[applied.writer] = applied.head
         if applied.facts is not None:
             self.facts = applied.facts
+            self.logs.know(self.facts.devices)
             self._arm_refresh()
-        if applied.held:
-            _LOG.warning(
-                "entries dated more than a day ahead are not taken yet:"
-                " the clock of their author or of this computer is wrong"
-            )
         for row in applied.messages:
             if self._last is None or _order(row) > _order(self._last):
                 self._last = row
@@ -557,11 +581,9 @@ class Room:
                 self._around.publish(MembersChanged(self.id))
             if applied.messages or applied.facts is not None:
                 self.publish_changed()
-        if self.listener is not None:
-            self.listener.entries_stored(applied)
-            if applied.facts is not None:
-                self.listener.facts_changed(applied.facts)
         if applied.facts is not None:
+            if self.listener is not None:
+                self.listener.facts_changed(applied.facts)
             self._facts_news.set()
             if self.on_facts is not None:
                 self.on_facts()
@@ -582,10 +604,10 @@ def _order(row: MessageRow) -> tuple[int, bytes, int]:
 
 
 def _lengths(
-    heads: dict[bytes, Head], member: MemberFact
+    lengths: dict[bytes, int], member: MemberFact
 ) -> tuple[tuple[bytes, int], ...]:
-    """How much of each of a member's logs is here."""
-    return tuple((d, heads[d].length) for d in member.devices if d in heads)
+    """How much of each of a member's logs was taken in here."""
+    return tuple((d, lengths[d]) for d in member.devices if d in lengths)
 
 
 def _clean_text(text: str) -> str:

@@ -1,22 +1,24 @@
-"""One room as its logs make it: entries in, members and messages out.
+"""One room as its logs make it: blocks in, members and messages out.
 
 A ``RoomView`` lives in the database's writer thread: every method gets the connection
-of the current transaction, stores entries and derives what they mean in the same one.
-What the network's side needs to know comes out as frozen ``RoomFacts``. When a
-transaction fails, throw the view away and load another.
+of the current transaction. It derives each log from its beginning and keeps how far it
+is in the same transaction as what came of it; the blocks themselves are kept by their
+Hypercores, which committed them before. What the network's side needs to know comes
+out as frozen ``RoomFacts``. When a transaction fails, throw the view away and load
+another.
 
-Leaves the signatures of entries to ``store.log``, what operations mean to
-``app.rooms.rules`` and talking to peers to ``app.rooms.replication``.
+Leaves the cores to ``app.rooms.logs``, what operations mean to ``app.rooms.rules`` and
+talking to peers to ``app.rooms.replication``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from app.errors import UserFacingError
-from app.rooms import keys
+from app.rooms.blocks import block_id, log_key, open_block
 from app.rooms.operations import (
     RULE_TYPES,
     Admit,
@@ -35,18 +37,16 @@ from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
 from store import history, rooms
 from store.database import Connection
-from store.history import MessageRow
-from store.log import DatabaseLogs, Entry, Head, decode_entry
+from store.history import MessageRow, Progress
 from store.rooms import RoomRow
 
 UNKNOWN_TEXT = "(This message needs a newer version of Covey.)"
-RESTORE_BYTES = 1024 * 1024
 MAX_SERVED_INVITES = 64
 """Invites for which a room waits at a rendezvous."""
 ENDED_SERVED_MS = 24 * 3600 * 1000
 """So long a spent or expired invite is waited for, to say so."""
 MAX_AHEAD_MS = 24 * 3600 * 1000
-"""Entries with a clock further ahead of this computer's are not taken yet."""
+"""Operations with a clock further ahead of this computer's mean nothing yet."""
 MAX_OPERATIONS = 4_096
 """Operations of the rules that count in one log; those after them are void."""
 MAX_FOUNDER_OPERATIONS = 32_768
@@ -100,9 +100,8 @@ class Applied:
     """What a transaction did to a room."""
 
     writer: bytes
-    entries: tuple[Entry, ...] = ()
-    """New in the writer's log."""
-    head: Head = field(default_factory=lambda: Head(0, b""))
+    length: int = 0
+    """How much of the writer's log is derived now."""
     messages: tuple[MessageRow, ...] = ()
     """New ones that the rules allow."""
     written: tuple[MessageRow, ...] = ()
@@ -112,7 +111,7 @@ class Applied:
     reconsidered: int = 0
     """Older messages that appeared or vanished."""
     held: bool = False
-    """Entries dated too far ahead were not taken yet."""
+    """What follows is dated too far ahead."""
 
 
 def served_invites(invites: Iterable[InviteState], now_ms: int) -> tuple[bytes, ...]:
@@ -152,7 +151,7 @@ class RoomView:
 
     Attributes:
         row: The room as stored.
-        refused_count: Entries whose payload meant nothing or was forged.
+        refused_count: Blocks that meant nothing or were forged.
     """
 
     def __init__(self, row: RoomRow, device: KeyPair) -> None:
@@ -167,6 +166,7 @@ class RoomView:
         self._device = device
         self._state = RoomState(row.founder)
         self._clock = 0
+        self._log_keys: dict[bytes, bytes] = {}
 
     def load(self, connection: Connection) -> None:
         """Fold what is stored."""
@@ -177,41 +177,22 @@ class RoomView:
         self._state.add(sorted(placed))
         self._clock = history.newest_clock(connection, self.row.row)
 
-    def restore(self, connection: Connection) -> None:
-        """Derive anew what this device wrote during an earlier stay in the room."""
-        own = self._device.public_key
-        logs = self._logs(connection)
-        head = logs.heads().get(own)
-        if head is None or history.is_derived(connection, self.row.row, own):
-            return
-        start = 0
-        while start < head.length:
-            portion = logs.read(own, start, head.length, max_bytes=RESTORE_BYTES)
-            entries = tuple(decode_entry(self.row.room, own, data) for data in portion)
-            self._apply(connection, own, entries, head, now_ms=0)
-            start += len(entries)
+    def lengths(self, connection: Connection) -> dict[bytes, int]:
+        """How much of each log is derived."""
+        return history.lengths(connection, self.row.row)
 
-    def heads(self, connection: Connection) -> dict[bytes, Head]:
-        """The head of every log."""
-        return self._logs(connection).heads()
+    def draft(self, connection: Connection, body: Body, *, now_ms: int) -> bytes:
+        """An operation of this device, with a clock above all that is here.
 
-    def append(
-        self,
-        connection: Connection,
-        body: Body,
-        *,
-        now_ms: int,
-        entropy: Callable[[int], bytes],
-    ) -> Applied:
-        """Write an operation into this device's log.
+        Returns:
+            Its bytes, to be sealed for the next place of the own log.
 
         Raises:
-            LocalProtocolError: (of ``store``) The log has forked.
             UserFacingError: ``too-many-changes``: this device's operations are full.
         """
         own = self._device.public_key
         if isinstance(body, RULE_TYPES):
-            _, count = history.progress(connection, self.row.row, own)
+            count = history.progress(connection, self.row.row, own).operations
             if count >= self._most_operations(own, body):
                 raise UserFacingError(
                     "too-many-changes",
@@ -219,84 +200,67 @@ class RoomView:
                     " do it.",
                 )
         self._clock = min(max(now_ms, self._clock + 1), MAX_SAFE_UINT)
-        plaintext = encode_operation(Operation(self._clock, now_ms, body))
+        return encode_operation(Operation(self._clock, now_ms, body))
 
-        def seal(sequence: int) -> bytes:
-            return keys.seal_payload(
-                plaintext,
-                room_key=self.row.key,
-                room=self.row.room,
-                writer=own,
-                sequence=sequence,
-                entropy=entropy,
-            )
-
-        entry = self._logs(connection).append(
-            self._device, seal, key_epoch=keys.KEY_EPOCH
-        )
-        head = Head(entry.sequence + 1, entry.hash)
-        return self._apply(connection, own, (entry,), head, now_ms=now_ms)
-
-    def put(
+    def derive(
         self,
         connection: Connection,
         writer: bytes,
-        entries: Sequence[bytes],
+        start: int,
+        blocks: Sequence[bytes],
         *,
         now_ms: int,
     ) -> Applied:
-        """Store entries of another device, up to one that is dated too far ahead.
+        """Derive what blocks of a log mean, up to one that is dated too far ahead.
 
-        Raises:
-            RemoteProtocolError: (of ``net`` or ``store``) An entry is malformed.
+        What was derived before is left out, and nothing is derived after a gap. The
+        log was begun (``store.rooms.begin_log``), and the blocks are in its core.
+
+        Args:
+            connection: The transaction's.
+            writer: Whose log.
+            start: The first block's place in it.
+            blocks: As they stand in the log.
+            now_ms: The wall clock. One's own log is never too far ahead of it.
         """
-        opened: dict[int, Operation | None] = {}
-
-        def accepts(entry: Entry) -> bool:
-            operation = opened[entry.sequence] = self._open(writer, entry)
-            return operation is None or operation.clock <= now_ms + MAX_AHEAD_MS
-
-        result = self._logs(connection).put(writer, entries, accepts=accepts)
-        applied = self._apply(
-            connection, writer, result.stored, result.head, now_ms=now_ms, opened=opened
+        progress = history.progress(connection, self.row.row, writer)
+        fresh = blocks[progress.length - start :] if start <= progress.length else ()
+        latest = now_ms + MAX_AHEAD_MS
+        if writer == self._device.public_key:
+            latest = MAX_SAFE_UINT
+        opened: list[tuple[bytes, Operation | None]] = []
+        for sequence, block in enumerate(fresh, progress.length):
+            operation = self._open(writer, sequence, block)
+            if operation is not None and operation.clock > latest:
+                break
+            opened.append((block, operation))
+        return self._apply(
+            connection,
+            writer,
+            progress,
+            opened,
+            now_ms=now_ms,
+            held=len(opened) < len(fresh),
         )
-        return replace(applied, held=result.held)
 
-    def admit(
-        self,
-        connection: Connection,
-        body: Admit,
-        *,
-        now_ms: int,
-        entropy: Callable[[int], bytes],
-    ) -> tuple[str, Applied | None]:
-        """Let a newcomer in when the invite still holds.
+    def admission_verdict(self, body: Admit, *, now_ms: int) -> str:
+        """Whether a newcomer may be let in: ``open``, or as ``RoomState`` says.
 
-        Returns:
-            The verdict of ``RoomState.invite_verdict``, and what was written.
+        ``yours`` is said also to who was let in before and did not hear it: an invite
+        need not be spent.
         """
         if not authentic(self.row.room, self._device.public_key, body):
-            return "unknown", None
-        device = body.proof.device
-
-        def judge() -> str:
-            return self._state.invite_verdict(
-                body.invite_key,
-                identity=body.proof.identity,
-                device=device,
-                now_ms=now_ms,
-            )
-
-        verdict = judge()
-        if verdict != "open":
-            return verdict, None
-        known = self._state.devices.get(device)
-        if known is not None and known.spans[-1].length is None:
-            # Let in before, and the answer got lost: an invite need not be spent.
-            same = known.identity == body.proof.identity
-            return ("yours" if same else "closed"), None
-        applied = self.append(connection, body, now_ms=now_ms, entropy=entropy)
-        return ("open" if judge() == "yours" else "closed"), applied
+            return "unknown"
+        verdict = self._state.invite_verdict(
+            body.invite_key,
+            identity=body.proof.identity,
+            device=body.proof.device,
+            now_ms=now_ms,
+        )
+        known = self._state.devices.get(body.proof.device)
+        if verdict == "open" and known is not None and known.spans[-1].length is None:
+            return "yours" if known.identity == body.proof.identity else "closed"
+        return verdict
 
     def require_writer(self) -> MemberState:
         """This person as a member who may write messages.
@@ -350,9 +314,6 @@ class RoomView:
             invites_until_ms=served_until_ms(state.invites.values(), now_ms),
         )
 
-    def _logs(self, connection: Connection) -> DatabaseLogs:
-        return DatabaseLogs(connection, self.row.row, self.row.room)
-
     def _most_operations(self, writer: bytes, body: Body) -> int:
         """How many operations of a log there may be before one of this sort."""
         founding = writer == self.row.founder
@@ -363,45 +324,48 @@ class RoomView:
         self,
         connection: Connection,
         writer: bytes,
-        entries: tuple[Entry, ...],
-        head: Head,
+        progress: Progress,
+        opened: list[tuple[bytes, Operation | None]],
         *,
         now_ms: int,
-        opened: dict[int, Operation | None] | None = None,
+        held: bool,
     ) -> Applied:
-        """Derive what new entries mean."""
-        if not entries:
-            return Applied(writer, head=head)
-        placed, written = self._derive(connection, writer, entries, opened or {})
+        """Keep what new blocks of a log mean."""
+        if not opened:
+            return Applied(writer, progress.length, held=held)
+        row = self.row.row
+        placed, written = self._sort(connection, writer, progress, opened)
         affected = self._state.add(placed)
         changed = (
-            history.reconsider(
-                connection, self.row.row, self._state.shows, devices=affected
-            )
+            history.reconsider(connection, row, self._state.shows, devices=affected)
             if affected
             else 0
         )
         shown = []
         for message in written:
             allowed = self._state.shows(writer, message.clock, message.sequence)
-            history.add_message(connection, self.row.row, message, shown=allowed)
+            history.add_message(connection, row, message, shown=allowed)
             if allowed:
                 shown.append(message)
         facts = self.facts(now_ms) if placed else None
         if facts is not None:
-            rooms.set_title(
-                connection, self.row.row, name=facts.name, kind=facts.kind.word
-            )
+            rooms.set_title(connection, row, name=facts.name, kind=facts.kind.word)
         return Applied(
-            writer, entries, head, tuple(shown), tuple(written), facts, changed
+            writer,
+            progress.length + len(opened),
+            messages=tuple(shown),
+            written=tuple(written),
+            facts=facts,
+            reconsidered=changed,
+            held=held,
         )
 
-    def _derive(
+    def _sort(
         self,
         connection: Connection,
         writer: bytes,
-        entries: tuple[Entry, ...],
-        opened: dict[int, Operation | None],
+        progress: Progress,
+        opened: list[tuple[bytes, Operation | None]],
     ) -> tuple[list[Placed], list[MessageRow]]:
         """Tell operations and messages apart, and leave out what is void for ever.
 
@@ -409,18 +373,16 @@ class RoomView:
         log alone, so that everybody leaves out the same.
         """
         row = self.row.row
-        clock, count = history.progress(connection, row, writer)
+        clock, count = progress.clock, progress.operations
         placed: list[Placed] = []
         written: list[MessageRow] = []
-        for entry in entries:
-            known = entry.sequence in opened
-            operation = opened[entry.sequence] if known else self._open(writer, entry)
+        for sequence, (block, operation) in enumerate(opened, progress.length):
             if operation is None or operation.clock <= clock:
                 self.refused_count += 1
                 continue
             clock = operation.clock
             if not isinstance(operation.body, RULE_TYPES):
-                written.append(self._message(writer, entry, operation))
+                written.append(self._message(writer, sequence, block, operation))
                 continue
             if count >= self._most_operations(writer, operation.body):
                 self.refused_count += 1
@@ -430,23 +392,24 @@ class RoomView:
                 connection,
                 row,
                 writer=writer,
-                sequence=entry.sequence,
+                sequence=sequence,
                 data=encode_operation(operation),
             )
-            placed.append(Placed((clock, writer, entry.sequence), operation))
+            placed.append(Placed((clock, writer, sequence), operation))
         self._clock = max(self._clock, clock)
-        history.set_progress(connection, row, writer, clock=clock, operations=count)
+        now = Progress(progress.length + len(opened), clock, count)
+        history.set_progress(connection, row, writer, now)
         return placed, written
 
-    def _open(self, writer: bytes, entry: Entry) -> Operation | None:
-        """The operation of an entry, or None when it means nothing."""
+    def _open(self, writer: bytes, sequence: int, block: bytes) -> Operation | None:
+        """The operation of a block, or None when it means nothing."""
         try:
-            plaintext = keys.open_payload(
-                entry.payload,
+            plaintext = open_block(
+                block,
                 room_key=self.row.key,
                 room=self.row.room,
                 writer=writer,
-                sequence=entry.sequence,
+                sequence=sequence,
             )
             operation = decode_operation(plaintext)
         except RemoteProtocolError:
@@ -455,13 +418,18 @@ class RoomView:
             return None
         return operation
 
-    def _message(self, writer: bytes, entry: Entry, operation: Operation) -> MessageRow:
+    def _message(
+        self, writer: bytes, sequence: int, block: bytes, operation: Operation
+    ) -> MessageRow:
         body = operation.body
         assert isinstance(body, Message | Unknown)
+        key = self._log_keys.get(writer)
+        if key is None:
+            key = self._log_keys[writer] = log_key(writer, self.row.key)
         return MessageRow(
-            id=entry.hash,
+            id=block_id(key, sequence, block),
             device=writer,
-            sequence=entry.sequence,
+            sequence=sequence,
             clock=operation.clock,
             text=body.text if isinstance(body, Message) else UNKNOWN_TEXT,
             sent_at=operation.sent_at,

@@ -20,6 +20,7 @@ class JoinedPeer:
         self.handshake_hash = handshake_hash
         self.is_initiator = is_initiator
         self.mux = Mux()
+        self.has_room = True
 
     def destroy(self, reason: str = "closed") -> None:
         del reason

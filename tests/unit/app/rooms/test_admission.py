@@ -12,7 +12,7 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.profile import Profile
-from app.rooms import admission, invitations, links
+from app.rooms import admission, invitations, links, replication
 from app.rooms.admission import Guest
 from app.rooms.invitations import (
     ADMITTED,
@@ -24,8 +24,10 @@ from app.rooms.invitations import (
     decode_link,
     encode_refused,
 )
+from app.rooms.logs import OpenLog
 from app.rooms.roles import Kind
-from store import rooms
+from store.errors import EnvironmentFault
+from store.rooms import NewRoom
 from tests.unit.app.rooms.joined import ends, join, settle
 
 
@@ -232,19 +234,15 @@ async def second_member(ada: Messenger, folder: Path) -> Messenger:
     await di.start()
     link = decode_link(await ada.invite("Birds"))
     admitted = (await ask(ada, di._profile, link)).result.result()
-    row = await asyncio.wrap_future(
-        di._profile.database.write(
-            lambda connection: rooms.add_room(
-                connection,
-                room=link.room,
-                key=admitted.room_key,
-                founder=admitted.founder,
-                name=admitted.name,
-                kind="group",
-                joined_at=1,
-            )
-        )
+    fresh = NewRoom(
+        room=link.room,
+        key=admitted.room_key,
+        founder=admitted.founder,
+        name=admitted.name,
+        kind="group",
+        joined_at=1,
     )
+    row = await di._store_room(fresh)
     await di._add_room(row)
     return di
 
@@ -298,26 +296,29 @@ async def test_a_silent_peer_is_tried_again(
     await di.close()
 
 
-async def test_what_cannot_be_read_ends_the_session_at_once(
+async def test_a_log_that_cannot_be_opened_is_tried_again(
     ada: Messenger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(replication, "REST_S", 0.01)
     di = await second_member(ada, tmp_path)
     left, right = ends(5)
     [theirs] = ada._rooms.values()
+    borrow = theirs.logs.borrow
     tried: list[bytes] = []
 
-    async def unreadable(writer: bytes, *bounds: int, max_bytes: int) -> list[bytes]:
-        assert bounds
-        assert max_bytes
+    async def unreadable(writer: bytes) -> OpenLog:
         tried.append(writer)
-        raise UserFacingError("disk", "The disk is gone.")
+        if len(tried) > 4:
+            return await borrow(writer)
+        raise EnvironmentFault("the disk is gone")
 
-    monkeypatch.setattr(theirs, "read_entries", unreadable)
+    for log in list(theirs.logs._open.values()):
+        theirs.logs.give_back(log)
+    await theirs.logs._tasks.finish()
+    monkeypatch.setattr(theirs.logs, "borrow", unreadable)
     ada._exchange.peer_connected(left)
     di._exchange.peer_connected(right)
-    [attached] = ada._exchange._attached.values()
     [other] = di._exchange._attached.values()
-    await settle(left, right, lambda: bool(tried))
-    await settle(left, right, lambda: not attached.links.links)
-    await settle(left, right, lambda: not other.links.links)
+    await settle(left, right, lambda: other.room.is_member)
+    assert len(tried) > 4
     await di.close()

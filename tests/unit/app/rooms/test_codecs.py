@@ -14,7 +14,7 @@ from app.errors import UserFacingError
 from app.identity import decode_proof
 from app.rooms import invitations, keys, messages
 from app.rooms.invitations import Admitted, Link, Refusal, Request
-from app.rooms.messages import Entries, Reason, RemoteHead, Want
+from app.rooms.messages import Reason, RemoteHead, SignedHead
 from app.rooms.operations import (
     MAX_TEXT_BYTES,
     Message,
@@ -48,13 +48,12 @@ VALID: list[tuple[bytes, Callable[[bytes], Any]]] = [
     (messages.encode_handshake(b"p" * 32), messages.decode_handshake),
     (messages.encode_device(ADA.proof), messages.decode_device),
     (
-        messages.encode_have([RemoteHead(b"w" * 32, 5, b"h" * 32)]),
+        messages.encode_have([RemoteHead(b"w" * 32, 2, 5, b"h" * 32)]),
         messages.decode_have,
     ),
-    (messages.encode_want(Want(b"w" * 32, 3, 9)), messages.decode_want),
     (
-        messages.encode_entries(Entries(b"w" * 32, 3, (b"one", b"two"))),
-        messages.decode_entries,
+        messages.encode_signed(SignedHead(b"w" * 32, 1, 300, b"h" * 32, b"sig")),
+        messages.decode_signed,
     ),
     (messages.encode_bye(Reason.LEFT), messages.decode_bye),
     (
@@ -80,9 +79,8 @@ def test_messages_round_trip() -> None:
     assert decoded == [
         b"p" * 32,
         ADA.proof,
-        [RemoteHead(b"w" * 32, 5, b"h" * 32)],
-        Want(b"w" * 32, 3, 9),
-        Entries(b"w" * 32, 3, (b"one", b"two")),
+        [RemoteHead(b"w" * 32, 2, 5, b"h" * 32)],
+        SignedHead(b"w" * 32, 1, 300, b"h" * 32, b"sig"),
         Reason.LEFT,
         Request("Bo", BO.proof.encode(), b"s" * 64),
         Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds"),
@@ -124,11 +122,13 @@ def test_limits_come_before_allocation() -> None:
     with pytest.raises(RemoteProtocolError):
         decode_operation(too_long)
     for data, decode in (
-        (b"w" * 32 + b"\x05\x05", messages.decode_want),
-        (b"w" * 32 + b"\x00\xfd\x01\x01", messages.decode_want),
-        (b"w" * 32 + b"\x00" + b"\x00", messages.decode_entries),
-        (b"w" * 32 + b"\x00" + b"\xfd\xff\xff", messages.decode_entries),
         (b"\xfe\xff\xff\xff\x00", messages.decode_have),
+        (b"\xfd\x01\x01" + bytes(257 * 66), messages.decode_have),
+        (
+            b"\x01" + bytes(33) + b"\xff" + b"\xff" * 7 + bytes(33),
+            messages.decode_have,
+        ),
+        (bytes(66) + b"\xfd\x01\x02" + bytes(513), messages.decode_signed),
         (b"\x02" + bytes(32), messages.decode_handshake),
     ):
         with pytest.raises(RemoteProtocolError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -148,6 +149,7 @@ async def test_a_room_whose_maker_gave_up_is_there(person: Make) -> None:
         making.cancel()
         with pytest.raises(asyncio.CancelledError):
             await making
+    await ada._tasks.finish()
     kept = await asyncio.wrap_future(
         ada._profile.database.write(stored_rooms.list_rooms)
     )
@@ -190,3 +192,71 @@ async def test_a_stranger_does_not_stay(
     assert stranger.mux.closed
     assert len(ada._exchange._peers) == 1
     await heard(wires, bo, ada, "still here")
+
+
+async def test_a_stranger_brings_the_logs_that_make_it_a_member(person: Make) -> None:
+    """Cy was let in by Ada, who is away; Bo has never heard of Cy."""
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await let_in(wires, ada, bo)
+    wires.cut(ada, bo)
+    wires.connect(ada, cy)
+    await let_in(wires, ada, cy)
+    await heard(wires, ada, cy, "while Bo was away")
+    wires.cut(ada, cy)
+    [room] = bo._rooms.values()
+    own = room.logs.heads[ada._profile.device.public_key].length
+    wires.connect(bo, cy)
+    await wires.until(lambda: room.facts.present_count == 3)
+    assert room.logs.heads[ada._profile.device.public_key].length > own
+    await heard(wires, cy, bo, "here I am")
+    await heard(wires, bo, cy, "welcome")
+    assert [m.text for m in await bo.history("Birds")] == [
+        *("while Bo was away", "here I am", "welcome")
+    ]
+
+
+async def test_what_a_device_signed_besides_freezes_its_log(
+    person: Make, tmp_path: Path
+) -> None:
+    """A profile put back from a copy writes before it meets anybody."""
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await let_in(wires, ada, bo)
+    await heard(wires, bo, ada, "first")
+    [theirs] = ada._rooms.values()
+    wires.cut(ada, bo)
+    await bo.close()
+    shutil.copytree(tmp_path / "bo", tmp_path / "copy")
+    for folder in ("bo", "copy"):
+        again = Messenger(profiles.open_profile(tmp_path / folder), QuietNetwork())
+        await again.start()
+        await again.send("Birds", f"from {folder}")
+        if folder == "bo":
+            wires.connect(ada, again)
+            await wires.until(
+                lambda: theirs._last is not None and theirs._last.text == "from bo"
+            )
+            wires.cut(ada, again)
+            await again.close()
+    wires.connect(ada, again)
+    device = bo._profile.device.public_key
+    [mine] = again._rooms.values()
+    for room in (theirs, mine):
+        await wires.until(lambda room=room: room.heads[device].forked)
+    with pytest.raises(UserFacingError) as told:
+        await again.send("Birds", "more")
+    assert told.value.code == "forked"
+    assert [m.text for m in await ada.history("Birds")] == ["first", "from bo"]
+    kept = await asyncio.wrap_future(
+        ada._profile.database.read(
+            lambda connection: stored_rooms.logs(connection, theirs.row.row)
+        )
+    )
+    assert [bool(log.forked) for log in kept if log.writer == device] == [True]
+    wires.cut(ada, again)
+    await again.close()

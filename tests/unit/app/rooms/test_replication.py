@@ -20,12 +20,12 @@ from hypothesis.stateful import (
 
 from app.rooms import effects, messages, replication
 from app.rooms.effects import Terms
-from app.rooms.messages import BYE, DEVICE, ENTRIES, HAVE, WANT
-from app.rooms.operations import Remove
+from app.rooms.messages import BYE, DEVICE, HAVE, SIGNED, RemoteHead, SignedHead
+from app.rooms.operations import Remove, SetRole
 from app.rooms.replication import Session, SessionState
+from app.rooms.roles import Role
 from app.rooms.view import MAX_AHEAD_MS
 from net.crypto import KeyPair
-from store.log import DatabaseLogs
 from tests.unit.app.rooms.crowd import Crowd, CrowdMember, LinkEnd, say
 from tests.unit.app.rooms.people import (
     ADA,
@@ -74,26 +74,154 @@ def test_two_peers_become_equal_both_ways(crowd: Crowd) -> None:
     assert ada.held == {BO.device.public_key: ada.heads[ADA.device.public_key].length}
 
 
-def test_much_written_at_once_is_pushed_in_messages_that_peers_take(
-    crowd: Crowd,
-) -> None:
+def test_what_is_written_finds_an_open_channel(crowd: Crowd) -> None:
+    """Between the two ends of a connection nothing is asked when somebody writes."""
     ada, bo, _ = crowd.members
     left, right = crowd.link(ada, bo)
     crowd.settle()
-    key = ada.who.device.public_key
-    start = ada.heads[key].length
-    written = [bytes([number]) * 60_000 for number in range(40)]
-    left.session.entries_stored(key, start, written, crowd.now)
-    pushed: list[bytes] = []
-    while (effect := left.session.next_effect()) is not None:
-        assert isinstance(effect, effects.Send)
-        if effect.kind == ENTRIES:
-            assert len(effect.data) < replication.MAX_READ_BYTES + 1024
-            message = messages.decode_entries(effect.data)
-            assert message.start == start + len(pushed)
-            pushed += message.entries
-    assert pushed == written
-    assert right.ended is None
+    both = {ada.device, bo.device}
+    for end in (left, right):
+        assert set(end.attached) == end.open_there == both
+    crowd.pass_time(10 * replication.QUIET_S)
+    assert set(left.attached) == set(right.attached) == both
+
+
+def test_who_may_not_write_has_no_channel_held_open(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    left, right = crowd.link(ada, bo)
+    crowd.settle()
+    ada.write(SetRole(BO.identity.public_key, Role.READER, ()), crowd.now)
+    crowd.settle()
+    crowd.pass_time(2 * replication.QUIET_S)
+    assert set(left.attached) == set(right.attached) == {ada.device}
+
+
+def test_a_log_without_news_is_closed(crowd: Crowd) -> None:
+    ada, bo, cy = crowd.members
+    say(ada, "to all", crowd.now)
+    first, _ = crowd.link(ada, bo)
+    crowd.settle()
+    from_bo, at_cy = crowd.link(bo, cy)
+    crowd.settle()
+    for number in range(2):
+        say(ada, str(number), crowd.now)
+        crowd.settle()
+        assert cy.texts()[1:] == [str(n) for n in range(number + 1)]
+        assert ada.device in from_bo.attached
+        assert ada.device in at_cy.attached
+        crowd.pass_time(replication.QUIET_S + 1)
+        assert ada.device not in from_bo.attached
+        assert ada.device not in at_cy.attached
+    assert ada.device in first.attached
+
+
+def test_logs_that_are_equal_open_no_channel(crowd: Crowd) -> None:
+    ada, bo, cy = crowd.members
+    for first, second in ((ada, bo), (ada, cy), (bo, cy)):
+        crowd.link(first, second)
+    say(bo, "b", crowd.now)
+    crowd.settle()
+    for end in list(crowd.ends):
+        crowd.cut(end)
+    left, right = crowd.link(ada, cy)
+    crowd.settle()
+    assert bo.device not in left.attached
+    assert bo.device not in right.attached
+
+
+def test_logs_are_fetched_from_few_at_a_time(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replication, "MAX_SOURCES", 1)
+    ada, bo, cy = crowd.members
+    for other in (bo, cy):
+        crowd.link(ada, other)
+    say(cy, "c", crowd.now)
+    crowd.settle()
+    for end in list(crowd.ends):
+        crowd.cut(end)
+    more = RemoteHead(cy.device, 0, 9, bytes(32))
+    sources = [crowd.link(ada, bo)[0], crowd.link(ada, bo)[0]]
+    crowd.settle()
+    for end in sources:
+        told(end, crowd, HAVE, messages.encode_have([more]))
+    fetching = [end for end in sources if cy.device in end.session._channels]
+    assert fetching == sources[:1]
+    # The first brings nothing: the other has its turn.
+    crowd.pass_time(replication.STALL_LIMIT_S)
+    assert sources[1].session._channels[cy.device].stalled_at is not None
+    assert sources[0].session._channels[cy.device].stalled_at is None
+
+
+def test_who_brings_nothing_is_asked_again_after_a_pause(crowd: Crowd) -> None:
+    ada, bo, cy = crowd.members
+    left, _ = crowd.link(ada, bo)
+    crowd.settle()
+    more = RemoteHead(cy.device, 0, 9, bytes(32))
+    told(left, crowd, HAVE, messages.encode_have([more]))
+    crowd.pass_time(replication.STALL_LIMIT_S)
+    assert left.session._channels[cy.device].stalled_at is None
+    crowd.pass_time(replication.REST_S)
+    assert left.session._channels[cy.device].stalled_at is not None
+    assert left.session.state is SessionState.OPEN
+
+
+def test_logs_fetched_at_a_time_are_limited_and_all_have_their_turn(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replication, "MAX_FETCHED", 1)
+    ada, bo, cy = crowd.members
+    for other in (bo, cy):
+        crowd.link(ada, other)
+    crowd.settle()
+    for who in (bo, cy):
+        say(who, who.who.name, crowd.now)
+    crowd.settle()
+    say(ada, "Ada", crowd.now)
+    for end in list(crowd.ends):
+        crowd.cut(end)
+    crowd.members.append(CrowdMember(replace(BO, name="other Bo"), Path(crowd.folder)))
+    left, right = crowd.link(ada, crowd.members[-1])
+    most = 0
+    while any(end.busy for end in (left, right)):
+        for end in (left, right):
+            crowd.step(end)
+            most = max(most, end.session._fetched)
+    assert most == 1
+    assert crowd.members[-1].texts() == ada.texts()
+
+
+def test_open_logs_are_limited(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one longest without news makes room, and what is held open stays."""
+    monkeypatch.setattr(replication, "MAX_LOG_CHANNELS", 3)
+    ada, bo, cy = crowd.members
+    for other in (bo, cy):
+        crowd.link(ada, other)
+    ada.write(admit(1, DI), crowd.now)
+    say(cy, "c", crowd.now)
+    crowd.settle()
+    ada.take(DI.device.public_key, [b"void"], crowd.now)
+    crowd.settle()
+    [end] = [end for end in ada.ends if end.other and end.other.member is bo]
+    assert end.session.log_asked(cy.device, crowd.now)
+    assert end.session.log_asked(DI.device.public_key, crowd.now + 1)
+    held = {ada.device, bo.device, DI.device.public_key}
+    assert set(end.session._channels) == held
+    end.session._channels[DI.device.public_key].stalled_at = crowd.now
+    assert not end.session.log_asked(cy.device, crowd.now)
+
+
+@pytest.mark.parametrize("writer", [b"?" * 32, DI.device.public_key])
+def test_a_log_that_is_not_here_is_not_answered(crowd: Crowd, writer: bytes) -> None:
+    left, _ = crowd.link(*crowd.members[:2])
+    crowd.settle()
+    assert not left.session.log_asked(writer, crowd.now)
+
+
+def test_no_log_is_answered_before_the_proof(crowd: Crowd) -> None:
+    ada, bo, _ = crowd.members
+    left, _ = crowd.link(ada, bo)
+    assert not left.session.log_asked(ada.device, crowd.now)
 
 
 def test_a_third_catches_up_from_whoever_has_it(crowd: Crowd) -> None:
@@ -146,7 +274,10 @@ def closed_for(end: LinkEnd) -> str:
     ("kind", "data"),
     [
         (HAVE, messages.encode_have([])),
-        (WANT, messages.encode_want(messages.Want(b"w" * 32, 0, 1))),
+        (
+            SIGNED,
+            messages.encode_signed(SignedHead(b"w" * 32, 0, 1, b"h" * 32, b"s")),
+        ),
         (BYE, b"\x00"),
         (DEVICE, messages.encode_device(BO.proof)),
     ],
@@ -203,7 +334,7 @@ def test_a_device_that_is_not_its_signer_is_refused(crowd: Crowd) -> None:
         ),
         heads={},
         facts=bo.facts,
-        claims=replication.Claims(),
+        sources=replication.Sources(),
         now=crowd.now,
     )
     liar.remote_opened(left.session.handshake)
@@ -225,36 +356,14 @@ def test_silence_ends_the_proving(crowd: Crowd) -> None:
     assert left.session.get_timer() is None
 
 
-def test_a_want_that_is_not_answered_ends_it(crowd: Crowd) -> None:
-    ada, bo, _ = crowd.members
-    say(ada, "x", crowd.now)
-    left, right = crowd.link(ada, bo)
-    while not right.session._requests:
-        crowd.step(left)
-        crowd.step(right)
-    due = right.session.get_timer()
-    assert due == crowd.now + replication.ANSWER_LIMIT_S
-    right.session.handle_timer(due)
-    assert closed_for(right) == "silent"
-
-
 @pytest.mark.parametrize(
     ("kind", "data", "reason"),
     [
         (HAVE, b"\xff", "too-short"),
-        (WANT, messages.encode_want(messages.Want(b"w" * 32, 0, 1)), "range"),
-        (
-            WANT,
-            messages.encode_want(messages.Want(ADA.device.public_key, 0, 200)),
-            "range",
-        ),
-        (
-            ENTRIES,
-            messages.encode_entries(
-                messages.Entries(BO.device.public_key, 0, (b"junk",))
-            ),
-            "version",
-        ),
+        (HAVE, b"\x02", "too-short"),
+        (SIGNED, b"w" * 31, "too-short"),
+        (BYE, b"", "too-short"),
+        (DEVICE, messages.encode_device(BO.proof), "unproven"),
     ],
 )
 def test_nonsense_ends_this_link_only(
@@ -273,41 +382,13 @@ def test_nonsense_ends_this_link_only(
     assert other.session.state is SessionState.OPEN
 
 
-def test_what_waits_to_be_stored_is_limited(
-    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replication, "MAX_PENDING_BYTES", 100)
-    ada, bo, _ = crowd.members
-    left, _ = crowd.link(ada, bo)
-    crowd.settle()
-    entry = messages.Entries(BO.device.public_key, 0, (b"x" * 80,))
-    left.session.receive(ENTRIES, messages.encode_entries(entry), crowd.now)
-    left.session.receive(ENTRIES, messages.encode_entries(entry), crowd.now)
-    stores = 0
-    while (effect := left.session.next_effect()) is not None:
-        stores += isinstance(effect, effects.StoreEntries)
-    assert stores == 1
-
-
-def test_wants_at_once_are_limited(crowd: Crowd) -> None:
-    ada, bo, _ = crowd.members
-    left, _ = crowd.link(ada, bo)
-    crowd.settle()
-    want = messages.encode_want(messages.Want(ADA.device.public_key, 0, 1))
-    for _ in range(replication.MAX_REQUESTS):
-        left.session.receive(WANT, want, crowd.now)
-    assert left.session.state is SessionState.OPEN
-    left.session.receive(WANT, want, crowd.now)
-    assert closed_for(left) == "too-many"
-
-
 def test_writers_told_are_limited(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replication, "MAX_WRITERS", 2)
     left, _ = crowd.link(*crowd.members[:2])
     crowd.settle()
-    heads = [messages.RemoteHead(bytes([n]) * 32, 1, b"h" * 32) for n in range(3)]
+    heads = [RemoteHead(bytes([n]) * 32, 0, 1, b"h" * 32) for n in range(3)]
     left.session.receive(HAVE, messages.encode_have(heads), crowd.now)
     assert closed_for(left) == "too-many"
 
@@ -319,6 +400,7 @@ def test_somebody_removed_is_told_so_and_then_nothing(crowd: Crowd) -> None:
     ada.write(Remove(BO.identity.public_key, ()), crowd.now)
     crowd.settle()
     assert right.ended is not None
+    assert not left.attached, "every log is closed to who was removed"
     member = bo.facts.members[BO.identity.public_key]
     assert not member.present
     say(ada, "a secret", crowd.now)
@@ -355,7 +437,43 @@ def test_a_fork_is_found_and_shown(crowd: Crowd, tmp_path: Path) -> None:
     crowd.link(bo, cy)
     crowd.settle()
     device = DI.device.public_key
-    assert bo.heads[device].forked or cy.heads[device].forked
+    assert bo.heads[device].forked
+    assert cy.heads[device].forked
+    # Both keep their half, and take nothing more of that log.
+    say(one, "more to Bo", crowd.now)
+    end, _ = crowd.link(one, bo)
+    crowd.settle()
+    assert bo.texts() == ["to Bo"]
+    assert device not in end.other.attached if end.other else False
+
+
+def test_a_log_begun_anew_is_not_followed(crowd: Crowd) -> None:
+    """A higher fork number is shown what is signed here, and fetched by nobody."""
+    ada, bo, _ = crowd.members
+    left, _ = crowd.link(ada, bo)
+    crowd.settle()
+    anew = RemoteHead(ada.device, 1, 99, b"h" * 32)
+    _, right = left, left.other
+    assert right is not None
+    right.session.receive(HAVE, messages.encode_have([anew]), crowd.now)
+    shown = []
+    while (effect := right.session.next_effect()) is not None:
+        shown.append(effect)
+    assert effects.ShowHead(ada.device) in shown
+    assert right.session._fetched == 0
+
+
+def test_signed_heads_are_checked_once_a_log(crowd: Crowd) -> None:
+    left, _ = crowd.link(*crowd.members[:2])
+    crowd.settle()
+    key = crowd.members[0].device
+    for number in range(3):
+        head = SignedHead(key, 0, 1, bytes([number]) * 32, b"s")
+        left.session.receive(SIGNED, messages.encode_signed(head), crowd.now)
+    checks = 0
+    while (effect := left.session.next_effect()) is not None:
+        checks += isinstance(effect, effects.CheckSigned)
+    assert checks == 1
 
 
 class Flock(RuleBasedStateMachine):
@@ -474,23 +592,22 @@ def test_people_of_the_tests_differ() -> None:
 
 VALID_MESSAGES = [
     (DEVICE, messages.encode_device(BO.proof)),
-    (HAVE, messages.encode_have([messages.RemoteHead(b"w" * 32, 5, b"h" * 32)])),
+    (HAVE, messages.encode_have([RemoteHead(b"w" * 32, 0, 5, b"h" * 32)])),
     (
         HAVE,
         messages.encode_have(
-            [messages.RemoteHead(who.device.public_key, 9, b"h" * 32) for who in PEOPLE]
-        ),
-    ),
-    (WANT, messages.encode_want(messages.Want(ADA.device.public_key, 0, 3))),
-    (
-        ENTRIES,
-        messages.encode_entries(
-            messages.Entries(BO.device.public_key, 0, (b"junk" * 20, b"more"))
+            [RemoteHead(who.device.public_key, 0, 9, b"h" * 32) for who in PEOPLE]
         ),
     ),
     (
-        ENTRIES,
-        messages.encode_entries(messages.Entries(CY.device.public_key, 7, (b"far",))),
+        HAVE,
+        messages.encode_have([RemoteHead(CY.device.public_key, 3, 1, b"h" * 32)]),
+    ),
+    (
+        SIGNED,
+        messages.encode_signed(
+            SignedHead(ADA.device.public_key, 0, 2, b"h" * 32, b"s")
+        ),
     ),
     (BYE, messages.encode_bye(messages.Reason.LEFT)),
     (77, b"from a later version"),
@@ -519,8 +636,10 @@ def test_a_hostile_peer_harms_its_own_link_at_most(data: st.DataObject) -> None:
             if data.draw(st.booleans()):
                 crowd.settle()
             session = left.session
-            assert len(session._requests) <= replication.MAX_REQUESTS
-            assert 0 <= session._pending_bytes <= replication.MAX_PENDING_BYTES
+            assert 0 <= session._fetched <= replication.MAX_FETCHED
+            assert len(session._channels) <= replication.MAX_LOG_CHANNELS
+            fetched = [c for c in session._channels.values() if c.stalled_at]
+            assert len(fetched) == session._fetched
         crowd.settle()
         say(ada, "goes on", crowd.now)
         crowd.settle()
@@ -528,8 +647,11 @@ def test_a_hostile_peer_harms_its_own_link_at_most(data: st.DataObject) -> None:
         crowd.close()
 
 
-def test_who_was_asked_in_vain_lets_others_be_asked(crowd: Crowd) -> None:
-    """Two peers tell of one log at once; the one that is asked has less of it."""
+def test_who_was_asked_in_vain_lets_others_be_asked(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has less of a log must not keep others from being asked for the rest."""
+    monkeypatch.setattr(replication, "MAX_SOURCES", 1)
     ada, bo, cy = crowd.members
     for other in (bo, cy):
         crowd.link(ada, other)
@@ -543,25 +665,16 @@ def test_who_was_asked_in_vain_lets_others_be_asked(crowd: Crowd) -> None:
     say(ada, "two", crowd.now + 1)
     # Cy hears of the shorter log first and asks for it; the longer one comes meanwhile.
     from_bo, at_cy = crowd.link(bo, cy)
-    while not at_cy.session._requests:
+    while not at_cy.session._fetched:
         for end in (from_bo, at_cy):
             crowd.step(end)
     from_ada, also_at_cy = crowd.link(ada, cy)
-    for _ in range(50):
+    while not also_at_cy.session.is_member:
         for end in (from_ada, also_at_cy):
             crowd.step(end)
-    assert not also_at_cy.session._requests, "one asks for a log at a time"
-    assert cy.texts() == []
+    assert also_at_cy.session._fetched == 0, "one fetches a log at a time"
     crowd.settle()
     assert cy.texts() == ["one", "two"]
-
-
-def wants_of(end: LinkEnd) -> list[messages.Want]:
-    """What an end asked for and its peer has not read yet."""
-    assert end.other is not None
-    return [
-        messages.decode_want(data) for kind, data in end.other.inbox if kind == WANT
-    ]
 
 
 def stranger_link(crowd: Crowd) -> tuple[LinkEnd, LinkEnd]:
@@ -602,32 +715,40 @@ def test_a_stranger_learns_nothing_from_what_it_is_asked(
             say(open_crowd.members[0], "more", open_crowd.now)
         theirs, ours = stranger_link(open_crowd)
         heads = [
-            messages.RemoteHead(who.device.public_key, length, b"h" * 32)
-            for who in (ADA, BO)
+            RemoteHead(who.device.public_key, 0, length, b"h" * 32) for who in (ADA, BO)
         ]
         told(ours, open_crowd, HAVE, messages.encode_have(heads))
-        start = max(0, length - messages.MAX_ENTRIES)
-        assert wants_of(ours) == [messages.Want(ADA.device.public_key, start, length)]
-        assert not any(kind in (HAVE, ENTRIES) for kind, _ in theirs.inbox)
+        start = max(0, length - replication.MAX_VISITED)
+        asked = effects.Visit(ADA.device.public_key, start, length)
+        assert ours.visits == [asked]
+        assert not ours.attached, "the logs here are not opened for a stranger"
+        assert not any(kind in (HAVE, SIGNED) for kind, _ in theirs.inbox)
+        ours.visit = None
+        ours.session.visit_over(asked, open_crowd.now)
+        told(ours, open_crowd, HAVE, messages.encode_have(heads))
+        assert [visit.writer for visit in ours.visits] == [
+            ADA.device.public_key,
+            BO.device.public_key,
+        ]
         open_crowd.ends.append(theirs)
         open_crowd.cut(theirs)
 
 
-@pytest.mark.parametrize(("start", "end"), [(0, 1), (0, 200)])
-def test_what_a_stranger_wants_is_ignored(
-    open_crowd: Crowd, start: int, end: int
-) -> None:
+def test_a_stranger_is_served_nothing(open_crowd: Crowd) -> None:
     theirs, ours = stranger_link(open_crowd)
-    want = messages.Want(ADA.device.public_key, start, end)
-    told(ours, open_crowd, WANT, messages.encode_want(want))
+    for who in (ADA, BO):
+        ours.inbox.append(("open", who.device.public_key))
+    while ours.busy:
+        open_crowd.step(ours)
     assert ours.session.state is SessionState.OPEN
-    assert [kind for kind, _ in theirs.inbox if kind != DEVICE] == []
+    assert not ours.attached
+    assert [kind for kind, _ in theirs.inbox if kind not in (DEVICE, "reject")] == []
 
 
-def test_a_stranger_that_does_not_answer_blocks_nobody(open_crowd: Crowd) -> None:
+def test_a_stranger_that_brings_nothing_blocks_nobody(open_crowd: Crowd) -> None:
     ada, bo, *_ = open_crowd.members
     _, ours = stranger_link(open_crowd)
-    head = messages.RemoteHead(ADA.device.public_key, 1 << 31, b"h" * 32)
+    head = RemoteHead(ADA.device.public_key, 0, 1 << 31, b"h" * 32)
     told(ours, open_crowd, HAVE, messages.encode_have([head]))
     say(ada, "through", open_crowd.now)
     open_crowd.link(ada, bo)
@@ -661,53 +782,30 @@ def test_a_stranger_brings_the_end_of_a_long_log(open_crowd: Crowd) -> None:
     assert bo.texts()[-1] == "let me in"
 
 
-def test_on_a_slow_link_every_answer_gives_time_for_the_others(
-    crowd: Crowd,
-) -> None:
+def test_on_a_slow_link_every_block_gives_time(crowd: Crowd) -> None:
     ada, bo, cy = crowd.members
-    say(ada, "a", crowd.now)
-    first, _ = crowd.link(ada, cy)
+    left, _ = crowd.link(ada, bo)
     crowd.settle()
-    say(cy, "c", crowd.now)
-    crowd.settle()
-    crowd.cut(first)
-    other, _ = crowd.link(ada, bo)
-    crowd.settle()
-    crowd.cut(other)
-    theirs, ours = crowd.link(ada, bo)
-    crowd.settle()
-    crowd.ends.remove(theirs)
-    for who in (ADA, CY):
-        length = bo.heads[who.device.public_key].length + 1
-        head = messages.RemoteHead(who.device.public_key, length, b"h" * 32)
-        told(ours, crowd, HAVE, messages.encode_have([head]))
-    assert len(wants_of(ours)) == 2
-    say(ada, "next", crowd.now)
-    start = bo.heads[ADA.device.public_key].length
-    data = ada.database.read(
-        lambda connection: DatabaseLogs(connection, ada.row.row, ROOM).read(
-            ADA.device.public_key, start, start + 1, max_bytes=4096
-        )
-    ).result(5)
-    crowd.now += replication.ANSWER_LIMIT_S - 1
-    answer = messages.Entries(ADA.device.public_key, start, tuple(data))
-    told(ours, crowd, ENTRIES, messages.encode_entries(answer))
-    assert ours.session.get_timer() == crowd.now + replication.ANSWER_LIMIT_S
+    more = RemoteHead(cy.device, 0, 9, bytes(32))
+    told(left, crowd, HAVE, messages.encode_have([more]))
+    crowd.now += replication.STALL_LIMIT_S - 1
+    ada.take(cy.device, [b"void"], crowd.now)
+    crowd.pass_time(2)
+    assert left.session._channels[cy.device].stalled_at is not None
 
 
-def test_a_log_dated_far_ahead_waits_and_its_bringer_is_not_blamed(
-    crowd: Crowd,
-) -> None:
-    ada, bo, _ = crowd.members
+def test_a_log_dated_far_ahead_is_kept_and_passed_on(crowd: Crowd) -> None:
+    ada, bo, cy = crowd.members
     ahead_s = 2 * MAX_AHEAD_MS / 1000
     say(ada, "from tomorrow", crowd.now + ahead_s)
     _, ours = crowd.link(ada, bo)
     crowd.settle()
     assert bo.texts() == []
+    assert bo.heads[ada.device].length == ada.heads[ada.device].length
     assert ours.session.state is SessionState.OPEN
-    due = ours.session.get_timer()
-    assert due == crowd.now + replication.HELD_RETRY_S
-    crowd.now += ahead_s
-    ours.session.handle_timer(crowd.now)
+    crowd.link(bo, cy)
     crowd.settle()
-    assert bo.texts() == ["from tomorrow"]
+    assert cy.heads[ada.device] == ada.heads[ada.device]
+    for member in (bo, cy):
+        member.derive(ada.device, crowd.now + ahead_s)
+        assert member.texts() == ["from tomorrow"]

@@ -1,9 +1,9 @@
-"""What entries mean where they are stored: clocks, limits, and any order of arrival."""
+"""What blocks mean: clocks, limits, any order of arrival, and after a crash."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import UserFacingError
-from app.rooms import invitations, keys, view
+from app.rooms import invitations, view
+from app.rooms.blocks import MAX_BLOCK_BYTES, block_id, log_key, seal_block
 from app.rooms.invitations import Admitted
 from app.rooms.operations import (
-    Admit,
     Body,
     Invite,
     Message,
@@ -37,8 +37,12 @@ from app.rooms.view import (
 )
 from store import history, rooms
 from store.database import Connection
-from store.log import NO_HASH, Entry, encode_entry
-from tests.unit.app.rooms.crowd import CountedEntropy, CrowdMember
+from tests.unit.app.rooms.crowd import (
+    FRESH,
+    CountedEntropy,
+    CrowdMember,
+    begin_log,
+)
 from tests.unit.app.rooms.people import (
     ADA,
     BO,
@@ -62,49 +66,28 @@ class Author:
 
     def __init__(self, who: Person) -> None:
         self.who = who
-        self.entries: list[Entry] = []
+        self.blocks: list[bytes] = []
         self._entropy = CountedEntropy(b"author")
 
-    def write(self, clock: int, body: Body, *, sent_at: int | None = None) -> Entry:
+    def write(self, clock: int, body: Body, *, sent_at: int | None = None) -> bytes:
         sent = clock if sent_at is None else sent_at
-        sequence = len(self.entries)
-        payload = keys.seal_payload(
+        block = seal_block(
             encode_operation(Operation(clock, sent, body)),
             room_key=ROOM_KEY,
             room=ROOM,
             writer=self.who.device.public_key,
-            sequence=sequence,
+            sequence=len(self.blocks),
             entropy=self._entropy,
         )
-        entry = encode_entry(
-            ROOM,
-            self.who.device,
-            sequence=sequence,
-            key_epoch=keys.KEY_EPOCH,
-            previous=self.entries[-1].hash if self.entries else NO_HASH,
-            payload=payload,
-        )
-        self.entries.append(entry)
-        return entry
+        self.blocks.append(block)
+        return block
 
 
-def put(member: CrowdMember, who: Person, *entries: Entry) -> Applied:
-    """Entries of somebody arrive."""
-    data = [entry.data for entry in entries]
-    return member.database.write(
-        lambda connection: member.view.put(
-            connection, who.device.public_key, data, now_ms=NOW_MS
-        )
-    ).result(5)
-
-
-def try_admit(member: CrowdMember, body: Admit) -> str:
-    """A newcomer asks; the verdict."""
-    return member.database.write(
-        lambda connection: member.view.admit(
-            connection, body, now_ms=NOW_MS, entropy=member.entropy
-        )
-    ).result(5)[0]
+def put(
+    member: CrowdMember, who: Person, *blocks: bytes, at_ms: int = NOW_MS
+) -> Applied:
+    """The next blocks of somebody's log arrive."""
+    return member.take(who.device.public_key, list(blocks), at_ms / 1000)
 
 
 @pytest.fixture
@@ -117,59 +100,56 @@ def ada(tmp_path: Path) -> Iterator[CrowdMember]:
     made.database.close()
 
 
-def test_a_clock_far_ahead_is_not_taken_until_its_time(ada: CrowdMember) -> None:
+def test_a_clock_far_ahead_means_nothing_until_its_time(ada: CrowdMember) -> None:
     bo = Author(BO)
     bo.write(NOW_MS + 1, Message("now"))
     bo.write(NOW_MS + MAX_AHEAD_MS + 1, Message("ahead"))
     bo.write(NOW_MS + MAX_AHEAD_MS + 2, Message("after it"))
-    applied = put(ada, BO, *bo.entries)
-    assert (applied.held, applied.head.length) == (True, 1)
+    applied = put(ada, BO, *bo.blocks)
+    assert (applied.held, applied.length) == (True, 1)
     ada.write(invite(2, expires_at=NOW_MS + 86_400_000), NOW_MS / 1000)
-    assert try_admit(ada, admit(2, CY)) == "open"
-    data = [entry.data for entry in bo.entries]
-    later = ada.database.write(
-        lambda connection: ada.view.put(
-            connection, BO.device.public_key, data, now_ms=NOW_MS + 2
-        )
+    assert ada.admit(admit(2, CY), NOW_MS / 1000) == "open"
+    later = ada.derive(BO.device.public_key, (NOW_MS + 2) / 1000)
+    assert (later.held, later.length) == (False, 3)
+
+
+def test_the_own_log_is_never_held(ada: CrowdMember) -> None:
+    """Whose clock was ahead must find at the next start what they wrote then."""
+    ahead_s = (NOW_MS + 9 * MAX_AHEAD_MS) / 1000
+    ada.write(Message("from next week"), ahead_s)
+    own = ADA.device.public_key
+    ada.database.write(
+        lambda connection: rooms.forget_room(connection, ada.row.row, own)
     ).result(5)
-    assert (later.held, later.head.length) == (False, 3)
+    ada.view = RoomView(ada.row, ADA.device)
+    assert not ada.derive(own, NOW_MS / 1000).held
+    assert ada.texts() == ["from next week"]
 
 
 def test_a_clock_a_little_ahead_expires_no_invite(ada: CrowdMember) -> None:
     """A reader's message, not even shown, pulls the order a day ahead."""
     put(ada, BO, Author(BO).write(NOW_MS + MAX_AHEAD_MS, Message("oops")))
     ada.write(invite(2, expires_at=NOW_MS + 3_600_000), NOW_MS / 1000)
-    assert try_admit(ada, admit(2, CY)) == "open"
+    assert ada.admit(admit(2, CY), NOW_MS / 1000) == "open"
     members = ada.view.facts(NOW_MS).members
     assert members[CY.identity.public_key].present
 
 
 def test_an_invite_expires_by_the_clock_of_who_admits(ada: CrowdMember) -> None:
     ada.write(invite(2, expires_at=NOW_MS - 1), NOW_MS / 1000)
-    assert try_admit(ada, admit(2, CY)) == "expired"
+    assert ada.admit(admit(2, CY), NOW_MS / 1000) == "expired"
 
 
 def test_the_highest_clock_of_all_bricks_no_room(ada: CrowdMember) -> None:
     assert put(ada, BO, Author(BO).write(2**53 - 1, Message("max"))).held
-    first, second = (
-        ada.database.write(
-            lambda connection: ada.view.append(
-                connection, Message("x"), now_ms=NOW_MS, entropy=ada.entropy
-            )
-        ).result(5)
-        for _ in range(2)
-    )
+    first, second = (ada.write(Message("x"), NOW_MS / 1000) for _ in range(2))
     assert len(first.messages) == len(second.messages) == 1
     assert first.messages[0].clock < second.messages[0].clock < NOW_MS + 1000
 
 
 def test_own_messages_are_told_even_when_void(ada: CrowdMember) -> None:
     ada.write(SetRole(ADA.identity.public_key, Role.READER, ()), NOW_MS / 1000)
-    applied = ada.database.write(
-        lambda connection: ada.view.append(
-            connection, Message("x"), now_ms=NOW_MS, entropy=ada.entropy
-        )
-    ).result(5)
+    applied = ada.write(Message("x"), NOW_MS / 1000)
     assert applied.messages == ()
     assert [row.text for row in applied.written] == ["x"]
 
@@ -181,8 +161,8 @@ def test_clocks_of_a_log_must_rise(ada: CrowdMember) -> None:
     bo.write(NOW_MS + 50, Message("as old"))
     bo.write(NOW_MS + 10, invite(5))
     bo.write(NOW_MS + 51, Message("next"))
-    for entry in bo.entries:
-        put(ada, BO, entry)
+    for block in bo.blocks:
+        put(ada, BO, block)
     assert ada.texts() == ["first", "next"]
     assert invite_pair(5).public_key not in ada.view.state.invites
     assert ada.view.refused_count == 2
@@ -196,7 +176,7 @@ def test_operations_of_a_log_are_limited(
     bo = Author(BO)
     for number in range(6):
         bo.write(NOW_MS + number, invite(10 + number))
-    put(ada, BO, *bo.entries)
+    put(ada, BO, *bo.blocks)
     kept = ada.database.read(
         lambda connection: sum(
             writer == BO.device.public_key
@@ -246,19 +226,83 @@ def test_who_comes_back_has_its_own_earlier_messages(ada: CrowdMember) -> None:
 
     def leave_and_return(connection: Connection) -> None:
         rooms.forget_room(connection, ada.row.row, ADA.device.public_key)
-        rooms.add_room(
-            connection,
-            room=ROOM,
-            key=ROOM_KEY,
-            founder=ADA.device.public_key,
-            name="",
-            kind="group",
-            joined_at=0,
-        )
-        RoomView(ada.row, ADA.device).restore(connection)
+        rooms.add_room(connection, FRESH)
 
     ada.database.write(leave_and_return).result(5)
+    assert ada.texts() == []
+    ada.view = RoomView(ada.row, ADA.device)
+    ada.derive(ADA.device.public_key, NOW_MS / 1000)
     assert ada.texts() == ["before"]
+
+
+def test_blocks_come_twice_and_mean_one_thing(ada: CrowdMember) -> None:
+    """A crash lost how far the log was derived in memory, not on the disk."""
+    bo = Author(BO)
+    ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
+    for number in range(4):
+        bo.write(NOW_MS + 50 + number, Message(str(number)))
+    device = BO.device.public_key
+
+    def derive(start: int, stop: int) -> Applied:
+        def work(connection: Connection) -> Applied:
+            begin_log(connection, ada.row.row, device)
+            return ada.view.derive(
+                connection, device, start, bo.blocks[start:stop], now_ms=NOW_MS
+            )
+
+        return ada.database.write(work).result(5)
+
+    assert derive(0, 2).length == 2
+    assert derive(3, 4).length == 2, "nothing is derived after a gap"
+    overlapping = derive(1, 4)
+    assert [row.text for row in overlapping.messages] == ["2", "3"]
+    assert derive(0, 4).messages == ()
+    assert ada.texts() == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda block: b"\x02" + block[1:],
+        lambda block: block[:1] + b"\x01" + block[2:],
+        lambda block: block[:-1],
+        lambda block: block[:0],
+        lambda block: block + bytes(MAX_BLOCK_BYTES),
+    ],
+    ids=["version", "epoch", "cut", "empty", "too large"],
+)
+def test_a_block_that_does_not_open_is_void(
+    ada: CrowdMember, spoil: Callable[[bytes], bytes]
+) -> None:
+    bo = Author(BO)
+    ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
+    bo.write(NOW_MS + 50, Message("spoilt"))
+    bo.write(NOW_MS + 51, Message("whole"))
+    applied = put(ada, BO, spoil(bo.blocks[0]), bo.blocks[1])
+    assert applied.length == 2
+    assert ada.texts() == ["whole"]
+
+
+def test_a_block_of_another_place_or_log_is_void(ada: CrowdMember) -> None:
+    bo, cy = Author(BO), Author(CY)
+    ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
+    cy.write(NOW_MS + 50, Message("stolen"))
+    first = bo.write(NOW_MS + 51, Message("mine"))
+    put(ada, BO, cy.blocks[0], first)
+    assert ada.texts() == []
+    assert ada.view.refused_count == 2
+
+
+def test_messages_are_named_by_log_and_place(ada: CrowdMember) -> None:
+    ids = {ada.write(Message("same"), NOW_MS / 1000).written[0].id for _ in range(3)}
+    assert len(ids) == 3
+    [row, *_] = ada.database.read(
+        lambda connection: history.page(connection, ada.row.row, limit=9)
+    ).result(5)
+    block = ada.logs[ADA.device.public_key][row.sequence]
+    key = log_key(ADA.device.public_key, ROOM_KEY)
+    assert row.id == block_id(key, row.sequence, block)
+    assert key != log_key(ADA.device.public_key, b"other room".ljust(32))
 
 
 def states(*, creator: bytes, first: int, count: int, **kw: int) -> list[InviteState]:
@@ -314,7 +358,7 @@ def logs(draw: st.DrawFn) -> list[Author]:
         identity = other.identity.public_key
         cuts = ((other.device.public_key, draw(st.integers(0, 4))),)
         bodies: list[Body] = [
-            Message(f"{author.who.name} {len(author.entries)}"),
+            Message(f"{author.who.name} {len(author.blocks)}"),
             invite(draw(st.integers(2, 4)), role=draw(st.sampled_from(Role))),
             admit(draw(st.integers(1, 4)), other),
             SetRole(identity, draw(st.sampled_from(Role)), cuts),
@@ -337,7 +381,7 @@ def test_any_order_of_arrival_gives_the_same_room(
             where = Path(folder) / str(turn)
             where.mkdir()
             member = CrowdMember(DI, where)
-            queues = [list(author.entries) for author in authors]
+            queues = [list(author.blocks) for author in authors]
             while any(queues):
                 waiting = [n for n, queue in enumerate(queues) if queue]
                 chosen = data.draw(st.sampled_from(waiting)) if turn else waiting[-1]

@@ -1,0 +1,149 @@
+"""What a room's logs hold, derived as it comes: between the cores and the ``RoomView``.
+
+Cores commit on their own; here their new blocks are read and handed to the view, each
+log in order and a portion at a time. A log whose next block is dated too far ahead
+waits. What a crash left between a core's commit and the view's is derived at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from app.rooms.logs import RoomLogs
+from app.rooms.view import Applied, RoomView
+from app.tasks import Tasks
+from store import rooms
+from store.database import Connection
+from store.errors import StoreError
+
+_LOG = logging.getLogger("covey.room")
+
+HELD_RETRY_S = 600.0
+"""After so long a log dated too far ahead is looked at again."""
+
+Transact = Callable[[Callable[[Connection, RoomView], Applied]], Awaitable[Applied]]
+
+
+class Intake:
+    """Keeps one room's view level with its logs.
+
+    Attributes:
+        own: Held by whoever changes the view from this device's own log.
+    """
+
+    def __init__(
+        self, logs: RoomLogs, transact: Transact, now_ms: Callable[[], int]
+    ) -> None:
+        """Begin with nothing to do.
+
+        Args:
+            logs: The room's cores.
+            transact: Runs work on the view in the writer thread.
+            now_ms: The wall clock.
+        """
+        self.own = asyncio.Lock()
+        self._logs = logs
+        self._transact = transact
+        self._now_ms = now_ms
+        self._due: dict[bytes, None] = {}
+        self._held: dict[bytes, asyncio.TimerHandle] = {}
+        self._running = False
+        self._stopped = False
+        self._tasks = Tasks(_LOG, "a room's log could not be read")
+
+    async def catch_up(self) -> None:
+        """Derive everything that is here and was not derived yet."""
+        for writer in self._logs.behind():
+            await self._derive_all(writer)
+
+    def log_grew(self, writer: bytes) -> None:
+        """A log has more blocks than were derived."""
+        if self._stopped:
+            return
+        if writer in self._held:
+            self._logs.settle(writer, held=True)
+            return
+        self._due[writer] = None
+        if not self._running:
+            self._running = True
+            self._tasks.spawn(self._run())
+
+    async def derive(
+        self, writer: bytes, start: int, blocks: Sequence[bytes]
+    ) -> Applied:
+        """Hand blocks of a log to the view, if its core has them by then.
+
+        The core's commit may still be waiting before this one, and share it.
+        """
+
+        def work(connection: Connection, view: RoomView) -> Applied:
+            row = view.row.row
+            if rooms.stored_length(connection, row, writer) < start + len(blocks):
+                return Applied(writer, start)
+            now_ms = self._now_ms()
+            return view.derive(connection, writer, start, blocks, now_ms=now_ms)
+
+        applied = await self._transact(work)
+        self._logs.derived[writer] = applied.length
+        if not applied.held:
+            self._logs.settle(writer)
+        return applied
+
+    async def stop(self) -> None:
+        """Let the work in hand end."""
+        self._stopped = True
+        self._due.clear()
+        for timer in self._held.values():
+            timer.cancel()
+        await self._tasks.finish()
+
+    async def _run(self) -> None:
+        try:
+            while self._due:
+                writer = next(iter(self._due))
+                del self._due[writer]
+                try:
+                    await self._derive_all(writer)
+                except StoreError as error:
+                    # The disk refused: what is not derived now is when more comes.
+                    _LOG.error("a room's log could not be derived: %s", error)
+        finally:
+            self._running = False
+
+    async def _derive_all(self, writer: bytes) -> None:
+        if writer == self._logs.device:
+            async with self.own:
+                await self.level(writer)
+        else:
+            await self.level(writer)
+
+    async def level(self, writer: bytes) -> None:
+        """Derive one log as far as it reaches."""
+        logs = self._logs
+        while (start := logs.derived.get(writer, 0)) < logs.length(writer):
+            blocks = await logs.read(writer, start)
+            applied = await self.derive(writer, start, blocks)
+            if applied.held:
+                self._hold(writer)
+                logs.settle(writer, held=True)
+                return
+            if applied.length == start:
+                break
+        logs.settle(writer)
+
+    def _hold(self, writer: bytes) -> None:
+        _LOG.warning(
+            "a log is dated more than a day ahead from some place on:"
+            " the clock of its author or of this computer is wrong"
+        )
+        if self._stopped or writer in self._held:
+            return
+
+        def again() -> None:
+            del self._held[writer]
+            self.log_grew(writer)
+
+        loop = asyncio.get_running_loop()
+        self._held[writer] = loop.call_later(HELD_RETRY_S, again)

@@ -1,0 +1,511 @@
+"""The Hypercores of one room: which there are, how far they reach, and opening them.
+
+``RoomLogs`` belongs to one room and lives on the loop. It computes the logs' keys,
+knows how far each reaches without opening it, opens a core when somebody has to do with
+it and closes it when nobody has any more. A log is fetched as far as it counts, from
+whomever it is attached to; to whom is the business of ``app/rooms/links.py``, what the
+blocks mean that of ``RoomView``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from app.rooms.blocks import (
+    MAX_WRITERS,
+    NO_HASH,
+    LogHead,
+    log_key,
+    log_manifest,
+)
+from app.rooms.messages import SignedHead, encode_signed
+from app.tasks import Tasks
+from net.crypto import KeyPair, blake2b_256, discovery_key
+from store import rooms
+from store.errors import LocalProtocolError, RemoteProtocolError, StoreError
+from store.hypercore.manifest import manifest_key
+from store.hypercore.replicator import Download
+from store.hypercore.signatures import TreeState, verify_signature
+
+if TYPE_CHECKING:
+    from app.network import Peer
+    from app.rooms.view import DeviceFact
+    from store.corestore import Corestore
+    from store.database import Database
+    from store.hypercore.records import Change
+    from store.hypercore.replication import Attachment, DownloadHandle, Replication
+    from store.hypercore.session import Hypercore
+    from store.rooms import NewRoom, RoomRow
+
+_LOG = logging.getLogger("covey.room")
+
+PROTOCOL = "hypercore/alpha"
+"""On whose channels the blocks travel."""
+MAX_READ_BLOCKS = 256
+"""Blocks derived in one transaction."""
+MAX_READ_BYTES = 1024 * 1024
+"""The same; a single larger block is taken alone."""
+
+
+class OpenLog:
+    """One log whose core is open.
+
+    Attributes:
+        writer: Whose it is.
+        core: A session on its core.
+        borrowed: How many have to do with it.
+    """
+
+    def __init__(self, logs: RoomLogs, writer: bytes, core: Hypercore) -> None:
+        self.writer = writer
+        self.core = core
+        self.borrowed = 0
+        self._logs = logs
+        self._download: DownloadHandle | None = None
+        self._wanted: int | None = None
+        self._attached = False
+        core.core.listeners.append(self)
+
+    @property
+    def replication(self) -> Replication:
+        """What carries it between peers."""
+        return self.core.core.replication
+
+    def attach(self, peer: Peer, *, upload: bool) -> Attachment:
+        """Open the log's channel with a peer, and fetch what it lacks."""
+        self._attached = True
+        self.replication.set_allow_push(True)
+        self._logs.fetch(self)
+        return self.replication.attach(peer, upload=upload, download=True)
+
+    @property
+    def fetching(self) -> bool:
+        """True once ``fetch`` was called."""
+        return self._download is not None
+
+    def fetch(self, wanted: int | None) -> None:
+        """Wish for all blocks up to some length, or for all there will be."""
+        if self._download is not None and wanted == self._wanted:
+            return
+        if self._download is not None:
+            self._download.close()
+        self._wanted = wanted
+        start = self.core.contiguous_length
+        if wanted is None or wanted > start:
+            wish = Download(start, wanted, linear=True)
+            self._download = self.replication.download(wish)
+
+    def head(self) -> LogHead:
+        """How far the log reaches, durably."""
+        state = self.core.core.state
+        return _head(
+            state.head.fork,
+            state.head.length,
+            state.contiguous_length,
+            state.head.signature,
+            forked=state.conflict is not None,
+        )
+
+    async def close(self) -> None:
+        """Let the core go."""
+        self.forget()
+        await self.core.close()
+
+    def forget(self) -> None:
+        """Hear nothing more of the core, and wish for nothing."""
+        if self in self.core.core.listeners:
+            self.core.core.listeners.remove(self)
+        if self._download is not None:
+            self._download.close()
+
+    def core_committed(self, change: Change) -> None:
+        """See ``CoreListener``."""
+        if self.writer == self._logs.device and self._attached:
+            for index in range(change.base.length, change.head.length):
+                self.replication.push(index)
+        self._logs.log_changed(self)
+
+    def core_cleared(self, start: int, end: int) -> None:
+        """See ``CoreListener``: only damage drops blocks of a log; they come anew."""
+        del end
+        _LOG.error("a log was damaged on the disk from block %d on", start)
+        self._logs.log_changed(self)
+
+    def core_closed(self, error: StoreError | None) -> None:
+        """See ``CoreListener``."""
+        if error is not None and error.code == "conflict":
+            self._logs.log_changed(self)
+
+
+class RoomLogs:
+    """The logs of one room.
+
+    Attributes:
+        device: This device's key, whose log is written here.
+        derived: How much of each log was derived; kept by who derives.
+        heads: How far each reaches here as peers may know, by writer: what is durable
+            and derived, or waits for its time. So what is acknowledged can be read.
+        on_grown: Called when there is more of a log than was derived.
+        on_head: Called when a log's head is another one.
+    """
+
+    def __init__(
+        self, row: RoomRow, device: KeyPair, database: Database, corestore: Corestore
+    ) -> None:
+        """Know nothing yet; ``load`` first.
+
+        Args:
+            row: The room.
+            device: This device's key pair.
+            database: The profile's.
+            corestore: Over that database.
+        """
+        self.device = device.public_key
+        self.heads: dict[bytes, LogHead] = {}
+        self.derived: dict[bytes, int] = {}
+        self.on_grown: Callable[[bytes], None] = _unheard
+        self.on_head: Callable[[bytes], None] = _unheard
+        self._durable: dict[bytes, LogHead] = {}
+        self._row = row
+        self._key_pair = device
+        self._database = database
+        self._corestore = corestore
+        self._discovery_keys: dict[bytes, bytes] = {}
+        self._writers: dict[bytes, bytes] = {}
+        self._begun: set[bytes] = set()
+        self._wanted: dict[bytes, int | None] = {}
+        self._open: dict[bytes, OpenLog] = {}
+        self._opening: dict[bytes, asyncio.Lock] = {}
+        self._forked: set[bytes] = set()
+        self._own: OpenLog | None = None
+        self._closed = False
+        self._tasks = Tasks(_LOG, "a log could not be closed")
+
+    async def load(self) -> None:
+        """Read from the database how far each log is."""
+        row = self._row.row
+        found = await asyncio.wrap_future(
+            self._database.read(lambda connection: rooms.logs(connection, row))
+        )
+        for log in found:
+            self._begun.add(log.writer)
+            self._discovery_keys[log.writer] = log.discovery_key
+            self._writers[log.discovery_key] = log.writer
+            self.derived[log.writer] = log.derived
+            if log.forked:
+                self._forked.add(log.writer)
+            if log.contiguous:
+                self._durable[log.writer] = _head(
+                    log.fork,
+                    log.length,
+                    log.contiguous,
+                    log.signature,
+                    forked=bool(log.forked),
+                )
+
+    def know(self, devices: Mapping[bytes, DeviceFact]) -> None:
+        """Hear whose logs there may be, and how far each counts."""
+        for device, fact in devices.items():
+            if device not in self._discovery_keys:
+                name = discovery_key(log_key(device, self._row.key))
+                self._discovery_keys[device] = name
+                self._writers[name] = device
+            self._wanted[device] = fact.wanted_length
+            log = self._open.get(device)
+            if log is not None and log.fetching:
+                log.fetch(fact.wanted_length)
+
+    def writer_of(self, discovery_key: bytes) -> bytes | None:
+        """Whose log peers call by this name."""
+        return self._writers.get(discovery_key)
+
+    def channel_of(self, writer: bytes) -> tuple[str, bytes]:
+        """Protocol and id of a log's channels."""
+        return PROTOCOL, self._discovery_keys[writer]
+
+    def length(self, writer: bytes) -> int:
+        """How much of a log is here, durably."""
+        head = self._durable.get(writer)
+        return head.length if head is not None else 0
+
+    def behind(self) -> list[bytes]:
+        """The logs of which more is here than peers may know."""
+        return [w for w, head in self._durable.items() if head != self.heads.get(w)]
+
+    def settle(self, writer: bytes, *, held: bool = False) -> None:
+        """Let peers know how far a log is.
+
+        Args:
+            writer: Whose.
+            held: What is not derived waits for its time.
+        """
+        head = self._durable.get(writer)
+        if head is None:
+            return
+        derived = self.derived.get(writer, 0)
+        if derived < head.length and not held:
+            head = replace(head, length=derived, hash=NO_HASH)
+        if head.length and head != self.heads.get(writer):
+            self.heads[writer] = head
+            self.on_head(writer)
+
+    def borrow_open(self, writer: bytes) -> OpenLog | None:
+        """A log to be given back, if its core is open."""
+        log = self._open.get(writer)
+        if log is not None:
+            log.borrowed += 1
+        return log
+
+    async def borrow(self, writer: bytes) -> OpenLog:
+        """A log to be given back, begun when it is new.
+
+        Raises:
+            LocalProtocolError: ``too-many``: the room has too many logs.
+            StoreError: The core cannot be opened.
+        """
+        lock = self._opening.setdefault(writer, asyncio.Lock())
+        async with lock:
+            log = self.borrow_open(writer)
+            if log is None:
+                log = await self._open_core(writer)
+                log.borrowed += 1
+            return log
+
+    def fetch(self, log: OpenLog) -> None:
+        """Wish for what is lacking of a log that is attached to a peer."""
+        log.fetch(self._wanted.get(log.writer))
+
+    def give_back(self, log: OpenLog) -> None:
+        """Have to do with a log no more."""
+        log.borrowed -= 1
+        if not log.borrowed:
+            self._tasks.spawn(self._close_unused(log))
+
+    async def read(self, writer: bytes, start: int) -> list[bytes]:
+        """The next blocks that are not derived, as many as one transaction takes.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        end = min(self.length(writer), start + MAX_READ_BLOCKS)
+        log = await self.borrow(writer)
+        try:
+            found = await log.core.core.blocks(range(start, end))
+        finally:
+            self.give_back(log)
+        blocks: list[bytes] = []
+        size_bytes = 0
+        for sequence in range(start, end):
+            block = found.get(sequence)
+            if block is None:
+                # Damaged: it comes anew from a peer, if one has it.
+                break
+            size_bytes += len(block)
+            if blocks and size_bytes > MAX_READ_BYTES:
+                break
+            blocks.append(block)
+        return blocks
+
+    async def own_log(self) -> OpenLog:
+        """The log that is written here, held open from the first time on.
+
+        Raises:
+            LocalProtocolError: ``forked``: it takes nothing more. ``behind``: peers
+                have told of more of it than is here yet.
+        """
+        if self._own is None:
+            self._own = await self.borrow(self.device)
+        if self.device in self._forked:
+            raise LocalProtocolError("this device's log has forked", code="forked")
+        if self._own.core.contiguous_length < self._own.core.length:
+            raise LocalProtocolError(
+                "what this device wrote before is still on its way", code="behind"
+            )
+        return self._own
+
+    async def signed_head(self, writer: bytes) -> SignedHead | None:
+        """What is signed of a log here, to be held against what others have."""
+        try:
+            log = await self.borrow(writer)
+        except StoreError as error:
+            _LOG.error("a log could not be opened: %s", error)
+            return None
+        try:
+            head = log.core.core.state.head
+            tree = await log.core.tree_hash(head.length)
+        except StoreError as error:
+            _LOG.error("a log could not be read: %s", error)
+            return None
+        finally:
+            self.give_back(log)
+        return SignedHead(writer, head.fork, head.length, tree, head.signature)
+
+    async def check_signed(self, shown: SignedHead) -> bool:
+        """Hold a peer's signed head against the log here.
+
+        Returns:
+            True when its writer signed both and they exclude each other: the log is
+            known as forked from then on.
+        """
+        mine = await self.signed_head(shown.writer)
+        if mine is None or shown.writer in self._forked:
+            return False
+        manifest = log_manifest(shown.writer, self._row.key)
+        tree = TreeState(shown.hash, shown.length, shown.fork)
+        try:
+            signed = verify_signature(
+                manifest, manifest_key(manifest), tree, shown.signature
+            )
+        except RemoteProtocolError:
+            signed = False
+        if not signed or not await self._excludes(mine, shown):
+            return False
+        await self._freeze(shown)
+        return True
+
+    async def purge_others(self) -> None:
+        """Delete the cores of all other devices from the disk.
+
+        Raises:
+            StoreError: The disk refused; call it again.
+        """
+        for writer in tuple(self._begun):
+            if writer != self.device:
+                log = await self.borrow(writer)
+                self._open.pop(writer, None)
+                log.forget()
+                await log.core.purge()
+                self._durable.pop(writer, None)
+                self.heads.pop(writer, None)
+
+    async def close(self) -> None:
+        """Close every core."""
+        self._closed = True
+        await self._tasks.finish()
+        for log in tuple(self._open.values()):
+            del self._open[log.writer]
+            await log.close()
+
+    def log_changed(self, log: OpenLog) -> None:
+        """A core has committed something, or was frozen."""
+        writer, head = log.writer, log.head()
+        if head.forked:
+            self._forked.add(writer)
+        elif writer in self._forked:
+            head = replace(head, forked=True)
+        if head == self._durable.get(writer) or not (head.length or head.forked):
+            return
+        self._durable[writer] = head
+        if head.forked and writer in self.heads:
+            self.heads[writer] = replace(self.heads[writer], forked=True)
+            self.on_head(writer)
+        self.on_grown(writer)
+
+    async def _excludes(self, mine: SignedHead, shown: SignedHead) -> bool:
+        """True when no honest device signs both of two trees."""
+        if shown.fork != mine.fork:
+            return True
+        if shown.length > mine.length:
+            return False
+        log = await self.borrow(shown.writer)
+        try:
+            return await log.core.tree_hash(shown.length) != shown.hash
+        except StoreError as error:
+            _LOG.info("a signed head could not be checked: %s", error)
+            return False
+        finally:
+            self.give_back(log)
+
+    async def _freeze(self, evidence: SignedHead) -> None:
+        row, writer = self._row.row, evidence.writer
+        _LOG.error("a device of the room has signed two histories: its log is frozen")
+        self._forked.add(writer)
+        for heads in (self._durable, self.heads):
+            heads[writer] = replace(heads.get(writer, LogHead(0)), forked=True)
+        self.on_head(writer)
+        await asyncio.wrap_future(
+            self._database.write(
+                lambda connection: rooms.set_fork(
+                    connection, row, writer=writer, proof=encode_signed(evidence)
+                )
+            )
+        )
+
+    async def _open_core(self, writer: bytes) -> OpenLog:
+        if self._closed:
+            raise LocalProtocolError("the room is closed", code="closed")
+        if writer not in self._begun:
+            await self._begin(writer)
+        manifest = log_manifest(writer, self._row.key)
+        core = await self._corestore.get(
+            key=manifest_key(manifest),
+            manifest=manifest,
+            key_pair=self._key_pair if writer == self.device else None,
+        )
+        log = self._open[writer] = OpenLog(self, writer, core)
+        self.log_changed(log)
+        return log
+
+    async def _begin(self, writer: bytes) -> None:
+        """Have a row for a log before its core is."""
+        if len(self._begun) >= MAX_WRITERS:
+            raise LocalProtocolError("the room has too many writers", code="too-many")
+        row, name = self._row.row, self._discovery_keys[writer]
+        await asyncio.wrap_future(
+            self._database.write(
+                lambda connection: rooms.begin_log(
+                    connection, row, writer=writer, discovery_key=name
+                )
+            )
+        )
+        self._begun.add(writer)
+        self.derived.setdefault(writer, 0)
+
+    async def _close_unused(self, log: OpenLog) -> None:
+        """Close a core that nobody borrowed again meanwhile."""
+        async with self._opening.setdefault(log.writer, asyncio.Lock()):
+            # The peer's last blocks may still be on their way to the disk.
+            await log.core.core.flushed()
+            if not log.borrowed and self._open.get(log.writer) is log:
+                del self._open[log.writer]
+                await log.close()
+
+
+async def found_log(
+    corestore: Corestore, device: KeyPair, room: NewRoom, block: bytes
+) -> None:
+    """Begin this device's log in a room that it founds; done when it is durable.
+
+    Args:
+        corestore: The profile's.
+        device: Its key pair.
+        room: Not stored yet.
+        block: The first one.
+
+    Raises:
+        StoreError: The disk refused.
+    """
+    manifest = log_manifest(device.public_key, room.key)
+    core = await corestore.get(
+        key=manifest_key(manifest), manifest=manifest, key_pair=device
+    )
+    try:
+        await core.append(block)
+    finally:
+        await core.close()
+
+
+def _head(
+    fork: int, length: int, contiguous: int, signature: bytes, *, forked: bool
+) -> LogHead:
+    whole = contiguous == length and bool(signature)
+    mark = blake2b_256(signature) if whole else NO_HASH
+    return LogHead(contiguous, mark, fork, forked)
+
+
+def _unheard(writer: bytes) -> None:
+    del writer

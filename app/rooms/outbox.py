@@ -1,0 +1,206 @@
+"""What this device writes into a room: checked, sealed, appended and derived.
+
+Everything goes one after the other. An operation of the rules goes alone, because it
+may change what the next one is allowed; messages that wait meanwhile go together, so
+that they share the disk's answer. Each writer hears when its own is on the disk, log
+and meaning both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from app.rooms.blocks import seal_block
+from app.rooms.intake import Intake
+from app.rooms.logs import OpenLog, RoomLogs
+from app.rooms.operations import Body
+from app.rooms.view import Applied, RoomView
+from app.tasks import Tasks
+from store.database import Connection
+from store.rooms import RoomRow
+
+MAX_BATCH = 64
+"""Messages appended together."""
+
+Check = Callable[[Connection, RoomView], Body | None]
+"""Runs in the writer thread: what to write, None for nothing, or an error."""
+Drafts = list[bytes | Exception | None]
+Transact = Callable[[Callable[[Connection, RoomView], Drafts]], Awaitable[Drafts]]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of writing an operation."""
+
+    applied: Applied
+    """Of all that was appended together."""
+    sequence: int
+    """Its place in the log."""
+
+
+@dataclass(slots=True)
+class _Letter:
+    """One operation and who waits for it."""
+
+    check: Check
+    alone: bool
+    written: asyncio.Future[Written | None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def draft(
+        self, connection: Connection, view: RoomView, now_ms: int
+    ) -> bytes | Exception | None:
+        """The operation's bytes, why it must not be, or None for nothing to write."""
+        try:
+            body = self.check(connection, view)
+            if body is None:
+                return None
+            return view.draft(connection, body, now_ms=now_ms)
+        # Whatever a check raises belongs to its asker; its neighbours go on.
+        except Exception as error:  # noqa: BLE001
+            return error
+
+    def settle(self, result: Written | Exception | None) -> None:
+        """Tell who waits."""
+        if self.written.done():
+            return
+        if isinstance(result, Exception):
+            self.written.set_exception(result)
+            # The asker may be gone.
+            self.written.exception()
+        else:
+            self.written.set_result(result)
+
+
+class Outbox:
+    """Writes into this device's log of one room."""
+
+    def __init__(
+        self,
+        row: RoomRow,
+        logs: RoomLogs,
+        intake: Intake,
+        transact: Transact,
+        *,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            row: The room.
+            logs: Its cores.
+            intake: Derives what was appended.
+            transact: Runs work on the view in the writer thread.
+            now_ms: The wall clock.
+            entropy: Gives random bytes.
+        """
+        self._row = row
+        self._logs = logs
+        self._intake = intake
+        self._transact = transact
+        self._now_ms = now_ms
+        self._entropy = entropy
+        self._letters: deque[_Letter] = deque()
+        self._running = False
+        self._tasks = Tasks(None)
+
+    async def write(self, check: Check, *, alone: bool = True) -> Written | None:
+        """Write what ``check`` makes; returns once it is durable and derived.
+
+        It is written also when whoever waits gives up.
+
+        Args:
+            check: Judges and makes the operation, in the writer thread.
+            alone: It may change what the rules allow.
+
+        Returns:
+            None when ``check`` made nothing.
+        """
+        letter = _Letter(check, alone)
+        self._letters.append(letter)
+        if not self._running:
+            self._running = True
+            self._tasks.spawn(self._run())
+        return await asyncio.shield(letter.written)
+
+    async def stop(self) -> None:
+        """Let everything that waits be written."""
+        await self._tasks.finish()
+
+    async def _run(self) -> None:
+        try:
+            while self._letters:
+                letters = self._next()
+                try:
+                    await self._post(letters)
+                # Also a bug here must not leave people waiting for ever.
+                except Exception as error:  # noqa: BLE001
+                    for letter in letters:
+                        letter.settle(error)
+        finally:
+            self._running = False
+
+    def _next(self) -> list[_Letter]:
+        """The next operation, with the messages behind it if it is one."""
+        letters = [self._letters.popleft()]
+        while (
+            not letters[0].alone
+            and self._letters
+            and not self._letters[0].alone
+            and len(letters) < MAX_BATCH
+        ):
+            letters.append(self._letters.popleft())
+        return letters
+
+    async def _post(self, letters: list[_Letter]) -> None:
+        own, now_ms = self._logs.device, self._now_ms()
+        async with self._intake.own:
+            await self._intake.level(own)
+            drafts = await self._transact(
+                lambda connection, view: [
+                    letter.draft(connection, view, now_ms) for letter in letters
+                ]
+            )
+            log = await self._logs.own_log()
+            start = log.core.length
+            blocks: list[bytes] = []
+            places: dict[int, _Letter] = {}
+            for letter, draft in zip(letters, drafts, strict=True):
+                if not isinstance(draft, bytes):
+                    letter.settle(draft)
+                    continue
+                sequence = start + len(blocks)
+                places[sequence] = letter
+                blocks.append(self._seal(draft, sequence))
+            if not blocks:
+                return
+            applied = await self._append(log, start, blocks)
+        for sequence, letter in places.items():
+            letter.settle(Written(applied, sequence))
+
+    async def _append(self, log: OpenLog, start: int, blocks: list[bytes]) -> Applied:
+        """Append and derive in one go: both wait for the disk together."""
+        appending = self._tasks.spawn(log.core.append(blocks))
+        try:
+            applied = await self._intake.derive(log.writer, start, blocks)
+        finally:
+            await appending
+        if applied.length == start:
+            applied = await self._intake.derive(log.writer, start, blocks)
+        self._logs.settle(log.writer)
+        return applied
+
+    def _seal(self, plaintext: bytes, sequence: int) -> bytes:
+        return seal_block(
+            plaintext,
+            room_key=self._row.key,
+            room=self._row.room,
+            writer=self._logs.device,
+            sequence=sequence,
+            entropy=self._entropy,
+        )

@@ -594,10 +594,10 @@ class Replication:
             done(peer, results[0] is not None)
             self.schedule()
 
-    def _proofs_loaded(self, peer: Peer, failed: bool) -> None:  # noqa: FBT001
+    def _proofs_loaded(self, peer: Peer, failed: bool) -> None:
         self.machine.proofs_loaded(peer, time.monotonic(), failed=failed)
 
-    def _fork_loaded(self, peer: Peer, failed: bool) -> None:  # noqa: FBT001
+    def _fork_loaded(self, peer: Peer, failed: bool) -> None:
         self.machine.fork_loaded(peer, failed=failed)
 
     def _raise_bugs(self, results: Iterable[object]) -> None:

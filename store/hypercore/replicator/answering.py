@@ -1,9 +1,9 @@
 """Answers to the requests of peers, in their order and within bounds.
 
 Requests wait here, a queue for each peer, until the connection has room: the urgent
-ones leave newest first, the others oldest first, so that a peer may count on hashes that
-an earlier answer brings. What is only on the disk stops its peer's queue, not the others',
-until it is loaded. Follows npm hypercore 11.37.1 (``lib/replicator.js``,
+ones leave newest first, the others oldest first, so that a peer may count on hashes
+that an earlier answer brings. What is only on the disk stops its peer's queue, not the
+others', until it is loaded. Follows npm hypercore 11.37.1 (``lib/replicator.js``,
 ``lib/receiver-queue.js``).
 """
 

@@ -3,9 +3,10 @@
 A peer of a higher fork is asked for the proof of its whole tree, and then for hashes
 until it is known how much is the same. When a proof of our own fork is wrong, its
 sender is asked, with request number 0, for the proof of its whole tree: if that is
-validly signed and another tree than ours, the log has two histories; the core is frozen, the
-evidence goes to all peers, and the channels close. Otherwise the sender lied, and only
-its channel closes. Follows npm hypercore 11.37.1 (``lib/replicator.js``).
+validly signed and another tree than ours, the log has two histories; the core is
+frozen, the evidence goes to all peers, and the channels close. Otherwise the sender
+lied, and only its channel closes. Follows npm hypercore 11.37.1
+(``lib/replicator.js``).
 """
 
 from __future__ import annotations

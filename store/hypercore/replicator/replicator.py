@@ -4,7 +4,8 @@ Moved by ``open_peer``, ``receive``, ``close_peer``, by wishes, by what is told 
 core, and by ``flush`` at the end of every turn; ``get_timer`` says when
 ``handle_timer`` is due. It writes to peers through their links as it goes. What is only
 on the disk is named by ``take_loads``, to be loaded by whoever may wait. Follows npm
-hypercore 11.37.1 (``lib/replicator.js``); the rules stand in docs/protocol/hypercore-replication.md.
+hypercore 11.37.1 (``lib/replicator.js``); the rules stand in docs/protocol/hypercore-
+replication.md.
 
 Peers of one core share nothing but this: a peer's fault ends its own channel, with a
 code that is counted, and the others go on.

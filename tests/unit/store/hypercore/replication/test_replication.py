@@ -1,0 +1,239 @@
+"""Replication between hypercores on one loop, with real kernels and databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from store.errors import LocalProtocolError
+from store.hypercore.messages import MessageKind, WireData, decode_data, encode_data
+from store.hypercore.replication import Replication
+from store.hypercore.session import Hypercore
+from tests.unit.store.corestore.joined import End, connected
+
+LIMIT_S = 30
+
+
+class Places:
+    """Opens hypercores that are closed when the test is over."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+
+    async def writer(self, *blocks: bytes, name: str = "writer") -> Hypercore:
+        core = await Hypercore.open(self._folder / name)
+        self._stack.push_async_callback(core.close)
+        if blocks:
+            await core.append(list(blocks))
+        return core
+
+    async def reader(self, key: bytes, name: str = "reader") -> Hypercore:
+        core = await Hypercore.open(self._folder / name, key)
+        self._stack.push_async_callback(core.close)
+        return core
+
+
+@pytest.fixture
+async def places(tmp_path: Path) -> AsyncIterator[Places]:
+    async with AsyncExitStack() as stack:
+        yield Places(tmp_path, stack)
+
+
+def replication(core: Hypercore) -> Replication:
+    return core._core.replication
+
+
+async def settled(turns: int = 50) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def test_get_update_and_seek(places: Places) -> None:
+    writer = await places.writer(*(b"%05d" % at for at in range(100)))
+    reader = await places.reader(writer.key)
+    left, right = connected()
+    writer.replicate(left)
+    reader.replicate(right)
+    async with asyncio.timeout(LIMIT_S):
+        assert await reader.update(wait=True)
+        assert await reader.get(42) == b"00042"
+        assert await reader.seek(387) == (77, 2)
+        assert not await reader.update()
+    (peer,) = reader.peers
+    assert (peer.length, peer.contiguous_length, peer.fork) == (100, 100, 0)
+    assert peer.downloaded_blocks == 1
+
+
+async def test_blocks_that_no_cache_holds(places: Places) -> None:
+    blocks = [bytes([at]) * (3 << 20) for at in range(4)]
+    writer = await places.writer(*blocks)
+    reader = await places.reader(writer.key)
+    left, right = connected()
+    writer.replicate(left)
+    reader.replicate(right)
+    async with asyncio.timeout(LIMIT_S):
+        await reader.download(0, 4)
+        assert [await reader.get(at) for at in range(4)] == blocks
+
+
+async def test_a_get_that_is_given_up_is_not_asked_any_more(places: Places) -> None:
+    writer = await places.writer(b"a")
+    reader = await places.reader(writer.key)
+    left, right = connected()
+    writer.replicate(left)
+    reader.replicate(right)
+    waiting = asyncio.create_task(replication(reader).block(7))
+    await settled()
+    waiting.cancel()
+    await settled()
+    assert not replication(reader).machine.asking.busy
+
+
+async def test_what_waits_fails_when_the_core_is_closed(places: Places) -> None:
+    writer = await places.writer(b"a")
+    core = replication(writer)
+    waiting = [
+        asyncio.create_task(core.block(7)),
+        asyncio.create_task(core.update(wait=True)),
+    ]
+    await settled()
+    await writer.close()
+    for each in waiting:
+        with pytest.raises(LocalProtocolError):
+            await each
+    with pytest.raises(LocalProtocolError):
+        core.attach(connected()[0])
+
+
+async def test_another_key_does_not_open_a_channel(places: Places) -> None:
+    writer = await places.writer(b"a")
+    other = await places.writer(b"b", name="other")
+    left, right = connected()
+    first, second = replication(writer), replication(other)
+    # It knows what peers call the log, and not its key.
+    second.discovery_key = first.discovery_key
+    ours, _ = first.attach(left), second.attach(right)
+    await settled()
+    assert first.faults == {"invalid-capability": 1}
+    assert not first.peers
+    assert ours.closed
+    assert ours.fault == "invalid-capability"
+    assert not left.mux.closed
+
+
+async def test_bad_data_ends_one_channel_and_others_go_on(places: Places) -> None:
+    writer = await places.writer(*(b"%d" % at for at in range(50)))
+    liar = await places.reader(writer.key, "liar")
+    reader = await places.reader(writer.key)
+    left, right = connected()
+    writer.replicate(left)
+    liar.replicate(right)
+    async with asyncio.timeout(LIMIT_S):
+        await liar.download(0, 50)
+    left, right = connected()
+    theirs = replication(liar).attach(left)
+    ours = replication(reader).attach(right)
+    assert theirs.link is not None
+    send = theirs.link.send
+
+    def lie(kind: int, message: bytes) -> bool:
+        if kind == MessageKind.DATA:
+            number, proof = decode_data(message)
+            if proof.block is not None:
+                false = proof._replace(block=proof.block._replace(value=b"false"))
+                message = encode_data(WireData(number, false))
+        return send(kind, message)
+
+    theirs.link.send = lie  # type: ignore[method-assign]
+    async with asyncio.timeout(LIMIT_S):
+        await reader.update(wait=True)
+        fetching = asyncio.create_task(_all_of(reader, 50))
+        while not ours.closed:
+            await asyncio.sleep(0)
+        assert ours.fault in ("invalid-checksum", "invalid-proof")
+        left, right = connected()
+        writer.replicate(left)
+        reader.replicate(right)
+        await fetching
+    assert sum(replication(reader).faults.values()) == 1
+
+
+async def _all_of(core: Hypercore, count: int) -> None:
+    await core.download(0, count)
+
+
+async def test_a_small_log_is_not_starved_by_a_large_one(places: Places) -> None:
+    large = await places.writer(*([bytes(60_000)] * 200), name="large")
+    small = await places.writer(*([b"x"] * 5), name="small")
+    large_reader = await places.reader(large.key, "large-reader")
+    small_reader = await places.reader(small.key, "small-reader")
+    left, right = connected()
+    for core in (large, small):
+        core.replicate(left)
+    for core in (large_reader, small_reader):
+        core.replicate(right)
+    async with asyncio.timeout(LIMIT_S):
+        await asyncio.gather(
+            large_reader.update(wait=True), small_reader.update(wait=True)
+        )
+        download = large_reader.download(0, 200)
+        # From now on one frame leaves at a time, and there is room for no other.
+        throttle = asyncio.create_task(_throttle(left))
+        while large_reader.contiguous_length < 5:
+            await asyncio.sleep(0)
+        await small_reader.download(0, 5)
+        assert large_reader.contiguous_length < 150
+        await download
+    throttle.cancel()
+
+
+async def _throttle(end: End) -> None:
+    while True:
+        end.has_room = False
+        await settled(3)
+        end.has_room = True
+        end.mux.handle_drain()
+        await asyncio.sleep(0)
+
+
+async def test_a_channel_comes_back_when_the_other_side_opens_it(
+    places: Places,
+) -> None:
+    writer = await places.writer(b"a")
+    reader = await places.reader(writer.key)
+    left, right = connected()
+    ours = writer.replicate(left)
+    await settled()
+    # Nobody there yet: refused, which is no fault.
+    assert ours.link is None
+    assert not ours.closed
+    reader.replicate(right)
+    async with asyncio.timeout(LIMIT_S):
+        assert await reader.get(0) == b"a"
+    gone: list[object] = []
+    ours.on_close.append(gone.append)
+    left.close()
+    await settled()
+    assert gone == [ours]
+    assert ours.closed
+
+
+async def test_extensions(places: Places) -> None:
+    writer = await places.writer(b"a")
+    reader = await places.reader(writer.key)
+    left, right = connected()
+    heard: list[bytes] = []
+    replication(reader).extension("demo", lambda message, _peer: heard.append(message))
+    sender = replication(writer).extension("demo", lambda *_: None)
+    writer.replicate(left)
+    reader.replicate(right)
+    async with asyncio.timeout(LIMIT_S):
+        await reader.update(wait=True)
+    sender.broadcast(b"hello")
+    await settled()
+    assert heard == [b"hello"]

@@ -149,7 +149,7 @@ async def test_bad_data_ends_one_channel_and_others_go_on(places: Places) -> Non
                 message = encode_data(WireData(number, false))
         return send(kind, message)
 
-    theirs.link.send = lie  # type: ignore[method-assign]
+    theirs.link.send = lie
     async with asyncio.timeout(LIMIT_S):
         await reader.update(wait=True)
         fetching = asyncio.create_task(_all_of(reader, 50))

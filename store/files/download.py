@@ -26,7 +26,7 @@ from store.files.block_file import BLOCK_BYTES, BlockFile, Condition, block_coun
 from store.files.descriptors import make_hollow, set_size, sync_file, sync_folder
 from store.files.destination import remove_file, take_name
 from store.files.fingerprint import GONE
-from store.files.rows import FileRow
+from store.files.rows import FileRow, check_placed
 from store.hypercore.encryption import PADDING_BYTES
 from store.hypercore.replicator import Download
 
@@ -185,9 +185,7 @@ class FileDownload:
         await self._stop()
         if not self._ended:
             self._move(DownloadState.PAUSED)
-        core, self._core = self._core, None
-        if core is not None:
-            await core.close()
+        await self._close_core()
 
     def write_failed(self, error: StoreError) -> None:
         """Hear, on the loop, that what arrived could not be kept."""
@@ -216,12 +214,19 @@ class FileDownload:
         try:
             await self._fetch()
         except StoreError as error:
+            await self._close_core()
             self._error = error
             self._move(DownloadState.FAILED)
             self._files.fetch_failed(self.key, error)
 
+    async def _close_core(self) -> None:
+        core, self._core = self._core, None
+        if core is not None:
+            await core.close()
+
     async def _fetch(self) -> None:
         core = self._core = self._core or await self._files.open_core(self.key)
+        check_placed(core.core.state.place)
         await self._learn_size(core)
         self._move(DownloadState.RUNNING)
         if self._doubtful:
@@ -293,9 +298,7 @@ class FileDownload:
         await asyncio.to_thread(self._name_it, size)
         await self._files.settled(self._row, self._place)
         self.was_done()
-        core, self._core = self._core, None
-        if core is not None:
-            await core.close()
+        await self._close_core()
 
     def _name_it(self, size: int) -> None:
         """Give the whole file its name; blocks the thread."""

@@ -15,9 +15,10 @@ from typing import Any
 
 from net.crypto import discovery_key
 from store.database import Connection
+from store.errors import LocalProtocolError
 from store.files.fingerprint import Fingerprint
 from store.files.hashing import HashedFile
-from store.hypercore.depot import INDEX_BITS, purge
+from store.hypercore.depot import INDEX_BITS, BlockPlace, purge
 from store.hypercore.records import Node
 
 _FINGERPRINT = struct.Struct("<QqQq")
@@ -139,8 +140,20 @@ def begin_fetch(
     block_key: bytes | None,
     inode: int,
 ) -> None:
-    """Make the row of a file to fetch, and its core's if there is none."""
+    """Make the row of a file to fetch, and its core's if there is none.
+
+    Raises:
+        LocalProtocolError: Blocks of that core are stored in the database already
+            (``core-known``).
+    """
     found = discovery_key(key)
+    for row in connection.execute(
+        "SELECT 1 FROM core JOIN core_block ON core_block.id >= core.id << ?"
+        " AND core_block.id < (core.id + 1) << ? WHERE discovery_key = ? LIMIT 1",
+        (INDEX_BITS, INDEX_BITS, found),
+    ):
+        del row
+        raise _core_known()
     connection.execute(
         "INSERT INTO core (discovery_key, key) VALUES (?, ?)"
         " ON CONFLICT (discovery_key) DO NOTHING",
@@ -154,6 +167,16 @@ def begin_fetch(
             *(overwrite, size, block_key, inode, found),
         ),
     )
+
+
+def check_placed(place: BlockPlace | None) -> None:
+    """Refuse a core that was opened before its blocks had a file.
+
+    Raises:
+        LocalProtocolError: It was (``core-known``): close it first.
+    """
+    if place is None:
+        raise _core_known()
 
 
 def set_size(connection: Connection, number: int, size: int) -> None:
@@ -191,4 +214,10 @@ def _file_row(row: tuple[Any, ...]) -> FileRow:
         block_key=block_key,
         sound=sound,
         inode=inode,
+    )
+
+
+def _core_known() -> LocalProtocolError:
+    return LocalProtocolError(
+        "that core is kept in the database already", code="core-known"
     )

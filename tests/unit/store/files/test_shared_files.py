@@ -492,3 +492,22 @@ async def test_a_full_disk_fails_the_file_and_no_other_log(
     assert caught.value.code == "disk-full"
     assert await log.has(0, log.length)
     assert (tmp_path / ".b.part").stat().st_blocks == 0
+
+
+async def test_a_core_that_is_kept_otherwise_is_no_file(
+    tmp_path: Path, ada: Store, bob: Store
+) -> None:
+    shared = await share(ada, tmp_path / "a")
+    core = await bob.get(key=shared.key)
+    # Open, although nothing of it is here: its blocks would go to the table.
+    download = await fetch(bob, shared, tmp_path / "b")
+    with pytest.raises(LocalProtocolError) as caught:
+        await download.done()
+    assert caught.value.code == "core-known"
+    await bob.files.remove(shared.key)
+    core = await bob.get(key=shared.key)
+    assert await core.get(0)
+    with pytest.raises(LocalProtocolError) as caught:
+        await fetch(bob, shared, tmp_path / "b")
+    assert caught.value.code == "core-known"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "ada", "bob"]

@@ -1,4 +1,4 @@
-"""Runs the simulations and the fuzz tests again and again, each time with a new seed.
+"""Runs simulations, fuzz and crash tests again and again, each time with a new seed.
 
     python packaging/soak.py [--minutes N] [--seed FIRST] [for pytest ...]
 
@@ -18,7 +18,10 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SUITES = ("tests/sim", "tests/fuzz")
+SUITES = (
+    *("tests/sim", "tests/fuzz"),
+    *("tests/core/test_log_kill.py", "tests/core/test_files_in_place.py"),
+)
 MAX_SEED = 2**31
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from net.errors import RemoteProtocolError as WireError
 from store.errors import RemoteProtocolError
 from store.hypercore.capabilities import capability
 from store.hypercore.messages import (
@@ -101,7 +100,7 @@ class Link:
             return
         try:
             self._replication.receive(self, kind, message)
-        except (RemoteProtocolError, WireError) as error:
+        except RemoteProtocolError as error:
             self.close(error.code)
 
     def _on_close(self) -> None:

@@ -1,0 +1,141 @@
+"""What a peer controls is bounded: each limit is crossed once."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from net.crypto import KeyPair
+from store.errors import RemoteProtocolError
+from store.hypercore.messages import (
+    MessageKind,
+    NoData,
+    WireRequest,
+    encode_no_data,
+    encode_request,
+)
+from store.hypercore.records import BlockRequest, Request
+from store.hypercore.replicator import Peer, Replicator
+from store.hypercore.replicator.availability import MAX_BITS, Availability
+from store.hypercore.replicator.pace import MAX_WINDOW, MIN_WINDOW, Pace
+from store.hypercore.replicator.peer import MAX_WAITING_REQUESTS
+from store.hypercore.replicator.wants import (
+    MAX_LOCAL_WANTS,
+    MAX_REMOTE_ANY,
+    MAX_REMOTE_SIZES,
+    WANT_BLOCKS,
+    LocalWants,
+    RemoteWants,
+)
+from tests.helpers.memory_core import MemoryCore
+
+
+class Link:
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, bytes]] = []
+
+    def send(self, kind: int, message: bytes) -> bool:
+        self.sent.append((kind, message))
+        return True
+
+    def close(self, code: str | None) -> None:
+        raise AssertionError(code)
+
+
+def holder() -> tuple[Replicator, Peer, Link]:
+    core = MemoryCore(key_pair=KeyPair.from_seed(b"\1" * 32))
+    core.append(b"a", b"b")
+    machine = Replicator(core, random.Random(0))
+    core.machine = machine
+    link = Link()
+    peer = Peer(link, b"peer")
+    machine.open_peer(peer, seeks=True)
+    return machine, peer, link
+
+
+def ask(machine: Replicator, peer: Peer, number: int, block: BlockRequest) -> None:
+    message = encode_request(WireRequest(number, Request(0, block)))
+    machine.receive(peer, MessageKind.REQUEST, message, 0.0)
+
+
+def test_more_requests_than_may_wait_end_the_channel() -> None:
+    machine, peer, _ = holder()
+    for number in range(MAX_WAITING_REQUESTS):
+        ask(machine, peer, number, BlockRequest(0, 0))
+    with pytest.raises(RemoteProtocolError) as caught:
+        ask(machine, peer, MAX_WAITING_REQUESTS, BlockRequest(0, 0))
+    assert caught.value.code == "too-many-requests"
+
+
+def test_requests_that_come_and_go_leave_nothing() -> None:
+    machine, peer, _ = holder()
+    for number in range(5 * MAX_WAITING_REQUESTS):
+        ask(machine, peer, number, BlockRequest(0, 0))
+        machine.receive(
+            peer, MessageKind.CANCEL, b"\xfe" + number.to_bytes(4, "little"), 0.0
+        )
+    assert not peer.waiting
+    assert len(peer.normal) <= 2 * MAX_WAITING_REQUESTS
+
+
+def test_requests_that_nothing_answers_are_refused_late_and_then_end_it() -> None:
+    machine, peer, link = holder()
+    ask(machine, peer, 1, BlockRequest(0, 50))
+    machine.serve(peer, 1 << 16, 0.0)
+    refusal = (MessageKind.NO_DATA, encode_no_data(NoData(1, 2)))
+    assert refusal not in link.sent
+    assert machine.get_timer() == 0.2
+    machine.handle_timer(0.2)
+    assert refusal in link.sent
+    for number in range(2, 64):
+        ask(machine, peer, number, BlockRequest(0, 50))
+        machine.serve(peer, 1 << 16, 0.0)
+    ask(machine, peer, 64, BlockRequest(0, 50))
+    with pytest.raises(RemoteProtocolError):
+        machine.serve(peer, 1 << 16, 0.0)
+
+
+def test_availability_far_behind_everything_is_let_go() -> None:
+    has = Availability()
+    has.add(5, 2**52, known_length=2**52)
+    assert has.has(MAX_BITS - 1)
+    assert not has.has(MAX_BITS)
+    has.add(0, 2**52, known_length=100)
+    assert has.has(2**52 - 1)
+    has.drop(7, 8)
+    assert (has.has(6), has.has(7), has.has(8)) == (True, False, True)
+
+
+def test_wants_are_bounded_on_both_sides() -> None:
+    ours = LocalWants()
+    told = [ours.add(at * WANT_BLOCKS) for at in range(MAX_LOCAL_WANTS + 1)]
+    assert told[0] == (0, None)
+    assert told[-1] == (MAX_LOCAL_WANTS * WANT_BLOCKS, 0)
+    assert len(ours) == MAX_LOCAL_WANTS
+    theirs = RemoteWants()
+    for power in range(5, 5 + MAX_REMOTE_SIZES):
+        assert theirs.add(0, 1 << power, any_block=False)
+    assert not theirs.matches(1 << 20, 1 << 21)
+    theirs.add(0, 1 << 15, any_block=False)
+    assert theirs.everything
+    for at in range(MAX_REMOTE_ANY):
+        assert theirs.add(at, 1, any_block=True)
+    assert not theirs.add(99, 1, any_block=True)
+
+
+def test_the_window_grows_with_the_pipe_and_shrinks_with_its_queue() -> None:
+    pace, now = Pace(), 0.0
+    for _ in range(40):
+        now += 0.1
+        pace.answered(now - 0.1, now, full=True)
+    assert pace.window == MAX_WINDOW
+    for _ in range(8):
+        now += 1.0
+        pace.answered(now - 1.0, now, full=True)
+    assert pace.window < MAX_WINDOW
+    pace.stall(now)
+    assert pace.limit(1) == 1
+    pace.answered(now - 1.0, now, full=False)
+    assert pace.limit(1) == MIN_WINDOW
+    assert pace.limit(8 << 20) == 2

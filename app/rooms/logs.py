@@ -27,6 +27,7 @@ from app.tasks import Tasks
 from net.crypto import KeyPair, blake2b_256, discovery_key
 from store import rooms
 from store.errors import LocalProtocolError, RemoteProtocolError, StoreError
+from store.hypercore.events import CoreEvent, ForkRefused
 from store.hypercore.manifest import manifest_key
 from store.hypercore.replicator import Download
 from store.hypercore.signatures import TreeState, verify_signature
@@ -67,8 +68,8 @@ class OpenLog:
         self._logs = logs
         self._download: DownloadHandle | None = None
         self._wanted: int | None = None
-        self._attached = False
         core.core.listeners.append(self)
+        core.core.watchers.append(self._event)
 
     @property
     def replication(self) -> Replication:
@@ -77,8 +78,6 @@ class OpenLog:
 
     def attach(self, peer: Peer, *, upload: bool) -> Attachment:
         """Open the log's channel with a peer, and fetch what it lacks."""
-        self._attached = True
-        self.replication.set_allow_push(True)
         self._logs.fetch(self)
         return self.replication.attach(peer, upload=upload, download=True)
 
@@ -119,14 +118,17 @@ class OpenLog:
         """Hear nothing more of the core, and wish for nothing."""
         if self in self.core.core.listeners:
             self.core.core.listeners.remove(self)
+            self.core.core.watchers.remove(self._event)
         if self._download is not None:
             self._download.close()
 
+    def _event(self, event: CoreEvent) -> None:
+        if isinstance(event, ForkRefused):
+            self._logs.fork_signed(self.writer, event.evidence)
+
     def core_committed(self, change: Change) -> None:
         """See ``CoreListener``."""
-        if self.writer == self._logs.device and self._attached:
-            for index in range(change.base.length, change.head.length):
-                self.replication.push(index)
+        del change
         self._logs.log_changed(self)
 
     def core_cleared(self, start: int, end: int) -> None:
@@ -364,7 +366,7 @@ class RoomLogs:
             signed = False
         if not signed or not await self._excludes(mine, shown):
             return False
-        await self._freeze(shown)
+        await self._freeze(shown.writer, encode_signed(shown))
         return True
 
     async def purge_others(self) -> None:
@@ -389,6 +391,11 @@ class RoomLogs:
         for log in tuple(self._open.values()):
             del self._open[log.writer]
             await log.close()
+
+    def fork_signed(self, writer: bytes, evidence: bytes) -> None:
+        """A device has begun its log anew: that is a second history, too."""
+        if writer not in self._forked:
+            self._tasks.spawn(self._freeze(writer, evidence))
 
     def log_changed(self, log: OpenLog) -> None:
         """A core has committed something, or was frozen."""
@@ -420,8 +427,8 @@ class RoomLogs:
         finally:
             self.give_back(log)
 
-    async def _freeze(self, evidence: SignedHead) -> None:
-        row, writer = self._row.row, evidence.writer
+    async def _freeze(self, writer: bytes, evidence: bytes) -> None:
+        row = self._row.row
         _LOG.error("a device of the room has signed two histories: its log is frozen")
         self._forked.add(writer)
         for heads in (self._durable, self.heads):
@@ -430,7 +437,7 @@ class RoomLogs:
         await asyncio.wrap_future(
             self._database.write(
                 lambda connection: rooms.set_fork(
-                    connection, row, writer=writer, proof=encode_signed(evidence)
+                    connection, row, writer=writer, proof=evidence
                 )
             )
         )
@@ -445,6 +452,8 @@ class RoomLogs:
             key=manifest_key(manifest),
             manifest=manifest,
             key_pair=self._key_pair if writer == self.device else None,
+            allow_fork=False,
+            push=True,
         )
         log = self._open[writer] = OpenLog(self, writer, core)
         self.log_changed(log)

@@ -183,6 +183,8 @@ class Corestore:
         is_block_key: bool = False,
         encryption: BlockEncryption | None = None,
         writable: bool = True,
+        allow_fork: bool | None = None,
+        push: bool = False,
     ) -> Hypercore:
         """Open a session on a core, beginning the core when it is new.
 
@@ -197,6 +199,10 @@ class Corestore:
             is_block_key: The key encrypts blocks as it is, whatever the core.
             encryption: Encrypts blocks in another way.
             writable: False refuses to write even where the key pair is known.
+            allow_fork: Whether the core follows peers to a higher fork number, with
+                all its sessions; as it is unless given.
+            push: Take blocks that peers send unasked, and send what is appended to
+                peers that do.
 
         Raises:
             LocalProtocolError: ``bad-argument``: these do not belong together;
@@ -216,12 +222,15 @@ class Corestore:
             if discovery_key is not None and decoded is None and manifest is None:
                 decoded = await self._key_of(discovery_key)
             core = await self._shelf.open(decoded, key_pair=key_pair, manifest=manifest)
+        if allow_fork is not None:
+            core.allow_fork = allow_fork
         session = Hypercore(
             core,
             encryption_key=encryption_key,
             is_block_key=is_block_key,
             encryption=encryption,
             writable=writable,
+            push=push,
         )
         self._sessions = [each for each in self._sessions if not each.closed]
         self._sessions.append(session)

@@ -38,7 +38,18 @@ from app.rooms.view import Applied, RoomFacts, RoomView
 from net.crypto import blake2b_256, discovery_key
 from store import history, rooms
 from store.database import Connection, Database
-from tests.unit.app.rooms.people import ADA, ROOM, ROOM_KEY, Person
+from tests.unit.app.rooms.people import (
+    ADA,
+    BO,
+    CY,
+    DI,
+    ROOM,
+    ROOM_KEY,
+    Person,
+    admit,
+    found,
+    invite,
+)
 
 FRESH = rooms.NewRoom(
     room=ROOM,
@@ -450,3 +461,19 @@ class Crowd:
 def say(member: CrowdMember, text: str, now: float) -> None:
     """Write a message."""
     member.write(Message(text), now)
+
+
+def begin(crowd: Crowd, count: int) -> None:
+    """Ada founds the room and lets the others in."""
+    ada = crowd.members[0]
+    ada.write(found(), crowd.now)
+    ada.write(invite(1, uses=0), crowd.now)
+    for who in (BO, CY, DI)[: count - 1]:
+        ada.write(admit(1, who), crowd.now)
+
+
+def told(end: LinkEnd, crowd: Crowd, kind: int, data: bytes) -> None:
+    """A message arrives at one end, which does what follows."""
+    end.inbox.append((kind, data))
+    while end.busy:
+        crowd.step(end)

@@ -140,7 +140,8 @@ class OpenLog:
     def core_closed(self, error: StoreError | None) -> None:
         """See ``CoreListener``."""
         if error is not None and error.code == "conflict":
-            self._logs.log_changed(self)
+            # Its channels close behind the evidence that they are to carry.
+            asyncio.get_running_loop().call_soon(self._logs.log_changed, self)
 
 
 class RoomLogs:

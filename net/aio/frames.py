@@ -31,12 +31,13 @@ class ConnectionMux(Mux):
         super().put_frame(frame)
         self._on_outgoing()
 
-    def put_item(self, sender_id: int, item: bytes) -> None:
+    def put_item(self, sender_id: int, prefix: bytes, message: bytes) -> None:
         """Add to the batch of this turn and have it sent."""
-        super().put_item(sender_id, item)
-        if self.pending_bytes >= BATCH_BYTES:
+        if not self._batch.size:
+            self._on_outgoing()
+        super().put_item(sender_id, prefix, message)
+        if self._batch.size >= BATCH_BYTES:
             self._flush_batch()
-        self._on_outgoing()
 
     def take_frames(self) -> list[bytes]:
         """What this turn has collected, each frame one message of the stream."""

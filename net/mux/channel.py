@@ -135,7 +135,7 @@ class Channel:
             )
         item_prefix, frame_prefix = self._prefixes[kind]
         if self._mux.corked:
-            self._mux.put_item(self.local_id, item_prefix + message)
+            self._mux.put_item(self.local_id, item_prefix, message)
         else:
             self._mux.put_frame(frame_prefix + message)
         return True

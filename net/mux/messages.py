@@ -41,6 +41,9 @@ MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 MAX_MESSAGE_BYTES: Final = MAX_PLAINTEXT_BYTES - 32
 """One message, so that with ids and lengths it still fits into one frame."""
 
+_MAX_UINT_BYTES: Final = 9
+_ONE_BYTE: Final = tuple(bytes((value,)) for value in range(0xFD))
+
 
 class Control(IntEnum):
     """Types of control frames."""
@@ -109,38 +112,68 @@ def write_close(sender_id: int) -> bytes:
 
 
 class BatchWriter:
-    """Collects items into one batch frame."""
+    """Collects items into one batch frame, in which each is copied once.
 
-    __slots__ = ("_last_id", "_writer")
+    Attributes:
+        size: Bytes of the frame so far; 0 before the first item.
+    """
+
+    __slots__ = ("_last_id", "_parts", "size")
 
     def __init__(self) -> None:
-        self._writer = Writer()
+        self.size = 0
+        self._parts: list[bytes] = []
         self._last_id = -1
 
-    def __len__(self) -> int:
-        return len(self._writer)
+    def push(self, sender_id: int, prefix: bytes, message: bytes) -> None:
+        """Append one item of a channel (0: a control frame).
 
-    def push(self, sender_id: int, item: bytes) -> None:
-        """Append one item, type and message, of a channel (0: a control frame)."""
-        writer = self._writer
-        if len(writer) == 0:
-            writer.uint8(0).uint8(Control.BATCH).uint(sender_id)
-        elif sender_id != self._last_id:
-            writer.uint8(0).uint(sender_id)
-        self._last_id = sender_id
-        writer.buffer(item)
+        Args:
+            sender_id: The channel's.
+            prefix: Its type; empty where that is a part of ``message``.
+            message: What is sent.
+        """
+        parts = self._parts
+        if sender_id != self._last_id:
+            head = Writer().uint8(0)
+            if not parts:
+                head.uint8(Control.BATCH)
+            parts.append(head.uint(sender_id).finish())
+            self.size += len(parts[-1])
+            self._last_id = sender_id
+        length = len(prefix) + len(message)
+        told = _ONE_BYTE[length] if length < 0xFD else Writer().uint(length).finish()
+        parts += (told, prefix, message)
+        self.size += len(told) + length
 
     def finish(self) -> bytes:
         """The frame."""
-        return self._writer.finish()
+        return b"".join(self._parts)
 
 
-def read_batch(reader: Reader) -> Iterator[tuple[int, bytes]]:
-    """The items that follow the type of a batch frame, each with its sender's id."""
-    sender_id = reader.uint()
-    while reader.remaining:
-        item = reader.buffer()
-        if item:
-            yield sender_id, item
+def read_batch(frame: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+    """The items of a batch frame: the sender's id, where each begins, and its end.
+
+    Args:
+        frame: The whole frame.
+        at: The position behind its type.
+    """
+    end = len(frame)
+    sender_id, at = _uint_at(frame, at)
+    while at < end:
+        size, at = (frame[at], at + 1) if frame[at] < 0xFD else _uint_at(frame, at)
+        if size:
+            start, at = at, at + size
+            if at > end:
+                raise RemoteProtocolError("a batch ends too early", code="too-short")
+            yield sender_id, start, at
         else:
-            sender_id = reader.uint()
+            sender_id, at = _uint_at(frame, at)
+
+
+def _uint_at(frame: bytes, at: int) -> tuple[int, int]:
+    """The integer at a position, and the position behind it."""
+    told = frame[at : at + _MAX_UINT_BYTES]
+    reader = Reader(told)
+    value = reader.uint()
+    return value, at + len(told) - reader.remaining

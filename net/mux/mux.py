@@ -105,7 +105,7 @@ class Mux:
     @property
     def pending_bytes(self) -> int:
         """Bytes that wait for ``frames_to_send``."""
-        return self._frames_bytes + len(self._batch)
+        return self._frames_bytes + self._batch.size
 
     @property
     def channels(self) -> list[Channel]:
@@ -222,9 +222,13 @@ class Mux:
         reader = Reader(frame)
         sender_id = reader.uint()
         if sender_id == 0:
-            self._receive_control(reader, in_batch=False)
+            kind = reader.uint()
+            if kind == Control.BATCH:
+                self._receive_batch(frame, len(frame) - reader.remaining)
+            else:
+                self._receive_control(kind, reader)
         else:
-            self._receive_message(sender_id, reader.uint(), reader)
+            self._receive_message(sender_id, reader.uint(), reader.raw())
 
     def frames_to_send(self) -> list[bytes]:
         """Everything to write, each as one message of the stream below."""
@@ -268,20 +272,21 @@ class Mux:
         self._frames.append(frame)
         self._frames_bytes += len(frame)
 
-    def put_item(self, sender_id: int, item: bytes) -> None:
+    def put_item(self, sender_id: int, prefix: bytes, message: bytes) -> None:
         """Add one item to the batch (for ``Channel.send``)."""
-        if len(self._batch) and len(self._batch) + len(item) >= MAX_BATCH_BYTES:
+        size = self._batch.size
+        if size and size + len(message) >= MAX_BATCH_BYTES:
             self._flush_batch()
-        self._batch.push(sender_id, item)
+        self._batch.push(sender_id, prefix, message)
 
     def _put_control(self, control: bytes) -> None:
         if self.corked:
-            self.put_item(0, control)
+            self.put_item(0, b"", control)
         else:
             self.put_frame(b"\0" + control)
 
     def _flush_batch(self) -> None:
-        if len(self._batch):
+        if self._batch.size:
             batch, self._batch = self._batch, BatchWriter()
             self.put_frame(batch.finish())
 
@@ -303,47 +308,49 @@ class Mux:
         else:
             self._pairings.ask(pairing, channel.local_id)
 
-    def _receive_control(self, reader: Reader, *, in_batch: bool) -> None:
-        kind = reader.uint()
+    def _receive_control(self, kind: int, reader: Reader) -> None:
         if kind == Control.BATCH:
-            if in_batch:
-                raise RemoteProtocolError("a batch inside a batch")
-            self._receive_batch(reader)
-        elif kind == Control.OPEN:
+            raise RemoteProtocolError("a batch inside a batch")
+        if kind == Control.OPEN:
             self._receive_open(read_open(reader))
         elif kind == Control.REJECT:
             self._receive_reject(reader.uint())
         elif kind == Control.CLOSE:
             self._receive_close(reader.uint())
 
-    def _receive_batch(self, reader: Reader) -> None:
+    def _receive_batch(self, frame: bytes, at: int) -> None:
         corked = False
         try:
-            for sender_id, item in read_batch(reader):
+            for sender_id, start, end in read_batch(frame, at):
                 # Replies to several messages leave as one frame as well.
-                if not corked and reader.remaining:
+                if not corked and end < len(frame):
                     self.cork()
                     corked = True
-                inner = Reader(item)
-                if sender_id == 0:
-                    self._receive_control(inner, in_batch=True)
+                kind = frame[start]
+                if sender_id and kind < MAX_MESSAGE_KINDS:
+                    # Nearly all there is; a message is copied out once.
+                    self._receive_message(sender_id, kind, frame[start + 1 : end])
                 else:
-                    self._receive_message(sender_id, inner.uint(), inner)
+                    inner = Reader(frame[start:end])
+                    kind = inner.uint()
+                    if sender_id:
+                        self._receive_message(sender_id, kind, inner.raw())
+                    else:
+                        self._receive_control(kind, inner)
                 if self.closed:
                     return
         finally:
             if corked:
                 self.uncork()
 
-    def _receive_message(self, sender_id: int, kind: int, reader: Reader) -> None:
+    def _receive_message(self, sender_id: int, kind: int, message: bytes) -> None:
         remote = self._remote[sender_id - 1] if sender_id <= len(self._remote) else None
         if remote is None:
             return
         channel = remote.channel
         if channel is not None and channel.state is ChannelState.OPEN:
-            _deliver(channel, kind, reader.raw())
+            _deliver(channel, kind, message)
             return
-        message = reader.raw()
         remote.waiting.append((kind, message))
         self._waiting_bytes += len(message) + _MESSAGE_COST_BYTES
         if self._waiting_bytes > MAX_WAITING_BYTES:

@@ -148,8 +148,8 @@ def messages_of(frame: bytes) -> list[tuple[MessageKind, bytes]]:
     if reader.uint() != 0:
         return []
     found = []
-    for sender, item in read_batch(reader):
-        inner = Reader(item)
+    for sender, start, end in read_batch(frame, len(frame) - reader.remaining):
+        inner = Reader(frame[start:end])
         kind = inner.uint()
         if sender:
             found.append((MessageKind(kind), inner.raw()))

@@ -42,7 +42,7 @@ def accept(state: CoreState, proof: Proof) -> Change:
     if proof.fork != tip.fork:
         raise RemoteProtocolError("a proof of another fork", code="invalid-operation")
     manifest = state.known_manifest(proof.manifest)
-    if state.needs_repair:
+    if not tip.is_whole:
         verified = verify_proof(proof, Head(), NO_NODES, prologue=_prologue(manifest))
         if not verified.upgraded or verified.length < tip.length:
             raise RemoteProtocolError(
@@ -67,7 +67,7 @@ def accept(state: CoreState, proof: Proof) -> Change:
         nodes=[
             node
             for node in verified.nodes
-            if state.needs_repair or not planned.has_node(node.index)
+            if not tip.is_whole or not planned.has_node(node.index)
         ],
         blocks=blocks,
     )

@@ -70,7 +70,11 @@ class Cache(Generic[T]):
             self._turn()
 
     def put_all(self, values: Mapping[int, T], weight: int) -> None:
-        """Keep many values whose weight the caller knows."""
+        """Keep many values whose weight the caller knows, unless they are too many."""
+        if weight > self._half:
+            for key in values:
+                self.drop(key)
+            return
         self._young.update(values)
         self._weight += weight
         if self._weight > self._half:

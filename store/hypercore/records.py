@@ -118,6 +118,11 @@ class Head:
     signature: bytes = b""
     """The stored signature field; empty for a tree nobody signed yet."""
 
+    @property
+    def is_whole(self) -> bool:
+        """False for a tree of which only the length is known: it has to be repaired."""
+        return bool(self.roots) or not self.length
+
 
 class NodeSource(Protocol):
     """Where a tree's nodes come from."""

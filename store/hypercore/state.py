@@ -36,7 +36,7 @@ from store.hypercore.records import (
     Node,
     NotInMemoryError,
 )
-from store.hypercore.signatures import sign_tree, state_of, verify_signature
+from store.hypercore.signatures import sign_alone, state_of, verify_signature
 
 
 class CommittedNodes:
@@ -76,7 +76,6 @@ class CoreState:
         planned: The same with everything that is being written.
         committed: The nodes that peers may see.
         conflict: Evidence that the log has two histories; it is frozen then.
-        needs_repair: The roots are not known, only how long the log is.
         pending_bytes: Of blocks that are being written.
         epoch: Counts the committed changes that dropped anything.
     """
@@ -99,12 +98,10 @@ class CoreState:
             self._learn(decode_manifest(core.manifest))
         self.key_pair = key_pair or core.key_pair
         self.conflict = core.conflict
-        self.needs_repair = False
         self.epoch = 0
         self.stored = Inventory(core.contiguous_length, core.pages)
         self.planned = Inventory(core.contiguous_length, core.pages)
-        self._roots: dict[int, Node] = {}
-        self._roots_of: Head | None = None
+        self._roots: tuple[Head | None, dict[int, Node]] = (None, {})
         self.committed = CommittedNodes(self)
         self._pending: deque[tuple[Change, list[tuple[int, int]]]] = deque()
         self._handed = 0
@@ -133,6 +130,11 @@ class CoreState:
         return self.stored.contiguous_length
 
     @property
+    def needs_repair(self) -> bool:
+        """True while the roots are not known, only how long the log is."""
+        return not self.head.is_whole
+
+    @property
     def frozen(self) -> bool:
         """True once the log was found to have two histories."""
         return self.conflict is not None
@@ -151,6 +153,14 @@ class CoreState:
     def writing(self) -> bool:
         """True while anything is being written."""
         return bool(self._pending)
+
+    @property
+    def dropping(self) -> bool:
+        """True while blocks or nodes are being dropped."""
+        return any(
+            change.truncated_to is not None or change.cleared is not None
+            for change, _ in self._pending
+        )
 
     @property
     def settled(self) -> bool:
@@ -177,18 +187,26 @@ class CoreState:
     def known_node(self, index: int) -> Node | None:
         """A node that was committed and checked, if it is in memory."""
         head = self.head
-        roots = self._roots
-        if self._roots_of is not head:
-            # Readers' threads ask as well: what is set belongs together in any order.
+        # Readers' threads ask as well: they see both or none, and leave no trace.
+        roots_of, roots = self._roots
+        if roots_of is not head:
             roots = {root.index: root for root in head.roots}
-            self._roots, self._roots_of = roots, head
+            self._roots = head, roots
         node = roots.get(index)
-        return self.depot.nodes.get(self.base | index) if node is None else node
+        return self.depot.nodes.peek(self.base | index) if node is None else node
 
     def append(
         self, blocks: Sequence[bytes], *, signature: bytes | None = None
     ) -> Change:
-        """Add blocks, given as they are stored.
+        """Add blocks, given as they are stored; see ``plan_append``."""
+        return self.advance(self.plan_append(blocks, signature=signature))
+
+    def plan_append(
+        self, blocks: Sequence[bytes], *, signature: bytes | None = None
+    ) -> Change:
+        """The change that adds blocks; ``advance`` has to take it next.
+
+        May be called in another thread.
 
         Args:
             blocks: Stored bytes.
@@ -213,13 +231,12 @@ class CoreState:
         head = self._signed(
             Head(tip.fork, batch.length, batch.byte_length, batch.roots), signature
         )
-        change = Change(
+        return Change(
             base=tip,
             head=head,
             nodes=batch.nodes,
             blocks=dict(enumerate(blocks, tip.length)),
         )
-        return self.advance(change)
 
     def adopt(self, batch: TreeBatch, *, placed: bool) -> Change:
         """Take over the whole tree of a static core that is still empty.
@@ -277,9 +294,9 @@ class CoreState:
 
     def clear(self, start: int, end: int) -> Change | None:
         """Drop blocks and keep the tree; None when none of them is here."""
-        end = min(end, self.tip.length)
-        if start < 0 or start > end:
+        if not 0 <= start <= end:
             raise LocalProtocolError("no such range of blocks", code="bad-argument")
+        end = min(end, self.tip.length)
         if not self.planned.blocks.count(start, end):
             return None
         return self.advance(Change(base=self.tip, head=self.tip, cleared=(start, end)))
@@ -294,7 +311,7 @@ class CoreState:
             raise LocalProtocolError(
                 "the log has two histories and takes nothing more", code="conflict"
             )
-        if self.needs_repair:
+        if not self.tip.is_whole:
             raise LocalProtocolError(
                 "the log's tree is damaged and not yet repaired", code="needs-repair"
             )
@@ -319,8 +336,6 @@ class CoreState:
             self._cut_fresh(change.truncated_to, change.base.length)
         for node in change.nodes:
             self._fresh[node.index] = node
-        if change.head is not change.base:
-            self.needs_repair = False
         dropped = self._apply(self.planned, change)
         for span in dropped:
             for index in [it for it in self._fresh if span[0] <= it < span[1]]:
@@ -394,6 +409,7 @@ class CoreState:
 
     def forget(self) -> None:
         """Drop from memory what other cores may use the room for."""
+        self.epoch += 1
         end = self.base + (1 << INDEX_BITS)
         self.depot.nodes.drop_range(self.base, end)
         self.depot.blocks.drop_range(self.base, end)
@@ -414,6 +430,9 @@ class CoreState:
             raise RemoteProtocolError(
                 "the manifest is not of this key", code="invalid-manifest"
             )
+        if is_compat(self.key, manifest):
+            # Their key is no hash, so what else a stranger's manifest says is invented.
+            return default_manifest(self.key)
         return manifest
 
     def learn_manifest(self, manifest: Manifest) -> None:
@@ -440,18 +459,24 @@ class CoreState:
             head = Head(core.fork, core.length, size, core.roots, core.signature)
             if not core.length or self._is_right(head):
                 return head
-        self.needs_repair = True
         return Head(core.fork, core.length, 0, (), core.signature)
 
     def _is_right(self, head: Head) -> bool:
         if self.manifest is None:
             return True
-        return verify_signature(self.manifest, self.key, state_of(head), head.signature)
+        try:
+            tree = state_of(head)
+            return verify_signature(self.manifest, self.key, tree, head.signature)
+        except RemoteProtocolError:
+            return False
 
     def _signed(self, head: Head, signature: bytes | None) -> Head:
         """The head with its signature: the one given, ours, or none of a prologue."""
         manifest, pair = self.manifest, self.key_pair
-        assert manifest is not None, "who writes knows the manifest"
+        if manifest is None:
+            raise LocalProtocolError(
+                "who signs this log is not known here", code="not-writable"
+            )
         tree = state_of(head)
         prologue = manifest.prologue
         fixed = prologue is not None and head.length <= prologue.length
@@ -463,7 +488,7 @@ class CoreState:
                 raise LocalProtocolError(
                     "this log needs the signature of several", code="not-writable"
                 )
-            signature = sign_tree(manifest, self.key, pair, tree)
+            signature = sign_alone(manifest, self.key, pair, tree)
         elif not verify_signature(manifest, self.key, tree, signature):
             raise LocalProtocolError(
                 "the signature is not of this tree", code="invalid-signature"

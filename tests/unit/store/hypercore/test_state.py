@@ -18,6 +18,7 @@ from store.hypercore.manifest import (
     Prologue,
     Signer,
     create_manifest,
+    default_manifest,
     encode_manifest,
 )
 from store.hypercore.merkle_tree import TreeBatch, tree_hash
@@ -30,6 +31,7 @@ from store.hypercore.records import (
     Request,
     UpgradeRequest,
 )
+from store.hypercore.signatures import state_of, verify_signature
 from store.hypercore.state import CoreState, held_blocks
 
 
@@ -249,3 +251,131 @@ def test_held_blocks_are_those_that_came() -> None:
 
 def _other() -> Manifest:
     return create_manifest([Signer(bytes(32))])
+
+
+def test_a_repair_that_fails_leaves_the_tree_in_need_of_it(depot: Depot) -> None:
+    whole = fresh(depot)
+    whole.append([b"a", b"b"])
+    commit(whole)
+    head = whole.head
+    stored = StoredCore(
+        number=2,
+        key=whole.key,
+        discovery_key=whole.discovery_key,
+        manifest=whole.encoded_manifest,
+        key_pair=PAIR,
+        fork=0,
+        length=2,
+        contiguous_length=2,
+        signature=head.signature,
+        conflict=None,
+        roots=None,
+        pages={},
+    )
+    state = CoreState(depot, stored)
+    assert state.needs_repair
+    proof = build_proof(Request(0, upgrade=UpgradeRequest(0, 2)), head, whole)
+    state.advance(accept(state, proof))
+    assert state.needs_repair, "nothing is committed"
+    state.next_write()
+    state.rolled_back()
+    assert state.needs_repair
+    with pytest.raises(LocalProtocolError) as caught:
+        state.append([b"c"])
+    assert caught.value.code == "needs-repair"
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_one_of_two_signers_is_enough_if_the_manifest_says_so(
+    depot: Depot, version: int
+) -> None:
+    other = KeyPair.from_seed(bytes(31) + b"\1")
+    manifest = create_manifest(
+        [Signer(other.public_key), Signer(PAIR.public_key)], quorum=1, version=version
+    )
+    wanted = new_core(None, key_pair=PAIR, manifest=manifest)
+    stored = StoredCore(
+        number=3,
+        key=wanted.key,
+        discovery_key=wanted.discovery_key,
+        manifest=wanted.manifest,
+        key_pair=PAIR,
+        fork=0,
+        length=0,
+        contiguous_length=0,
+        signature=b"",
+        conflict=None,
+        roots=(),
+        pages={},
+    )
+    state = CoreState(depot, stored)
+    state.append([b"a"])
+    tree = state_of(state.tip)
+    assert verify_signature(manifest, state.key, tree, state.tip.signature)
+
+
+def test_a_stored_signature_that_is_no_signature_needs_repair(depot: Depot) -> None:
+    whole = fresh(depot)
+    whole.append([b"a"])
+    commit(whole)
+    stored = StoredCore(
+        number=4,
+        key=whole.key,
+        discovery_key=whole.discovery_key,
+        manifest=whole.encoded_manifest,
+        key_pair=PAIR,
+        fork=0,
+        length=1,
+        contiguous_length=1,
+        signature=b"\xff\xff",
+        conflict=None,
+        roots=whole.head.roots,
+        pages={},
+    )
+    assert CoreState(depot, stored).needs_repair
+
+
+def test_a_stranger_cannot_put_a_prologue_into_an_old_core(depot: Depot) -> None:
+    """The key of a compat core vouches for the signer, for nothing else."""
+    key = PAIR.public_key
+    writer = fresh(depot)
+    writer.key = key
+    writer.learn_manifest(default_manifest(key))
+    writer._learn(default_manifest(key))
+    writer.append([b"a"])
+    commit(writer)
+    reader = fresh(depot, number=2, writer=False)
+    reader.key = key
+    invented = create_manifest(
+        [Signer(key)],
+        prologue=Prologue(tree_hash(writer.head.roots), 1),
+        user_data=b"anything",
+    )
+    proof = build_proof(
+        Request(0, upgrade=UpgradeRequest(0, 1)), writer.head, writer
+    )._replace(manifest=encode_manifest(invented))
+    reader.advance(accept(reader, proof))
+    assert reader.manifest == default_manifest(key)
+
+
+def test_who_does_not_know_the_signers_adds_nothing(depot: Depot) -> None:
+    state = fresh(depot, writer=False)
+    with pytest.raises(LocalProtocolError) as caught:
+        state.append([b"a"], signature=bytes(64))
+    assert caught.value.code == "not-writable"
+
+
+def test_clearing_behind_the_end_drops_nothing(state: CoreState) -> None:
+    state.append([b"a"])
+    assert state.clear(5, 6) is None
+
+
+def test_other_threads_leave_no_trace_in_the_memory_of_nodes(state: CoreState) -> None:
+    """What a truncation forgets must not come back with who looked meanwhile."""
+    state.append([b"a", b"b", b"c"])
+    commit(state)
+    nodes = state.depot.nodes
+    nodes._turn()
+    before = dict(nodes._young)
+    assert state.known_node(0) is not None
+    assert nodes._young == before

@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 class Update:
     """Somebody waits for the core to change."""
 
-    __slots__ = ("before", "done", "wait")
+    __slots__ = ("before", "done", "since", "wait")
 
     def __init__(
-        self, before: tuple[int, int], done: asyncio.Future[bool], *, wait: bool
+        self,
+        before: tuple[int, int],
+        done: asyncio.Future[bool],
+        *,
+        wait: bool,
+        since: float,
     ) -> None:
         self.before = before
         self.done = done
         self.wait = wait
+        self.since = since
 
 
 class DownloadHandle:

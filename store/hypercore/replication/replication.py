@@ -49,7 +49,8 @@ NORMAL_PRIORITY: Final = 0
 HIGH_PRIORITY: Final = 1
 
 OPENING_PATIENCE_S: Final = 5.0
-"""How long a channel that the other side does not open may hold up ``update``."""
+"""How long a channel that the other side does not open may hold up ``update``, and
+a peer that does not say what it has."""
 
 LINGER_MIN_S: Final = 20.0
 LINGER_MAX_S: Final = 40.0
@@ -244,7 +245,8 @@ class Replication:
         """
         self._check_open()
         done: asyncio.Future[bool] = self.loop.create_future()
-        update = Update((self._view.fork, self._view.length), done, wait=wait)
+        before = (self._view.fork, self._view.length)
+        update = Update(before, done, wait=wait, since=time.monotonic())
         self._updates.append(update)
         self.machine.asking.upgrade_wanted = True
         self.machine.context.touch_all()
@@ -473,7 +475,7 @@ class Replication:
 
     def _arm(self, now: float) -> None:
         due = self.machine.get_timer()
-        if self._updates and any(not link.opened for link in self._attachments):
+        if any(not update.wait for update in self._updates):
             soon = now + OPENING_PATIENCE_S
             due = soon if due is None else min(due, soon)
         timer = self._timer
@@ -507,10 +509,14 @@ class Replication:
             and now - attachment.link.opened_at < OPENING_PATIENCE_S
         )
         finding = self.finding > 0 and not self._had_peers
-        may = finding or self.machine.may_upgrade(opening=opening)
+        may_upgrade = self.machine.may_upgrade
+        may = finding or may_upgrade(opening=opening)
+        may_soon = may and (finding or may_upgrade(opening=0, patient=False))
         for update in list(self._updates):
             changed = state != update.before
-            if (changed or not (may or update.wait)) and not update.done.done():
+            overdue = now - update.since >= OPENING_PATIENCE_S
+            wait = update.wait or (may_soon if overdue else may)
+            if (changed or not wait) and not update.done.done():
                 update.done.set_result(changed)
                 self._updates.remove(update)
 

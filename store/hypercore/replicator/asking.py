@@ -85,7 +85,7 @@ class Asking(Ledger):
             return
         if not core.has_manifest and not self._manifests:
             self._ask_manifest(peer, now)
-        if not self._upgrades:
+        if not self._upgrades or not (self.upgrading or peer.pace.stalled):
             self._ask_upgrade(peer, now)
         if core.needs_repair:
             return
@@ -202,28 +202,25 @@ class Asking(Ledger):
     def _ask_queued(self, peer: Peer, now: float) -> None:
         """Blocks that somebody waits for, as many as the peer has and takes."""
         limit, length = self.limit(peer), self._valid_end(peer)
-        looked_at = list(islice(self._queue, _QUEUE_LOOKED_AT))
-        urgent = [at for at in looked_at if self._wishes[at].priority > 1]
-        missed = False
-        for index in urgent + looked_at if urgent else looked_at:
-            if len(peer.asks) >= limit:
-                return
-            if index not in self._queue:
-                continue
-            if not peer.has.has(index):
-                self._want(peer, index)
-                missed = True
-            elif index >= length or not self._ask_block(peer, index, now):
-                missed = True
-            else:
-                del self._queue[index]
-                continue
-            if len(self._queue) > _QUEUE_LOOKED_AT:
-                # Let others come to the front.
-                del self._queue[index]
-                self._queue[index] = None
-        if not missed and self._queue:
-            self._ask_queued(peer, now)
+        queue, left = self._queue, len(self._queue)
+        while left > 0:
+            looked_at = list(islice(queue, min(left, _QUEUE_LOOKED_AT)))
+            left -= len(looked_at)
+            urgent = [at for at in looked_at if self._wishes[at].priority > 1]
+            for index in urgent + looked_at if urgent else looked_at:
+                if len(peer.asks) >= limit:
+                    return
+                if index not in queue:
+                    continue
+                if not peer.has.has(index):
+                    self._want(peer, index)
+                elif index < length and self._ask_block(peer, index, now):
+                    del queue[index]
+                    continue
+                if left > 0:
+                    # Let others come to the front.
+                    del queue[index]
+                    queue[index] = None
 
     def _ask_ranges(self, peer: Peer, room: int, now: float) -> None:
         rivals = [
@@ -352,7 +349,7 @@ class Asking(Ledger):
         if not _matches(ask.request, proof):
             self._context.counters["mismatch"] += 1
             self.release(ask, again=True)
-            self._refused(peer)
+            self.refused(peer, now)
         elif peer.unverified:
             # In order, because later ones may count on earlier ones.
             peer.unverified.append((ask, proof))
@@ -376,7 +373,7 @@ class Asking(Ledger):
             self._context.counters["unloadable"] += 1
             if ask is not None:
                 self.release(ask, again=True)
-            self._refused(peer)
+            self.refused(peer, now)
             peer.loads = 0
         waiting = len(peer.unverified)
         while waiting and peer.unverified and not peer.closed:
@@ -390,12 +387,17 @@ class Asking(Ledger):
 
     def receive_refusal(self, peer: Peer, ask: Ask, now: float) -> None:
         """A peer does not give what was asked for."""
+        if not ask.request.fork == self._core.fork == peer.remote_fork:
+            # One of the logs was rewritten meanwhile.
+            self.release(ask, again=True)
+            self._context.touch(peer)
+            return
         peer.counters.refused += 1
         if ask.kind is AskKind.BLOCK:
             peer.has.deny(ask.index)
             peer.forgive_at = now + FORGIVE_S
         self.release(ask, again=True)
-        self._refused(peer)
+        self.refused(peer, now)
         self._context.touch(peer)
 
     def _verify(self, peer: Peer, ask: Ask | None, proof: Proof, now: float) -> None:
@@ -451,11 +453,11 @@ class Asking(Ledger):
                 return
             self.release(ask, again=True)
         upgrade = proof.upgrade
-        if upgrade is not None and upgrade.start != core.length:
+        if upgrade is not None and not (core.settled and upgrade.start == core.length):
             # Made for a length that is no longer ours; nobody's fault.
             self._context.counters["outdated"] += 1
             if ask is not None:
-                self._refused(peer)
+                self.refused(peer, now)
             return
         peer.counters.invalid_data += 1
         self._on_bad(peer, error.code, now)

@@ -64,6 +64,13 @@ class Forks:
         self._loads: dict[Peer, int] = {}
         self._is_spread = False
 
+    @property
+    def asking(self) -> bool:
+        """Something was asked of a peer that answers, or is being judged."""
+        if self._unjudged:
+            return True
+        return any(not asked.pace.stalled for asked in self._asks)
+
     # -- rewritten histories -------------------------------------------------------
 
     def fill(self, peer: Peer, now: float) -> None:
@@ -79,6 +86,9 @@ class Forks:
             or peer in self._asks
         ):
             return
+        if self._batch is not None and not self._is_held(self._batch.head.fork):
+            # Who told of it has gone; others may have one between that and ours.
+            self._batch = None
         batch = self._batch
         if batch is not None and batch.head.fork >= peer.remote_fork:
             if batch.head.fork == peer.remote_fork:
@@ -91,20 +101,31 @@ class Forks:
         )
         self._ask(peer, request, now)
 
-    def receive_proof(self, peer: Peer, proof: Proof) -> None:
+    def receive_proof(self, peer: Peer, proof: Proof, now: float) -> None:
         """An answer to what ``fill`` asked."""
         self._asks.pop(peer, None)
         if proof.fork <= self._core.fork:
             self._context.touch(peer)
             return
+        before = self._batch
         self._unjudged[peer] = proof
         self.judge(peer)
+        if before is not None and self._batch is before and peer not in self._unjudged:
+            # It brought nothing, and the next one shall not either for ever.
+            self._asking.refused(peer, now)
 
-    def receive_refusal(self, peer: Peer) -> None:
+    def receive_refusal(self, peer: Peer, now: float) -> None:
         """A peer does not show its other history."""
         self._asks.pop(peer, None)
-        peer.refusals += 1
+        self._asking.refused(peer, now)
         self._context.touch_all()
+
+    def stalled(self, peer: Peer) -> None:
+        """A peer is silent: what it was to show is asked of others."""
+        ask = self._asks.pop(peer, None)
+        if ask is not None:
+            self._asking.cancel(ask)
+            self._context.touch_all()
 
     def judge(self, peer: Peer, *, failed: bool = False) -> None:
         """Judge the proof of a peer that waits for it, again after loading."""
@@ -206,7 +227,7 @@ class Forks:
 
     def _ask_hash(self, peer: Peer, batch: ReorgBatch, now: float) -> None:
         want = batch.want
-        if want is None or self._asks:
+        if want is None or any(not asked.pace.stalled for asked in self._asks):
             return
         end = min(want.end, peer.remote_length)
         if end <= want.start:
@@ -214,6 +235,11 @@ class Forks:
         index = want.start + self._context.dice.randrange(end - want.start)
         node = BlockRequest(2 * index, want.nodes)
         self._ask(peer, Request(batch.head.fork, hash=node), now)
+
+    def _is_held(self, fork: int) -> bool:
+        return any(
+            peer.remote_fork == fork and peer.active for peer in self._context.peers
+        )
 
     def _ask(self, peer: Peer, request: Request, now: float) -> None:
         ask = Ask(peer, AskKind.REORG, request, now)
@@ -236,6 +262,9 @@ class Forks:
         evidence = core.evidence
         for peer in list(self._context.peers):
             peer.paused = True
+            if not peer.allow_upload:
+                peer.link.close(None)
+                continue
             length = min(core.length, peer.remote_length)
             if length and peer.remote_fork == core.fork:
                 request = Request(core.fork, upgrade=UpgradeRequest(0, length))

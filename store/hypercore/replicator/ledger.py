@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from store.hypercore.replicator.context import Context
 
 MAX_REFUSALS: Final = 32
-"""Answers without data, less those with, before a peer is asked no more."""
+"""Answers without data, less those with, before a peer is left alone a while."""
 
 FORGIVE_S: Final = 5.0
 """After so long a peer is asked again for a block that it refused."""
@@ -138,8 +138,8 @@ class Ledger:
 
     @property
     def upgrading(self) -> bool:
-        """A longer tree was asked for."""
-        return bool(self._upgrades)
+        """A longer tree was asked of a peer that answers."""
+        return any(not ask.peer.pace.stalled for ask in self._upgrades)
 
     # -- what becomes of requests ------------------------------------------------
 
@@ -196,7 +196,7 @@ class Ledger:
                 self.release(ask, again=True)
                 ask.stray = True
             else:
-                self._cancel(ask)
+                self.cancel(ask)
                 self.release(ask, again=True)
         self.picker.peer_left(peer)
         self._context.touch_all()
@@ -204,6 +204,8 @@ class Ledger:
     def forgive(self, peer: Peer) -> None:
         """Ask a peer again for what it did not give."""
         peer.forgive_at = None
+        if peer.paused:
+            self.pardon(peer, refusals=MAX_REFUSALS // 2)
         peer.has.forgive()
         self.news_of(peer)
 
@@ -239,6 +241,10 @@ class Ledger:
         for index in self._wishes:
             if not self._core.has_block(index):
                 self._queue[index] = None
+        # Where a byte lies may be another place now: who looks begins anew.
+        seeks, self._seeks = self._seeks, []
+        for seek in seeks:
+            seek.on_answer()
         self.rescan()
 
     def rescan(self) -> None:
@@ -285,22 +291,31 @@ class Ledger:
 
     def _withdraw(self, ask: Ask) -> None:
         """Cancel an ask whose answer is not needed any more."""
-        self._cancel(ask)
+        self.cancel(ask)
         self.release(ask, again=False)
         self._context.touch(ask.peer)
 
-    def _cancel(self, ask: Ask) -> None:
+    def cancel(self, ask: Ask) -> None:
+        """Tell a peer that its answer is not needed any more."""
         peer = ask.peer
         if peer.asks.get(ask.id) is ask:
             peer.withdrawn(ask)
             peer.link.send(MessageKind.CANCEL, encode_cancel(ask.id))
 
-    def _refused(self, peer: Peer) -> None:
+    def refused(self, peer: Peer, now: float) -> None:
+        """A peer gave nothing; who does so too often is left alone for a while."""
         peer.refusals += 1
         if peer.refusals >= MAX_REFUSALS:
             peer.paused = True
+            peer.forgive_at = now + FORGIVE_S
             self._context.counters["refusing"] += 1
             self.picker.peer_left(peer)
+
+    def pardon(self, peer: Peer, *, refusals: int) -> None:
+        """Ask again whom refusals had silenced, unless it stands accused."""
+        peer.refusals = min(peer.refusals, refusals)
+        if peer.accused_code is None and not self._core.frozen:
+            peer.paused = False
 
     def _answer_seeks(self) -> None:
         answered = [wish for wish in self._seeks if not wish.asks]

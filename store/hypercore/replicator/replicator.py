@@ -134,7 +134,8 @@ class Replicator:
             self._progressed = False
             self.asking.finish_downloads()
         self._telling.flush()
-        self.asking.race_at = None
+        if self.asking.race_at is not None and self.asking.race_at <= now:
+            self.asking.race_at = None
         dirty = self.context.dirty
         while dirty:
             peer = next(iter(dirty))
@@ -172,6 +173,7 @@ class Replicator:
         for peer in list(self.context.peers):
             if peer.asks and peer.pace.stalls_at <= now:
                 self.asking.stalled(peer, now)
+                self._forks.stalled(peer)
             if peer.forgive_at is not None and peer.forgive_at <= now:
                 self.asking.forgive(peer)
             self._answering.handle_timer(peer, now)
@@ -320,16 +322,20 @@ class Replicator:
         message = encode_extension(ExtensionMessage(told, payload))
         peer.link.send(MessageKind.EXTENSION, message)
 
-    def may_upgrade(self, *, opening: int) -> bool:
+    def may_upgrade(self, *, opening: int, patient: bool = True) -> bool:
         """False when no peer can make the core longer now.
 
         Args:
             opening: Channels that the other side has not opened yet.
+            patient: Wait also for what peers have yet to say; otherwise only for what
+                they were asked for and are not overdue with.
         """
         core = self._core
         peers = self.context.peers
-        if self.asking.upgrading or not core.settled:
+        if self.asking.upgrading or self._forks.asking or not core.settled:
             return True
+        if not patient:
+            return False
         if opening and len(peers) < MAX_UPDATE_PEERS:
             return True
         for peer in peers:
@@ -337,7 +343,7 @@ class Replicator:
                 if len(peers) <= MAX_UPDATE_PEERS:
                     return True
                 continue
-            if not peer.active:
+            if not peer.active or peer.pace.stalled:
                 continue
             if peer.remote_fork > core.fork:
                 if self.context.options.allow_fork and peer.remote_length:
@@ -366,7 +372,7 @@ class Replicator:
         peer.answered(ask)
         peer.pace.answered(ask.sent_at, now, full=full)
         if ask.kind is AskKind.REORG:
-            self._forks.receive_proof(peer, proof)
+            self._forks.receive_proof(peer, proof, now)
         else:
             self.asking.receive_proof(peer, ask, proof, now)
 
@@ -385,6 +391,9 @@ class Replicator:
         sync = decode_sync(message)
         core = self._core
         if sync.fork != peer.remote_fork or sync.length < peer.remote_length:
+            if sync.fork > peer.remote_fork:
+                # What it refused may have been of the history that it has no longer.
+                self.asking.pardon(peer, refusals=0)
             peer.has.truncate(sync.length)
             peer.pushed_length = 0
             # What it was told may have been for its state before.
@@ -417,7 +426,7 @@ class Replicator:
         peer.answered(ask)
         peer.pace.answered(ask.sent_at, now, full=False)
         if ask.kind is AskKind.REORG:
-            self._forks.receive_refusal(peer)
+            self._forks.receive_refusal(peer, now)
         else:
             self.asking.receive_refusal(peer, ask, now)
 

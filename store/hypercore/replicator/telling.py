@@ -64,7 +64,7 @@ class Telling:
             can_upgrade=peer.allow_upload and same_fork and self._can_upgrade(peer),
             uploading=peer.allow_upload,
             downloading=downloading,
-            has_manifest=core.has_manifest and not core.compat,
+            has_manifest=(peer.allow_upload and core.has_manifest and not core.compat),
             allow_push=context.options.allow_push and downloading,
         )
 

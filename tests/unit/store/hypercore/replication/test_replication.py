@@ -12,6 +12,7 @@ import pytest
 from store.errors import LocalProtocolError
 from store.hypercore.messages import MessageKind, WireData, decode_data, encode_data
 from store.hypercore.replication import Replication
+from store.hypercore.replication import replication as rim
 from store.hypercore.session import Hypercore
 from tests.unit.store.corestore.joined import End, connected
 
@@ -79,6 +80,22 @@ async def test_blocks_that_no_cache_holds(places: Places) -> None:
     async with asyncio.timeout(LIMIT_S):
         await reader.download(0, 4)
         assert [await reader.get(at) for at in range(4)] == blocks
+
+
+async def test_an_update_ends_although_a_peer_never_says_what_it_has(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rim, "OPENING_PATIENCE_S", 0.01)
+    writer = await places.writer(b"a")
+    reader = await places.reader(writer.key)
+    left, right = connected()
+    theirs = writer.replicate(left)
+    reader.replicate(right)
+    assert theirs.link is not None
+    theirs.link.send = lambda _kind, _message: True
+    async with asyncio.timeout(LIMIT_S):
+        assert not await reader.update()
+    assert len(reader.peers) == 1
 
 
 async def test_a_get_that_is_given_up_is_not_asked_any_more(places: Places) -> None:

@@ -1,0 +1,264 @@
+"""Peers that lie, stall and refuse: nobody waits for them, no wish is forgotten."""
+
+from __future__ import annotations
+
+from store.errors import RemoteProtocolError
+from store.hypercore.messages import (
+    ExtensionMessage,
+    MessageKind,
+    Sync,
+    decode_sync,
+    encode_extension,
+    encode_sync,
+)
+from store.hypercore.records import SeekRequest
+from store.hypercore.replicator import SeekWish
+from tests.helpers.replica_world import ReplicaWorld, Wire
+from tests.unit.store.hypercore.replicator.test_replicator import (
+    holds_all,
+    reader,
+    want_all,
+    writer,
+)
+
+Messages = list[tuple[int, bytes]]
+
+
+def test_a_rewritten_log_is_followed_whatever_was_asked_of_the_old_one() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 2000), reader(world)
+    wire, _ = world.connect(w, r, delay_s=0.05)
+    want_all(r, world)
+    world.run(until=lambda: len(r.core.blocks) > 400)
+    assert len(r.machine.peers[0].asks) > 40
+    w.core.truncate(100)
+    w.core.append(*(b"other-%d" % at for at in range(300)))
+    world.touch(w)
+    world.run(30)
+    assert wire.open
+    assert r.core.fork == 1
+    assert holds_all(r, 400)
+
+
+def test_who_claims_a_longer_log_and_is_silent_keeps_nobody_from_growing() -> None:
+    world = ReplicaWorld()
+
+    def lie(_wire: Wire, kind: int, message: bytes) -> Messages:
+        if kind == MessageKind.SYNC:
+            state = decode_sync(message)
+            claim = Sync(0, 10**9, state.remote_length, True, True, True, True, False)
+            return [(kind, encode_sync(claim))]
+        return (
+            [] if kind in (MessageKind.DATA, MessageKind.NO_DATA) else [(kind, message)]
+        )
+
+    liar, r, w = writer(world, 5, "liar"), reader(world), writer(world, 5)
+    liar.tamper = lie
+    world.connect(liar, r)
+    world.connect(w, r)
+    world.run(20)
+    for _ in range(20):
+        w.core.append(b"news")
+        world.touch(w)
+        world.run(5)
+        assert r.core.length == w.core.length
+    assert not r.machine.may_upgrade(opening=0)
+
+
+def test_a_fork_that_is_claimed_and_refused_is_not_asked_for_endlessly() -> None:
+    world = ReplicaWorld(record=True)
+
+    def lie(_wire: Wire, kind: int, message: bytes) -> Messages:
+        if kind == MessageKind.SYNC:
+            state = decode_sync(message)
+            claim = Sync(7, 9, state.remote_length, True, True, True, True, False)
+            return [(kind, encode_sync(claim))]
+        if kind == MessageKind.DATA:
+            return []
+        return [(kind, message)]
+
+    liar, r = writer(world, 5, "liar"), reader(world)
+    liar.tamper = lie
+    world.connect(liar, r)
+    world.run(60)
+    asked = [at for at in world.sent if at.sender == "reader" and at.kind == 1]
+    assert 0 < len(asked) < 500
+    assert not r.machine.may_upgrade(opening=0)
+
+
+def test_a_fork_is_followed_although_who_told_of_it_first_falls_silent() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 40), reader(world)
+    other = writer(world, 40, "other")
+    world.connect(w, r)
+    want_all(r, world)
+    world.run()
+    for node in (w, other):
+        node.core.truncate(21)
+        node.core.append(*(b"n-%d" % at for at in range(9)))
+    answers = 0
+
+    def silent(_wire: Wire, kind: int, message: bytes) -> Messages:
+        nonlocal answers
+        if kind == MessageKind.DATA:
+            answers += 1
+            return [(kind, message)] if answers == 1 else []
+        return [(kind, message)]
+
+    w.tamper = silent
+    world.touch(w)
+    world.run(0.5)
+    assert answers > 1
+    assert r.core.fork == 0
+    world.connect(other, r)
+    world.run(60)
+    assert r.core.fork == 1
+    assert holds_all(r, 30)
+
+
+def test_a_fork_is_followed_although_a_higher_one_left_with_its_teller() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 40), reader(world)
+    other = writer(world, 40, "other")
+    wire, _ = world.connect(w, r)
+    want_all(r, world)
+    world.run()
+    other.core.truncate(21)
+    w.core.truncate(25)
+    w.core.truncate(21)
+    w.core.append(b"never seen")
+    answers = 0
+
+    def silent(_wire: Wire, kind: int, message: bytes) -> Messages:
+        nonlocal answers
+        if kind == MessageKind.DATA:
+            answers += 1
+            return [(kind, message)] if answers == 1 else []
+        return [(kind, message)]
+
+    w.tamper = silent
+    world.touch(w)
+    world.run(0.5)
+    assert r.core.fork == 0
+    world.cut(wire)
+    world.connect(other, r)
+    world.run(30)
+    assert (r.core.fork, r.core.length) == (1, 21)
+
+
+def test_idle_peers_race_while_a_slow_one_answers_now_and_then() -> None:
+    world = ReplicaWorld()
+    slow, fast, r = writer(world, 16, "slow"), writer(world, 16), reader(world)
+    due = 0.0
+
+    def trickle(wire: Wire, kind: int, message: bytes) -> Messages:
+        nonlocal due
+        if kind != MessageKind.DATA:
+            return [(kind, message)]
+        due = max(due, world.now) + 1.0
+        world.at(due, lambda: world.carry(wire, kind, message))
+        return []
+
+    world.connect(slow, r)
+    world.run(5)
+    assert r.core.length == 16
+    slow.tamper = trickle
+    want_all(r, world)
+    world.run(0.1)
+    world.connect(fast, r)
+    world.run(4)
+    assert holds_all(r, 16)
+
+
+def test_no_wish_is_forgotten_behind_many_that_nobody_can_fulfil() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 1000), reader(world)
+    w.core.clear(0, 900)
+    world.connect(w, r)
+    world.run()
+    got: list[int] = []
+    for index in range(1000):
+        r.machine.asking.want_block(index, 1, lambda index=index: got.append(index))
+    world.touch(r)
+    world.run(60)
+    assert sorted(got) == list(range(900, 1000))
+
+
+def test_a_seek_goes_on_when_the_log_is_rewritten() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 64), reader(world)
+    wire, _ = world.connect(w, r)
+    world.run()
+    world.cut(wire)
+    answered: list[bool] = []
+    wish = SeekWish(SeekRequest(300, 0), 32, 64, lambda: answered.append(True))
+    r.machine.asking.want_seek(wish)
+    w.core.truncate(20)
+    world.connect(w, r)
+    world.run(30)
+    assert r.core.length == 20
+    assert answered
+
+
+def test_who_does_not_upload_tells_nothing_of_what_it_has() -> None:
+    world = ReplicaWorld(record=True)
+    w, r = writer(world, 6), reader(world)
+    world.connect(w, r, upload=False)
+    world.run()
+    told = [at for at in world.sent if at.sender == "writer"]
+    states = [decode_sync(at.message) for at in told if at.kind is MessageKind.SYNC]
+    assert states
+    assert not any(at.length or at.has_manifest or at.can_upgrade for at in states)
+    assert {at.kind for at in told} == {MessageKind.SYNC}
+    w.core.append(b"more")
+    world.touch(w)
+    w.machine.spread_conflict()
+    world.run()
+    told = [at for at in world.sent if at.sender == "writer"]
+    assert {at.kind for at in told} == {MessageKind.SYNC}
+
+
+def test_a_damaged_message_of_an_application_ends_the_channel_alone() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 1), reader(world)
+    wire, other = world.connect(w, r)
+
+    def refuse(_message: bytes, _peer: object) -> None:
+        raise RemoteProtocolError("no such message", code="bad-message")
+
+    r.machine.extensions["demo"] = refuse
+    world.run()
+    wire.send(MessageKind.EXTENSION, encode_extension(ExtensionMessage("demo", b"?")))
+    world.run()
+    assert r.ended == ["bad-message"]
+    assert not other.open
+
+
+def test_an_answer_that_comes_late_is_no_lie() -> None:
+    world = ReplicaWorld()
+    first, second, r = writer(world, 9, "late"), writer(world, 9), reader(world)
+    held: list[bytes] = []
+
+    def hold(_wire: Wire, kind: int, message: bytes) -> Messages:
+        if kind == MessageKind.DATA:
+            held.append(message)
+            return []
+        return [(kind, message)]
+
+    late, _ = world.connect(first, r)
+    first.tamper = hold
+    world.connect(second, r)
+
+    def both(_wire: Wire, kind: int, message: bytes) -> Messages:
+        if kind == MessageKind.DATA and held:
+            # Before what the other has brought is on the disk.
+            world.carry(late, kind, held.pop())
+        return [(kind, message)]
+
+    second.tamper = both
+    world.run(20)
+    assert r.core.length == 9
+    assert not r.machine.context.counters["invalid-proof"]
+    assert not r.ended
+    assert len(r.machine.peers) == 2
+    assert r.machine.peers[0].accused_code is None

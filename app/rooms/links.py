@@ -81,6 +81,9 @@ class LogLink:
                 # What was written while the peer might still have it leaves first.
                 channel.serve(MAX_LAST_BYTES, time.monotonic())
             self._attachment.close()
+        elif not self._link.peer.mux.closed:
+            # The peer's open may have been put off until the core is.
+            self._refuse()
         if self._log is not None:
             self._link.room.logs.give_back(self._log)
 
@@ -90,13 +93,16 @@ class LogLink:
             log = await self._link.room.logs.borrow(writer)
         except StoreError as error:
             _LOG.error("a log could not be opened: %s", error)
-            self._link.peer.mux.reject(*self._link.room.logs.channel_of(writer))
             self._link.log_failed(writer)
             return
         if self._over:
             self._link.room.logs.give_back(log)
         else:
             self._attach(log)
+
+    def _refuse(self) -> None:
+        channel = self._link.room.logs.channel_of(self._effect.writer)
+        self._link.peer.mux.reject(*channel)
 
     def _attach(self, log: OpenLog) -> None:
         self._log = log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,14 @@ import pytest
 from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
-from app.rooms import intake
+from app.rooms import intake, logs
 from app.rooms.blocks import log_key, log_manifest, seal_block
 from app.rooms.operations import Message, Operation, encode_operation
 from app.rooms.room import Room
-from app.rooms.view import MAX_AHEAD_MS
+from app.rooms.view import MAX_AHEAD_MS, DeviceFact
 from store import rooms as stored_rooms
 from store.database import Connection
-from store.errors import EnvironmentFault
+from store.errors import EnvironmentFault, LocalProtocolError
 from store.rooms import LogRow
 from tests.unit.app.rooms.joined import QuietNetwork, Wires
 
@@ -265,6 +266,44 @@ async def test_a_log_begun_anew_is_not_followed(opened: Open) -> None:
     await wires.until(lambda: theirs.heads[mine.device].forked)
     assert await texts(ada) == ["first"]
     assert (await rows(ada, theirs))[mine.device].fork == 0
+
+
+async def test_what_is_not_signed_is_no_evidence(opened: Open) -> None:
+    ada = await opened("Ada")
+    await ada.create_room("Birds")
+    await ada.send("Birds", "hello")
+    [room] = ada._rooms.values()
+    mine = await room.logs.signed_head(room.device)
+    assert mine is not None
+    for shown in (
+        mine,
+        replace(mine, hash=bytes(32)),
+        replace(mine, fork=1),
+        replace(mine, length=1),
+        replace(mine, signature=b"", hash=bytes(32)),
+        replace(mine, signature=b"\xff" * 70, hash=bytes(32)),
+        replace(mine, writer=b"?" * 32),
+    ):
+        room.logs.know({b"?" * 32: DeviceFact(b"", present=True, wanted_length=None)})
+        assert not await room.logs.check_signed(shown)
+    assert not room.heads[room.device].forked
+
+
+async def test_logs_of_a_room_are_limited(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MAX_WRITERS", 2)
+    ada = await opened("Ada")
+    await ada.create_room("Birds")
+    [room] = ada._rooms.values()
+    devices = [bytes([number]) * 32 for number in range(2)]
+    fact = DeviceFact(b"", present=True, wanted_length=None)
+    room.logs.know(dict.fromkeys(devices, fact))
+    room.logs.give_back(await room.logs.borrow(devices[0]))
+    with pytest.raises(LocalProtocolError) as caught:
+        await room.logs.borrow(devices[1])
+    assert caught.value.code == "too-many"
+    await ada.send("Birds", "goes on")
 
 
 async def test_who_leaves_keeps_the_own_log_only(opened: Open) -> None:

@@ -1,0 +1,113 @@
+"""Whole messengers that write, meet, part and start anew: all end with the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from app import profile as profiles
+from app.messenger import Messenger
+from tests.unit.app.rooms.joined import QuietNetwork, Wires
+from tests.unit.app.rooms.test_exchange import let_in
+
+NAMES = ("Ada", "Bo", "Cy")
+STEPS = 60
+
+Open = Callable[[str], Awaitable[Messenger]]
+
+
+@pytest.fixture
+async def opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Open]:
+    """Opens somebody's profile, made when it is missing."""
+    monkeypatch.setenv("COVEY_KEYCHAIN", "off")
+    running: list[Messenger] = []
+
+    async def open_(name: str) -> Messenger:
+        folder = tmp_path / name
+        if not profiles.exists(folder):
+            profiles.create(folder, name=name, now_s=1)
+        messenger = Messenger(profiles.open_profile(folder), QuietNetwork())
+        running.append(messenger)
+        await messenger.start()
+        return messenger
+
+    yield open_
+    for messenger in running:
+        await messenger.close()
+
+
+async def texts(who: Messenger) -> list[str]:
+    """What somebody sees."""
+    return [message.text for message in await who.history("Birds", limit=1000)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_everybody_ends_with_the_same(opened: Open, seed: int) -> None:
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    wires = Wires()
+    people = {name: await opened(name) for name in NAMES}
+    await people["Ada"].create_room("Birds")
+    for name in NAMES[1:]:
+        wires.connect(people["Ada"], people[name])
+        await let_in(wires, people["Ada"], people[name])
+    links = {("Ada", "Bo"), ("Ada", "Cy")}
+    said: dict[str, list[str]] = {name: [] for name in NAMES}
+
+    def part(first: str, second: str) -> None:
+        links.discard((first, second))
+        wires.cut(people[first], people[second])
+
+    def meet(first: str, second: str) -> None:
+        links.add((first, second))
+        wires.connect(people[first], people[second])
+
+    for step in range(STEPS):
+        match chance.choice(("say", "say", "say", "meet", "part", "again", "carry")):
+            case "say":
+                name = chance.choice(NAMES)
+                words = [f"{name} {step} {n}" for n in range(chance.randint(1, 5))]
+                for text in words:
+                    await people[name].send("Birds", text)
+                said[name] += words
+            case "meet":
+                pair = chance.choice((("Ada", "Bo"), ("Ada", "Cy"), ("Bo", "Cy")))
+                if pair not in links:
+                    meet(*pair)
+            case "part":
+                if links:
+                    part(*chance.choice(sorted(links)))
+            case "again":
+                name = chance.choice(NAMES)
+                for pair in sorted(links):
+                    if name in pair:
+                        part(*pair)
+                await people[name].close()
+                people[name] = await opened(name)
+            case "carry":
+                turns = iter(range(chance.randint(1, 200)))
+                await wires.until(lambda turns=turns: next(turns, None) is None)
+    for pair in (("Ada", "Bo"), ("Ada", "Cy"), ("Bo", "Cy")):
+        if pair not in links:
+            meet(*pair)
+    rooms = [room for who in people.values() for room in who._rooms.values()]
+
+    def level() -> bool:
+        heads = [
+            {writer: head.length for writer, head in room.heads.items()}
+            for room in rooms
+        ]
+        return all(each == heads[0] for each in heads)
+
+    await wires.until(level)
+    seen = [await texts(who) for who in people.values()]
+    assert seen[0] == seen[1] == seen[2]
+    assert sorted(seen[0]) == sorted(text for each in said.values() for text in each)
+    for name, words in said.items():
+        assert [text for text in seen[0] if text.startswith(f"{name} ")] == words
+    assert not any(head.forked for room in rooms for head in room.heads.values())

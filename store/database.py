@@ -116,8 +116,12 @@ class _Write:
 
     def _call_undo(self) -> None:
         undo, self.undo = self.undo, None
-        if undo is not None:
-            undo()
+        try:
+            if undo is not None:
+                undo()
+        # A bug there must not end the thread that everybody waits for.
+        except Exception as error:  # noqa: BLE001
+            self.error = error
 
 
 class Database:
@@ -144,6 +148,8 @@ class Database:
         self._writer = writer
         self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closed = False
+        # Nothing may be handed over behind the end.
+        self._handing_over = threading.Lock()
         self._readers = threading.local()
         self._reader_connections: list[Connection] = []
         self._reader_pool = ThreadPoolExecutor(READER_COUNT, "covey-reader")
@@ -215,11 +221,11 @@ class Database:
             EnvironmentFault: The disk does not keep up and too much is waiting.
         """
         future: Future[T] = Future()
-        if self._closed:
-            raise LocalProtocolError("the database is closed", code="closed")
-        if self._waiting.qsize() >= MAX_WAITING_WRITES:
-            raise EnvironmentFault("the disk does not keep up with the writes")
-        self._waiting.put(_Write(work, future, undo))
+        with self._handing_over:
+            self._check_open()
+            if self._waiting.qsize() >= MAX_WAITING_WRITES:
+                raise EnvironmentFault("the disk does not keep up with the writes")
+            self._waiting.put(_Write(work, future, undo))
         return future
 
     def read(self, work: Callable[[Connection], T]) -> Future[T]:
@@ -228,9 +234,9 @@ class Database:
         Raises:
             LocalProtocolError: The database is closed.
         """
-        if self._closed:
-            raise LocalProtocolError("the database is closed", code="closed")
-        return self._reader_pool.submit(self._run_read, work)
+        with self._handing_over:
+            self._check_open()
+            return self._reader_pool.submit(self._run_read, work)
 
     def check(self) -> Future[None]:
         """Read the whole file and verify every page; settles when it is sound.
@@ -241,10 +247,11 @@ class Database:
 
     def close(self) -> None:
         """Finish what was handed over, then close every connection. Blocks."""
-        if self._closed:
-            return
-        self._closed = True
-        self._waiting.put(None)
+        with self._handing_over:
+            if self._closed:
+                return
+            self._closed = True
+            self._waiting.put(None)
         self._thread.join()
         self._reader_pool.shutdown(wait=True)
         for connection in self._reader_connections:
@@ -254,6 +261,10 @@ class Database:
                 f"PRAGMA incremental_vacuum({VACUUM_PAGES})"
             ).fetchall()
         self._writer.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LocalProtocolError("the database is closed", code="closed")
 
     def _run_writer(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakValueDictionary
 
 from net.crypto import KeyPair, discovery_key
 from store.database import Connection, Database
@@ -34,7 +35,8 @@ class Cores:
         self._open: dict[bytes, Core] = {}
         # Closed while something was being written: nobody may read what is older.
         self._leaving: dict[bytes, Core] = {}
-        self._opening: dict[bytes, asyncio.Lock] = {}
+        # Each lives as long as somebody opens that core.
+        self._opening: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def open_cores(self) -> list[Core]:
@@ -66,25 +68,25 @@ class Cores:
         """
         wanted = new_core(key, key_pair=key_pair, manifest=manifest)
         lock = self._opening.setdefault(wanted.discovery_key, asyncio.Lock())
-        try:
-            async with lock:
-                core = self._open.get(wanted.discovery_key)
-                if core is None:
-                    leaving = self._leaving.get(wanted.discovery_key)
-                    if leaving is not None:
-                        await leaving.flushed()
-                    core = self._add(await self._stored(wanted))
-                await _complete(core, wanted)
-                return core
-        finally:
-            if not lock.locked():
-                self._opening.pop(wanted.discovery_key, None)
+        async with lock:
+            core = self._open.get(wanted.discovery_key)
+            if core is None:
+                leaving = self._leaving.get(wanted.discovery_key)
+                if leaving is not None:
+                    await leaving.flushed()
+                core = self._add(await self._stored(wanted))
+            await _complete(core, wanted)
+            return core
 
     async def open_stored(self, discovery_key: bytes) -> Core | None:
         """Open a core that is stored, by what peers call it; None when it is not."""
         core = self._open.get(discovery_key)
         if core is not None:
             return core
+        leaving = self._leaving.get(discovery_key)
+        if leaving is not None:
+            # It may be about to be deleted.
+            await leaving.flushed()
         stored = await self.traffic.read(
             lambda connection: self.depot.open_core(connection, discovery_key)
         )

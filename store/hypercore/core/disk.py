@@ -7,10 +7,15 @@ it is mended, or dropped and reported, so that peers may bring it anew.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from store.database import Connection
-from store.errors import EnvironmentFault
+from store.errors import (
+    EnvironmentFault,
+    LocalProtocolError,
+    RemoteProtocolError,
+    StoreError,
+)
 from store.hypercore import flat_tree
 from store.hypercore.cache import MAX_CACHED_BLOCK
 from store.hypercore.core.traffic import Traffic
@@ -39,6 +44,7 @@ class Disk:
         *,
         submit: Callable[[Change], object],
         flushed: Callable[[], Awaitable[None]],
+        check_open: Callable[[], None],
         emit: Callable[[CoreEvent], None],
     ) -> None:
         """Read for a core.
@@ -47,7 +53,8 @@ class Disk:
             state: Its state.
             traffic: The way to its rows.
             submit: Has a change written that the state has taken.
-            flushed: Waits until nothing is being written.
+            flushed: Waits until what is being written is written.
+            check_open: Raises when the core is closed.
             emit: Tells an event.
         """
         self.damaged_blocks = 0
@@ -55,6 +62,7 @@ class Disk:
         self._traffic = traffic
         self._submit = submit
         self._flushed = flushed
+        self._check_open = check_open
         self._emit = emit
         self._next_block = 0
 
@@ -132,22 +140,35 @@ class Disk:
     async def _visit(self, visit: Callable[[DiskTree], T]) -> tuple[T, Found]:
         """Go to the disk, and take over what was found there and can be believed."""
         state = self._state
-        for _ in range(MAX_TRIES):
-            epoch, length = state.epoch, state.length
+        for attempt in range(MAX_TRIES):
+            epoch, length, writing = state.epoch, state.length, state.writing
 
-            def work(connection: Connection, length: int = length) -> tuple[T, Found]:
+            def work(
+                connection: Connection, length: int = length
+            ) -> tuple[T | None, Found, StoreError | None]:
                 tree = DiskTree(
                     connection, state.number, length, state.known_node, state.place
                 )
-                return visit(tree), tree.found
+                try:
+                    return visit(tree), tree.found, None
+                except (LocalProtocolError, RemoteProtocolError) as error:
+                    return None, tree.found, error
 
-            result, found = await self._traffic.read(work)
-            if state.epoch != epoch or (found.is_damaged and state.writing):
+            result, found, failure = await self._traffic.read(work)
+            # Its rows may be gone, and their numbers another core's.
+            self._check_open()
+            doubtful = found.is_damaged and state.dropping
+            if failure is not None and not attempt:
+                doubtful |= writing or state.writing
+            if state.epoch != epoch or doubtful:
                 # What was read may be of another history than what was known.
                 await self._flushed()
+                self._check_open()
                 continue
             self._take_over(found)
-            return result, found
+            if failure is not None:
+                raise failure
+            return cast("T", result), found
         raise EnvironmentFault("the log keeps changing while it is read")
 
     def _take_over(self, found: Found) -> None:

@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from store.errors import (
     BlockMissingError,
@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from store.hypercore.replication import Replication
 
 T = TypeVar("T")
+
+MAX_PENDING_BYTES = 32 * 1024 * 1024
+"""Of blocks that wait to be written; peers are asked for no more meanwhile."""
 
 
 class CoreListener(Protocol):
@@ -123,10 +126,12 @@ class Core:
             traffic,
             submit=self.submit,
             flushed=self.flushed,
+            check_open=self.check_open,
             emit=self.emit,
         )
         self._pushing = 0
-        self._freezing: asyncio.Task[None] | None = None
+        # Of the whole core: writing down evidence, or deleting everything.
+        self._work: set[asyncio.Task[None]] = set()
 
     @property
     def replication(self) -> Replication:
@@ -153,7 +158,12 @@ class Core:
     @property
     def busy(self) -> bool:
         """True while anything of it is being written."""
-        return self.state.writing or self._freezing is not None
+        return self.state.writing or bool(self._work)
+
+    @property
+    def has_room(self) -> bool:
+        """False while so much waits to be written that no more should be fetched."""
+        return self.state.pending_bytes < MAX_PENDING_BYTES
 
     def session_opened(self, *, push: bool) -> None:
         """Note one more session; what is appended is pushed if one wants that."""
@@ -204,7 +214,8 @@ class Core:
         """Take over the whole tree of a static core; see ``CoreState.adopt``."""
         self.check_open()
         self.state.check_writable(None)
-        await self._durable(self.state.adopt(batch, placed=placed))
+        self.state.adopt(batch, placed=placed)
+        await self._handed_over()
 
     async def truncate(
         self, length: int, *, fork: int | None = None, signature: bytes | None = None
@@ -216,18 +227,21 @@ class Core:
             EnvironmentFault: The disk refused; nothing was cut.
         """
         self.check_open()
-        self._appends.make_all()
-        for _ in range(MAX_TRIES):
-            try:
-                change = self.state.truncate(length, fork=fork, signature=signature)
-            except NotInMemoryError:
-                await self.with_nodes(
-                    lambda source: truncated_roots(length, source), committed=False
-                )
-                continue
-            await self._durable(change)
-            return
-        raise EnvironmentFault("the log keeps changing")
+        async with self._appends.turn():
+            for _ in range(MAX_TRIES):
+                self.check_open()
+                try:
+                    self.state.truncate(length, fork=fork, signature=signature)
+                except NotInMemoryError:
+                    await self.with_nodes(
+                        lambda source: truncated_roots(length, source), committed=False
+                    )
+                    continue
+                done = self._handed_over()
+                break
+            else:
+                raise EnvironmentFault("the log keeps changing")
+        await done
 
     async def clear(self, start: int, end: int) -> int:
         """Drop blocks and keep the tree; returns the bytes freed.
@@ -237,9 +251,12 @@ class Core:
             EnvironmentFault: The disk refused; nothing was dropped.
         """
         self.check_open()
-        self._appends.make_all()
-        change = self.state.clear(start, end)
-        return 0 if change is None else await self._durable(change)
+        async with self._appends.turn():
+            self.check_open()
+            if self.state.clear(start, end) is None:
+                return 0
+            done = self._handed_over()
+        return await done
 
     async def blocks(self, indexes: Sequence[int]) -> dict[int, bytes]:
         """Stored blocks, checked against the tree.
@@ -425,16 +442,11 @@ class Core:
         )
 
     async def purge(self) -> None:
-        """Close the core and delete everything of it."""
+        """Close the core and delete everything of it, even if nobody waits for it."""
         self.check_open()
-        self._appends.make_all()
-        await self.flushed()
-        number, place = self.state.number, self.state.place
+        purging = self._begin(self._delete())
         self.close()
-        await self.traffic.write(
-            lambda connection: rows.purge(connection, number, place)
-        )
-        self.state.forget()
+        await asyncio.shield(purging)
 
     def freeze(self, evidence: bytes) -> None:
         """Take nothing more: the log has two histories. All sessions end.
@@ -447,12 +459,12 @@ class Core:
             return
         state.conflict = evidence
         number = state.number
-        self._freezing = asyncio.ensure_future(
+        # Evidence that the disk refuses is lost with this process and found again.
+        self._begin(
             self.traffic.write(
                 lambda connection: rows.store_conflict(connection, number, evidence)
             )
         )
-        self._freezing.add_done_callback(self._frozen)
         self.emit(Conflict(state.length, state.fork, evidence))
         self.close(LocalProtocolError("the log has two histories", code="conflict"))
 
@@ -508,10 +520,7 @@ class Core:
         for change in changes:
             self.state.committed_change()
             for listener in tuple(self.listeners):
-                if change.cleared is not None:
-                    listener.core_cleared(*change.cleared)
-                else:
-                    listener.core_committed(change)
+                self._tell_committed(listener, change)
             self._waiting.popleft()(None, write)
         self._tell_idle()
 
@@ -519,11 +528,39 @@ class Core:
         if self.state.needs_repair:
             raise BlockMissingError("the tree is damaged and not yet repaired")
 
-    def _frozen(self, task: asyncio.Task[None]) -> None:
-        self._freezing = None
-        # Evidence that the disk refuses is lost with this process and found again.
+    def _tell_committed(self, listener: CoreListener, change: Change) -> None:
+        try:
+            if change.cleared is not None:
+                listener.core_cleared(*change.cleared)
+            else:
+                listener.core_committed(change)
+        # A bug of one listener must keep neither the others nor later writes waiting.
+        except Exception as error:  # noqa: BLE001
+            self.traffic.loop.call_exception_handler(
+                {"message": "a listener of a core failed", "exception": error}
+            )
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self.traffic.loop.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        # Who waits for it is told; nobody has to.
         task.cancelled() or task.exception()
         self._tell_idle()
+
+    async def _delete(self) -> None:
+        await self._written()
+        number, place = self.state.number, self.state.place
+        try:
+            await self.traffic.write(
+                lambda connection: rows.purge(connection, number, place)
+            )
+        finally:
+            self.state.forget()
 
     def _tell_idle(self) -> None:
         if self.closed and self.on_idle is not None and not self.busy:
@@ -538,8 +575,8 @@ class Core:
         self._waiting.append(told)
         self.traffic.submit(self)
 
-    async def _durable(self, change: Change) -> int:
-        """Wait for a change that was just made; returns the bytes it freed."""
+    def _handed_over(self) -> asyncio.Future[int]:
+        """Have a change written that was just made; brings the bytes it freed."""
         done: asyncio.Future[int] = self.traffic.loop.create_future()
 
         def told(error: BaseException | None, write: CoreWrite) -> None:
@@ -550,19 +587,21 @@ class Core:
             else:
                 done.set_exception(error)
 
-        del change
         self._hand_over(told)
-        return await done
+        return done
 
     async def flushed(self) -> None:
-        """Wait until nothing is being written, whether it could be or not."""
-        while self.state.writing:
-            change = self.state.advance(Change(self.state.tip, self.state.tip))
+        """Wait until what is being written now is, whether it could be or not."""
+        await self._written()
+        if self._work:
+            await asyncio.wait(self._work)
+
+    async def _written(self) -> None:
+        if self.state.writing:
+            self.state.advance(Change(self.state.tip, self.state.tip))
             # Who asked for what fails is told.
             with contextlib.suppress(StoreError):
-                await self._durable(change)
-        if self._freezing is not None:
-            await asyncio.wait({self._freezing})
+                await self._handed_over()
 
     def _sessions_changed(self) -> None:
         if self._replication is not None and not self.closed:

@@ -118,11 +118,13 @@ class Traffic:
         error: BaseException | None,
     ) -> None:
         # Cores go on with new work while they are told: it waits for the last of them.
-        for core, changes, write in batch:
-            core.written(changes, write, error)
-        self._writing -= 1
-        if not self._writing and self._waiting:
-            self._write_next()
+        try:
+            for core, changes, write in batch:
+                core.written(changes, write, error)
+        finally:
+            self._writing -= 1
+            if not self._writing and self._waiting:
+                self._write_next()
 
     def _read_next(self) -> None:
         wanted, self._wanted = self._wanted, []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from store.errors import (
     RemoteProtocolError,
 )
 from store.hypercore.core import Core, Cores
+from store.hypercore.core.appends import MAX_BLOCKS_ON_LOOP, MAX_BYTES_ON_LOOP
 from store.hypercore.depot import INDEX_BITS, Depot, first_core
 from store.hypercore.events import CoreEvent, VerificationFailed
 from store.hypercore.manifest import Prologue, Signer, create_manifest
@@ -26,6 +29,7 @@ from store.hypercore.records import (
     MAX_BLOCK_BYTES,
     BlockRequest,
     Change,
+    NodeSource,
     Proof,
     Request,
     UpgradeRequest,
@@ -589,3 +593,201 @@ async def test_a_million_blocks_open_with_few_rows(tmp_path: Path) -> None:
     assert database.read(visit).result(5) == 100_000
     assert len(steps) < 20, "steps of the virtual machine, by the hundred"
     database.close()
+
+
+async def test_a_core_is_opened_once_though_an_opening_was_given_up(
+    cores: Cores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two kernels of one log would sign two histories."""
+    key_pair = KeyPair.generate()
+    held = asyncio.Event()
+    read = cores.traffic.read
+
+    async def slow(work: Callable[[Connection], Any]) -> object:
+        await held.wait()
+        return await read(work)
+
+    monkeypatch.setattr(cores.traffic, "read", slow)
+    first = asyncio.ensure_future(cores.open(key_pair=key_pair))
+    second = asyncio.ensure_future(cores.open(key_pair=key_pair))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    third = asyncio.ensure_future(cores.open(key_pair=key_pair))
+    await asyncio.sleep(0)
+    held.set()
+    assert await second is await third
+
+
+async def test_a_log_that_is_being_deleted_is_not_opened_as_it_was(
+    cores: Cores, core: Core
+) -> None:
+    await core.append([b"a"])
+    deleting = asyncio.ensure_future(core.purge())
+    await asyncio.sleep(0)
+    assert await cores.open_stored(core.state.discovery_key) is None
+    await deleting
+    again = await cores.open(core.state.key, key_pair=core.state.key_pair)
+    assert again.state.length == 0
+
+
+async def test_who_gives_up_waiting_for_a_deletion_does_not_stop_it(
+    cores: Cores, core: Core
+) -> None:
+    await core.append([b"a"])
+    deleting = asyncio.ensure_future(core.purge())
+    await asyncio.sleep(0)
+    deleting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await deleting
+    await core.flushed()
+    assert await cores.open_stored(core.state.discovery_key) is None
+
+
+async def test_a_reader_that_is_late_brings_nothing_of_a_deleted_log(
+    core: Core, database: Database
+) -> None:
+    """The next log may have the numbers of its rows."""
+    await core.append([b"a", b"b"])
+    core.state.depot.blocks.drop_range(0, 1 << 62)
+    core.state.depot.nodes.drop_range(0, 1 << 62)
+    held = threading.Event()
+    holding = [
+        database.read(lambda _: held.wait(10)),
+        database.read(lambda _: held.wait(10)),
+    ]
+    reading = asyncio.ensure_future(core.blocks([0]))
+    await asyncio.sleep(0)
+    deleting = asyncio.ensure_future(core.purge())
+    await asyncio.sleep(0)
+    held.set()
+    with pytest.raises(LocalProtocolError) as caught:
+        await reading
+    assert caught.value.code == "session-closed"
+    await deleting
+    assert not len(core.state.depot.blocks)
+    assert not len(core.state.depot.nodes)
+    assert all(each.result() for each in holding)
+
+
+async def test_a_listener_that_fails_keeps_nobody_waiting(core: Core) -> None:
+    class Broken(Recorder):
+        def core_committed(self, change: Change) -> None:
+            raise ZeroDivisionError(change)
+
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: told.append(context["exception"])
+    )
+    Broken(core)
+    recorder = Recorder(core)
+    await core.append([b"a"])
+    await core.append([b"b"])
+    assert [length for length, _ in recorder.committed] == [1, 2]
+    assert [type(error) for error in told] == [ZeroDivisionError] * 2
+
+
+async def test_a_question_that_meets_a_truncation_is_asked_again(core: Core) -> None:
+    """What the rows say between two commits belongs to neither."""
+    await core.append([b"%d" % number for number in range(8)])
+    core.state.depot.nodes.drop_range(0, 1 << 62)
+    tries: list[None] = []
+
+    def work(source: NodeSource) -> int:
+        assert source.node(0) is not None
+        tries.append(None)
+        if len(tries) == 1:
+            raise LocalProtocolError("nothing fits together")
+        return 7
+
+    cutting = asyncio.ensure_future(core.truncate(3))
+    asking = asyncio.ensure_future(core.with_nodes(work, committed=True))
+    assert await asking == 7
+    await cutting
+    assert len(tries) == 2
+
+
+def many(size: int) -> list[bytes]:
+    return [b"%d" % number for number in range(size)]
+
+
+async def test_large_appends_are_hashed_aside_and_keep_their_place(core: Core) -> None:
+    large = many(MAX_BLOCKS_ON_LOOP + 1)
+    wide = bytes(MAX_BYTES_ON_LOOP + 1)
+    appended = await asyncio.gather(
+        core.append([b"first"]),
+        core.append(large),
+        core.append([b"between"]),
+        core.append([wide]),
+        core.append([b"last"]),
+    )
+    lengths = [length for length, _ in appended]
+    count = len(large)
+    assert lengths == [1, count + 1, count + 2, count + 3, count + 4]
+    found = await core.blocks([0, count, count + 1, count + 2, count + 3])
+    expected = [b"first", large[-1], b"between", wide, b"last"]
+    assert [found[index] for index in sorted(found)] == expected
+    assert core.state.byte_length == appended[-1][1]
+
+
+async def test_the_loop_goes_on_while_a_large_append_is_hashed(core: Core) -> None:
+    appending = asyncio.ensure_future(core.append(many(MAX_BLOCKS_ON_LOOP + 1)))
+    await asyncio.sleep(0)
+    assert core.state.tip.length == 0
+    await appending
+    assert core.state.length == MAX_BLOCKS_ON_LOOP + 1
+
+
+async def test_cutting_and_clearing_wait_for_their_turn(core: Core) -> None:
+    large = many(MAX_BLOCKS_ON_LOOP + 1)
+    appending = asyncio.ensure_future(core.append(large))
+    cutting = asyncio.ensure_future(core.truncate(10))
+    behind = asyncio.ensure_future(core.append([b"behind"]))
+    clearing = asyncio.ensure_future(core.clear(10, 11))
+    assert await appending == (len(large), sum(map(len, large)))
+    await cutting
+    assert (await behind)[0] == 11
+    assert await clearing == len(b"behind")
+    assert (core.state.length, core.state.fork) == (11, 1)
+
+
+async def test_who_gives_up_its_turn_holds_nobody_up(core: Core) -> None:
+    appending = asyncio.ensure_future(core.append(many(MAX_BLOCKS_ON_LOOP + 1)))
+    await asyncio.sleep(0)
+    cutting = asyncio.ensure_future(core.truncate(10))
+    await asyncio.sleep(0)
+    behind = asyncio.ensure_future(core.append([b"behind"]))
+    cutting.cancel()
+    await asyncio.gather(appending, behind)
+    assert core.state.length == MAX_BLOCKS_ON_LOOP + 2
+
+
+async def test_what_a_peer_brings_while_a_large_append_is_hashed(core: Core) -> None:
+    """The tree may have grown otherwise meanwhile: it is hashed again."""
+    appending = asyncio.ensure_future(core.append(many(MAX_BLOCKS_ON_LOOP + 1)))
+    await asyncio.sleep(0)
+    core.submit(core.state.append([b"brought"]))
+    assert (await appending)[0] == MAX_BLOCKS_ON_LOOP + 2
+    assert await core.blocks([0, 1]) == {0: b"brought", 1: b"0"}
+
+
+async def test_closing_fails_a_large_append_that_is_being_hashed(core: Core) -> None:
+    appending = asyncio.ensure_future(core.append(many(MAX_BLOCKS_ON_LOOP + 1)))
+    later = asyncio.ensure_future(core.append([b"later"]))
+    await asyncio.sleep(0)
+    core.close()
+    for each in (appending, later):
+        with pytest.raises(LocalProtocolError) as caught:
+            await each
+        assert caught.value.code == "session-closed"
+    await core.flushed()
+    assert core.state.length == 0
+
+
+async def test_too_much_that_waits_for_the_disk_is_known(core: Core) -> None:
+    assert core.has_room
+    core.submit(core.state.append([bytes(MAX_BLOCK_BYTES)] * 3))
+    assert not core.has_room
+    await core.flushed()
+    assert core.has_room

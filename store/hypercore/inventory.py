@@ -113,16 +113,19 @@ class Inventory:
         if blocks:
             first, last = min(blocks), max(blocks)
             if last - first != len(blocks) - 1:
-                for index in blocks:
-                    self.blocks.set(index)
+                self.blocks.set_all(blocks)
                 self._look(self.contiguous_length)
             else:
                 self.place(first, last + 1)
         bound = 2 * self.contiguous_length
-        right_span = flat_tree.right_span
-        for node in nodes:
-            if right_span(node.index) >= bound:
-                self.nodes.set(node.index)
+        self.nodes.set_all(
+            [
+                index
+                for index, _, _ in nodes
+                # The right span; written out for what comes by the ten thousand.
+                if index + ((index + 1) & -(index + 1)) > bound
+            ]
+        )
 
     def place(self, start: int, end: int) -> None:
         """Note that blocks are where they belong already."""

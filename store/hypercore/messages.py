@@ -80,6 +80,9 @@ _new: Final = tuple.__new__
 _CAPABILITY_BYTES: Final = 32
 _HASH_BYTES: Final = 32
 
+_NOTHING_ELSE: Final = (None, None, None, False)
+"""What follows the block of a request that asks for nothing more."""
+
 _BLOCK: Final = 1
 _HASH: Final = 2
 _SEEK: Final = 4
@@ -233,6 +236,18 @@ def encode_request(wire_request: WireRequest) -> bytes:
     """The bytes of a request."""
     number, request, priority = wire_request
     fork, block, hash_, seek, upgrade, manifest = request
+    if request[2:] == _NOTHING_ELSE and block is not None and not priority:
+        # The common request asks for one block.
+        index, levels = block
+        return b"".join(
+            (
+                b"\1",
+                write_uint(number),
+                write_uint(fork),
+                write_uint(index),
+                write_uint(levels),
+            )
+        )
     flags = _PRIORITY if priority else 0
     numbers: tuple[int, ...] = ()
     if block is not None:
@@ -260,11 +275,26 @@ def decode_request(data: bytes) -> WireRequest:
     Raises:
         RemoteProtocolError: It is malformed.
     """
-    # The common request asks for one block and has only integers of one byte.
-    if len(data) == 5 and data[0] == _BLOCK and max(data) < 0xFD:
-        block = _new(BlockRequest, (data[3], data[4]))
-        return WireRequest(data[1], Request(data[2], block))
-    return _decode_request(data)
+    # The common request asks for one block.
+    if data[:1] != b"\1":
+        return _decode_request(data)
+    numbers = []
+    at = 1
+    try:
+        for _ in range(4):
+            number = data[at]
+            at += 1
+            if number >= 0xFD:
+                number, at = _read_wide(data, at, number)
+            numbers.append(number)
+    except IndexError:
+        raise too_short() from None
+    if at > len(data):
+        raise too_short()
+    number, fork, index, levels = numbers
+    block = _new(BlockRequest, (index, levels))
+    request = _new(Request, (fork, block, *_NOTHING_ELSE))
+    return _new(WireRequest, (number, request, 0))
 
 
 def _decode_request(data: bytes) -> WireRequest:

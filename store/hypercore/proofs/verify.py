@@ -160,9 +160,8 @@ def fold(proof: Proof, nodes: list[Node]) -> Node | None:
             raise _refused(f"block {block.index} is out of range")
         value = block.value
         leaf = Node(2 * block.index, len(value), leaf_hash(value))
-        if not block.nodes and sought is None:
-            nodes.append(leaf)
-            return leaf
+        if sought is None:
+            return _fold_block(leaf, block.nodes, nodes)
         return _fold_path(leaf.index, leaf, block.nodes, sought, nodes)
     if wanted is not None:
         return _fold_path(wanted.index, None, wanted.nodes, sought, nodes)
@@ -274,6 +273,26 @@ def _fold_path(
         if beside is not extra:
             nodes.append(beside)
         nodes.append(node)
+    if node.size > MAX_TREE_BYTES:
+        raise RemoteProtocolError("nodes beyond all limits", code="invalid-proof")
+    return node
+
+
+def _fold_block(leaf: Node, given: Sequence[Node], nodes: list[Node]) -> Node:
+    """What ``_fold_path`` does when nothing stands in: nearly every proof there is."""
+    if len(given) > MAX_PATH_NODES:
+        raise _refused(f"{len(given)} nodes on one path")
+    nodes.append(leaf)
+    node = leaf
+    for beside in given:
+        index, size, digest = beside
+        at = node.index
+        if index != at ^ (((at + 1) & -(at + 1)) << 1):
+            raise _refused(f"node {index} in the place of {flat_tree.sibling(at)}")
+        if not 0 <= size <= MAX_TREE_BYTES or len(digest) != _HASH_BYTES:
+            _check_node(beside)
+        node = parent(node, beside)
+        nodes += (beside, node)
     if node.size > MAX_TREE_BYTES:
         raise RemoteProtocolError("nodes beyond all limits", code="invalid-proof")
     return node

@@ -236,7 +236,7 @@ def test_a_damaged_message_of_an_application_ends_the_channel_alone() -> None:
 
 def test_an_answer_that_comes_late_is_no_lie() -> None:
     world = ReplicaWorld()
-    first, second, r = writer(world, 9, "late"), writer(world, 9), reader(world)
+    first, second, r = writer(world, 12, "late"), writer(world, 9), reader(world)
     held: list[bytes] = []
 
     def hold(_wire: Wire, kind: int, message: bytes) -> Messages:
@@ -251,14 +251,15 @@ def test_an_answer_that_comes_late_is_no_lie() -> None:
 
     def both(_wire: Wire, kind: int, message: bytes) -> Messages:
         if kind == MessageKind.DATA and held:
-            # Before what the other has brought is on the disk.
-            world.carry(late, kind, held.pop())
+            # While what the other has brought is not on the disk yet.
+            answer = held.pop()
+            world.at(world.now, lambda: world.carry(late, kind, answer))
         return [(kind, message)]
 
     second.tamper = both
     world.run(20)
     assert r.core.length == 9
-    assert not r.machine.context.counters["invalid-proof"]
+    assert r.machine.context.counters["outdated"] == 1
     assert not r.ended
     assert len(r.machine.peers) == 2
     assert r.machine.peers[0].accused_code is None

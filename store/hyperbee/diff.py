@@ -20,6 +20,7 @@ from store.hyperbee.lookup import (
     search,
     too_deep,
 )
+from store.hyperbee.ranges import MAX_TAKEN_BYTES
 from store.hyperbee.records import Bounds, Pages, Steps
 
 Pair = tuple[Block | None, Block | None]
@@ -104,7 +105,10 @@ class _Walk:
             self.nodes.clear()
             self.positions.clear()
             return None
-        if self._last is not None and block.key <= self._last:
+        last = self._last
+        if self._bounds.starts_after(block.key) or (
+            last is not None and block.key <= last
+        ):
             raise _unsorted()
         self._last = block.key
         self.skip()
@@ -180,7 +184,7 @@ class DiffWalk:
         self._opened = False
 
     def take(self, count: int) -> Steps[list[Pair]]:
-        """The next differences, at most ``count``; fewer only at the end.
+        """The next differences, at most ``count``; none at the end.
 
         Raises:
             RemoteProtocolError: One of the trees is not one.
@@ -192,12 +196,14 @@ class DiffWalk:
         if self._limit is not None:
             count = min(count, self._limit)
         taken: list[Pair] = []
-        while len(taken) < count:
+        room = MAX_TAKEN_BYTES
+        while len(taken) < count and room > 0:
             pair = yield from self._next()
             if pair is None:
                 break
             if pair != (None, None):
                 taken.append(pair)
+                room -= sum(block.cost_bytes for block in pair if block is not None)
         if self._limit is not None:
             self._limit -= len(taken)
         return taken

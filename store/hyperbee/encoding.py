@@ -11,10 +11,18 @@ Follows npm codecs 3.1.0, npm sub-encoder 2.1.3 and npm hyperbee 2.27.3 ``index.
 from __future__ import annotations
 
 import json
-from typing import Any, Protocol
+import math
+import re
+from typing import Any, Final, Protocol
 
 from store.errors import LocalProtocolError, RemoteProtocolError
 from store.hyperbee.records import Bounds
+
+MAX_JSON_DEPTH: Final = 256
+"""Of lists and objects in one another: what is deeper could be read, and then neither
+compared nor written again."""
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class Codec(Protocol):
@@ -101,26 +109,76 @@ class JsonCodec:
     """JSON without spaces, as JavaScript writes it."""
 
     def __init__(self, *, newline: bool = False) -> None:
-        self._end = "\n" if newline else ""
+        self._end = b"\n" if newline else b""
 
     def encode(self, value: Any) -> bytes:
         """The JSON text of a value, ended by a newline if so wished."""
-        try:
-            text = json.dumps(
-                value, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-            )
-            return (text + self._end).encode()
-        except (TypeError, ValueError, RecursionError) as error:
-            raise LocalProtocolError(
-                "the value has no JSON form", code="bad-argument"
-            ) from error
+        return write_json(value) + self._end
 
     def decode(self, data: bytes) -> Any:
         """The value."""
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise RemoteProtocolError("the value is not JSON") from error
+        return read_json(data)
+
+
+def write_json(value: Any) -> bytes:
+    """JSON without spaces, as JavaScript writes it.
+
+    Raises:
+        LocalProtocolError: The value has no such form, or is nested deeper than
+            ``MAX_JSON_DEPTH``.
+    """
+    try:
+        text = json.dumps(
+            value, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LocalProtocolError(
+            "the value has no JSON form", code="bad-argument"
+        ) from error
+    if text.count("[") + text.count("{") > MAX_JSON_DEPTH and _is_deep(value):
+        raise LocalProtocolError("the value is nested too deep", code="bad-argument")
+    # JavaScript's text may hold halves of a pair, which UTF-8 cannot.
+    return _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):x}", text).encode()
+
+
+def read_json(data: bytes) -> Any:
+    """The value of a JSON text, which JavaScript can read as well.
+
+    Raises:
+        RemoteProtocolError: It is none, or nested deeper than ``MAX_JSON_DEPTH``.
+    """
+    try:
+        value = json.loads(data.decode(), parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise RemoteProtocolError("the value is not JSON") from error
+    if data.count(b"[") + data.count(b"{") > MAX_JSON_DEPTH and _is_deep(value):
+        raise RemoteProtocolError("the value is nested too deep", code="too-large")
+    return value
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("the number is too large")
+    return number
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH + 1):
+        parts = [each for each in level if isinstance(each, list | tuple | dict)]
+        if not parts:
+            return False
+        level = [
+            inner
+            for part in parts
+            for inner in (part.values() if isinstance(part, dict) else part)
+        ]
+    return True
 
 
 CODECS: dict[str, Codec] = {

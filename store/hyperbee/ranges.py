@@ -31,6 +31,10 @@ MAX_SCOUTED = 1_024
 """Positions looked at to find them."""
 
 
+MAX_TAKEN_BYTES = 4 * 1024 * 1024
+"""Taken at once before it is looked whether anybody wants more."""
+
+
 class Cursor:
     """A place in a tree, from which entries are taken one after the other.
 
@@ -77,7 +81,7 @@ class Cursor:
         self._sought = True
 
     def take(self, count: int) -> Steps[list[Block]]:
-        """The next entries' blocks, at most ``count``; fewer only at the end.
+        """The next entries' blocks, at most ``count`` and ``MAX_TAKEN_BYTES``.
 
         Raises:
             RemoteProtocolError: The tree is not one.
@@ -95,7 +99,8 @@ class Cursor:
             self._sought = True
             yield from self._seek()
         pages, step = self._pages, self._step
-        while len(taken) < count:
+        room = MAX_TAKEN_BYTES
+        while len(taken) < count and room > 0:
             if not self._nodes:
                 self.ended = True
                 break
@@ -124,6 +129,7 @@ class Cursor:
                     break
                 self._check_order(block.key)
                 taken.append(block)
+                room -= block.cost_bytes
         if self._left is not None:
             self._left -= len(taken)
         return taken
@@ -172,8 +178,15 @@ class Cursor:
         return self._bounds.ends_before(key)
 
     def _check_order(self, key: bytes) -> None:
-        last = self.last_key
-        if last is not None and (key >= last if self._reverse else key <= last):
+        last, bounds = self.last_key, self._bounds
+        if last is not None:
+            wrong = key >= last if self._reverse else key <= last
+        elif self._reverse:
+            wrong = bounds.ends_before(key)
+        else:
+            # Or who begins anew behind the last key would never come to an end.
+            wrong = bounds.starts_after(key)
+        if wrong:
             raise RemoteProtocolError("the tree's keys are not in order")
         self.last_key = key
 
@@ -250,15 +263,19 @@ class History:
         self._at = 0
 
     def take(self, count: int) -> Steps[list[Block]]:
-        """The next blocks, at most ``count``; fewer only at the end."""
+        """The next blocks, at most ``count`` and ``MAX_TAKEN_BYTES``."""
         taken: list[Block] = []
+        room = MAX_TAKEN_BYTES
         for seq in self._seqs[self._at : self._at + count]:
+            if room <= 0:
+                break
             block = self._pages.block(seq)
             if block is None:
                 ahead = MAX_AHEAD if self._pages.ahead else 1
                 block = yield self._seqs[self._at : self._at + ahead]
             self._at += 1
             taken.append(block)
+            room -= block.cost_bytes
         return taken
 
 

@@ -147,17 +147,21 @@ class Hyperblobs:
             StoreError: Code ``request-timeout``: nobody sent a block in ``timeout_s``.
         """
         parts = []
-        size = 0
-        reading = self.read(
-            blob, start=start, length=length, end=end, wait=wait, timeout_s=timeout_s
-        )
         try:
+            part = await self._part(
+                blob,
+                start=start,
+                length=length,
+                end=end,
+                wait=wait,
+                timeout_s=timeout_s,
+            )
+            if part.size > max_bytes:
+                raise LocalProtocolError("the blob is large", code="too-large")
+            reading = self._pieces(part, wait=wait, timeout_s=timeout_s, prefetch=wait)
             async with aclosing(reading):
-                async for part in reading:
-                    size += len(part)
-                    if size > max_bytes:
-                        raise LocalProtocolError("the blob is large", code="too-large")
-                    parts.append(part)
+                async for piece in reading:
+                    parts.append(piece)
         except LocalProtocolError as error:
             if error.code == MISSING and not wait:
                 return None
@@ -194,7 +198,17 @@ class Hyperblobs:
         part = await self._part(
             blob, start=start, length=length, end=end, wait=wait, timeout_s=timeout_s
         )
-        ahead = await self._prefetch(part.indexes) if prefetch and wait else None
+        pieces = self._pieces(
+            part, wait=wait, timeout_s=timeout_s, prefetch=prefetch and wait
+        )
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    async def _pieces(
+        self, part: Part, *, wait: bool, timeout_s: float | None, prefetch: bool
+    ) -> AsyncGenerator[bytes, None]:
+        ahead = await self._prefetch(part.indexes) if prefetch else None
         skip, left = part.skip, part.size
         try:
             for index in part.indexes:

@@ -36,6 +36,7 @@ from store.hyperdrive.paths import (
 if TYPE_CHECKING:
     from store.hyperbee import Entry as Record
     from store.hyperbee import View
+    from store.hypercore.session import Download
     from store.hyperdrive.drive_cores import DriveCores
 
 
@@ -294,12 +295,13 @@ class DriveView:
     ) -> AsyncGenerator[NodeChange, None]:
         """What differs below a folder: left in this version, right in another."""
         above, below = folder_keys(folder_path(folder))
-        async for change in self._bee.diff(other, gt=above, lt=below):
-            left, right = change
-            yield NodeChange(
-                None if left is None else self._judged(left),
-                None if right is None else self._judged(right),
-            )
+        found = self._bee.diff(other, gt=above, lt=below)
+        async with aclosing(found) as changes:
+            async for left, right in changes:
+                yield NodeChange(
+                    None if left is None else self._judged(left),
+                    None if right is None else self._judged(right),
+                )
 
     async def has(self, name: str) -> bool:
         """Tell whether the contents of a file, or of all below a folder, are here."""
@@ -314,9 +316,19 @@ class DriveView:
         async with aclosing(self.list(name)) as nodes:
             async for node in nodes:
                 found = True
-                if node.entry.blob is not None and not await blobs.has(node.entry.blob):
+                if not await self._has_contents(blobs, node):
                     return False
         return found
+
+    async def _has_contents(self, blobs: Hyperblobs, node: Node) -> bool:
+        """Whether those of one file of many are here, or none belong to it."""
+        if node.entry.blob is None:
+            return True
+        try:
+            return await blobs.has(node.entry.blob)
+        except RemoteProtocolError as error:
+            self.refused[error.code] += 1
+            return False
 
     def download(self, folder: str = "/") -> DriveDownload:
         """Fetch a file, or all below a folder, from peers; begins at once."""
@@ -329,8 +341,8 @@ class DriveView:
             blobs = await self._contents()
             async with aclosing(self.diff(version, folder)) as changes:
                 async for change in changes:
-                    if change.left is not None and change.left.entry.blob is not None:
-                        yield await blobs.download(change.left.entry.blob)
+                    if change.left is not None:
+                        yield await self._wish(blobs, change.left)
 
         return DriveDownload(self._state.downloads, wanted)
 
@@ -360,8 +372,17 @@ class DriveView:
                 return
         async with aclosing(self.list(folder)) as nodes:
             async for node in nodes:
-                if node.entry.blob is not None:
-                    yield await blobs.download(node.entry.blob)
+                yield await self._wish(blobs, node)
+
+    async def _wish(self, blobs: Hyperblobs, node: Node) -> Download | None:
+        """Ask for the contents of one file of many, if it has any."""
+        if node.entry.blob is None:
+            return None
+        try:
+            return await blobs.download(node.entry.blob)
+        except RemoteProtocolError as error:
+            self.refused[error.code] += 1
+            return None
 
     async def blobs_length(self) -> int:
         """How many blocks of the contents this version refers to."""

@@ -14,14 +14,14 @@ Follows npm hyperdrive 13.3.4.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 from store.errors import LocalProtocolError, RemoteProtocolError
+from store.hyperbee.encoding import read_json, write_json
 from store.hyperblobs.blob_id import BlobId
 
-MAX_ENTRY_BYTES: Final = 2**20
+MAX_ENTRY_BYTES: Final = 2**18
 """Of one entry as JSON, metadata included."""
 MAX_LINK_BYTES: Final = 4096
 
@@ -62,13 +62,7 @@ def encode_entry(entry: Entry) -> bytes:
         "blob": None if entry.blob is None else entry.blob.to_json(),
         "metadata": entry.metadata,
     }
-    try:
-        text = json.dumps(
-            members, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-        )
-        value = text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LocalProtocolError("the entry is no JSON", code="bad-argument") from error
+    value = write_json(members)
     if len(value) > MAX_ENTRY_BYTES:
         raise LocalProtocolError("the entry is too large", code="too-large")
     return value
@@ -104,26 +98,10 @@ def _object(value: bytes | None) -> dict[str, Json]:
         raise RemoteProtocolError("the entry is empty")
     if len(value) > MAX_ENTRY_BYTES:
         raise RemoteProtocolError("the entry is too large", code="too-large")
-    try:
-        members = json.loads(
-            value.decode(), parse_constant=_refuse, parse_float=_finite
-        )
-    except (ValueError, RecursionError) as error:
-        raise RemoteProtocolError("the entry is no JSON") from error
+    members = read_json(value)
     if not isinstance(members, dict):
         raise RemoteProtocolError("the entry is no object")
     return members
-
-
-def _refuse(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("the number is too large")
-    return number
 
 
 def same_metadata(left: Json, right: Json) -> bool:

@@ -178,11 +178,13 @@ class Hyperdrive(_Writes, DriveView):
                 to unless given.
         """
         blobs = await self._state.cores.own_blobs()
+        if not 0 < version <= self.version:
+            raise LocalProtocolError("it was never that short", code="bad-argument")
         if blobs_length is None:
             async with self.checkout(version) as older:
                 blobs_length = await older.blobs_length()
-        if not (0 < version <= self.version and blobs_length <= blobs.core.length):
-            raise LocalProtocolError("it was never that short", code="bad-argument")
+        if not 0 <= blobs_length <= blobs.core.length:
+            raise LocalProtocolError("so much was never there", code="bad-argument")
         if version < self._state.cores.db.length:
             await self._state.cores.db.truncate(version)
         if blobs_length < blobs.core.length:

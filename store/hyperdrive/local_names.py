@@ -7,6 +7,7 @@ stable word; ``confined_folder`` asks before it touches the disk.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ PART_PREFIX: Final = ".covey-part-"
 MAX_NAME_BYTES: Final = 255
 MAX_DEPTH: Final = 128
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _WINDOWS_FORBIDDEN: Final = frozenset('<>:"|?*') | {chr(code) for code in range(32)}
 _WINDOWS_PORTS: Final = [
     f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"
@@ -66,7 +68,7 @@ def reason_against_name(name: str, rules: NameRules) -> str | None:
     Returns:
         ``bad-character``, ``too-long`` or ``reserved-name``.
     """
-    if "\0" in name:
+    if "\0" in name or _SURROGATE.search(name):
         return "bad-character"
     units = len(name.encode("utf-16-le")) // 2 if rules.windows else len(name.encode())
     if units > MAX_NAME_BYTES:

@@ -10,9 +10,13 @@ import pytest
 
 from store.errors import LocalProtocolError, RemoteProtocolError
 from store.hyperbee import Hyperbee
-from store.hyperbee.blocks import decode_block, encode_block
+from store.hyperbee import diff as diff_module
+from store.hyperbee import ranges as ranges_module
+from store.hyperbee.blocks import Node, decode_block, encode_block, encode_header
+from store.hyperbee.diff import DiffWalk
 from store.hyperbee.hyperbee import hints as hints_module
 from store.hyperbee.hyperbee.hints import MAX_HINTED_PER_WALK
+from store.hyperbee.lookup import load_root
 from store.hyperbee.messages import (
     GetRequest,
     IteratorRequest,
@@ -23,9 +27,10 @@ from store.hyperbee.messages import (
     encode_iterator,
     encode_payload,
 )
+from store.hyperbee.ranges import Cursor, History
 from store.hyperbee.records import Bounds
 from store.hyperbee.shelf import MAX_KEPT_KEY_BYTES, Shelf
-from tests.unit.store.hyperbee.memory_log import MemoryLog
+from tests.unit.store.hyperbee.memory_log import MemoryLog, carry_through
 
 COUNT = 2_000
 
@@ -407,3 +412,61 @@ async def test_a_block_that_is_none_is_the_writers_fault() -> None:
     await log.append([b"\x0a\x08hyperbee", b"\x07"])
     with pytest.raises(RemoteProtocolError):
         await Hyperbee(log).get(b"k")
+
+
+def jumbled(keys: list[bytes], value: bytes | None = b"") -> MemoryLog:
+    """A bee of one node that holds keys in the order given."""
+    log = MemoryLog()
+    blocks = [encode_header(None)]
+    for seq, key in enumerate(keys, 1):
+        node = Node([*range(1, seq + 1)], [None] * seq, [])
+        blocks.append(encode_block(key, value, [node]))
+    log.blocks = dict(enumerate(blocks))
+    log.length = len(blocks)
+    return log
+
+
+@pytest.mark.parametrize(
+    ("keys", "bounds"),
+    [
+        ([b"a", b"z", b"b"], {"gt": b"z"}),
+        ([b"b", b"a", b"z"], {"lt": b"a", "reverse": True}),
+    ],
+)
+async def test_nothing_is_given_that_lies_outside_of_the_range(
+    keys: list[bytes], bounds: dict[str, Any]
+) -> None:
+    bee = Hyperbee(jumbled(keys), extension=False)
+    with pytest.raises(RemoteProtocolError, match="not in order"):
+        await bee.peek(**bounds)
+
+
+async def test_a_diff_gives_nothing_that_lies_outside_of_the_range() -> None:
+    bee = Hyperbee(jumbled([b"a", b"z", b"b"]), extension=False)
+    with pytest.raises(RemoteProtocolError, match="not in order"):
+        [_ async for _ in bee.diff(1, gt=b"z")]
+
+
+async def test_huge_values_are_taken_few_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most = 64 * 1024
+    monkeypatch.setattr(ranges_module, "MAX_TAKEN_BYTES", most)
+    monkeypatch.setattr(diff_module, "MAX_TAKEN_BYTES", most)
+    log = MemoryLog()
+    async with Hyperbee(log, extension=False) as bee, bee.batch() as batch:
+        for number in range(100):
+            await batch.put(name(number), bytes(most // 2))
+    bee = Hyperbee(log, extension=False)
+    pages, version = Shelf(), bee.version
+
+    def first_of(walk: Cursor | History | DiffWalk) -> list[Any]:
+        return list(carry_through(walk.take(64), log.blocks, pages))
+
+    root = carry_through(load_root(pages, version), log.blocks, pages)
+    assert len(first_of(Cursor(pages, root, Bounds()))) == 2
+    assert len(first_of(History(pages, 1, version))) == 2
+    assert len(first_of(DiffWalk(pages, root, None, Bounds()))) == 2
+    assert len(await keys_of(bee)) == 100
+    assert len([_ async for _ in bee.history()]) == 100
+    assert len([_ async for _ in bee.diff(1)]) == 100

@@ -144,7 +144,8 @@ async def test_a_writer_that_fails_leaves_nothing_behind_that_counts() -> None:
 
 
 async def test_wishes_that_make_no_sense() -> None:
-    blobs = blobs_on(MemoryCore())
+    core = MemoryCore()
+    blobs = blobs_on(core)
     blob = await blobs.put(b"12345")
     for wish in ({"start": -1}, {"length": -1}, {"length": 1, "end": 2}):
         with pytest.raises(LocalProtocolError):
@@ -152,6 +153,10 @@ async def test_wishes_that_make_no_sense() -> None:
     with pytest.raises(LocalProtocolError) as caught:
         await blobs.get(blob, max_bytes=4)
     assert caught.value.code == "too-large"
+    with pytest.raises(LocalProtocolError) as caught:
+        await blobs.get(BlobId(0, 2**30, 0, 2**40))
+    assert caught.value.code == "too-large"
+    assert core.wished == []
     with pytest.raises(LocalProtocolError):
         blobs_on(MemoryCore(), block_bytes=0)
     with pytest.raises(LocalProtocolError) as caught:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from store.errors import LocalProtocolError, RemoteProtocolError
+from store.hyperbee.encoding import MAX_JSON_DEPTH
 from store.hyperblobs import BlobId
 from store.hypercore.manifest import (
     Signer,
@@ -115,6 +116,7 @@ def test_members_that_are_missing_have_defaults() -> None:
         b'{"metadata":NaN}',
         b'{"metadata":1e999}',
         b'{"metadata":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"metadata":' + b"[" * MAX_JSON_DEPTH + b"]" * MAX_JSON_DEPTH + b"}",
         b'{"metadata":' + b"1" * 5000 + b"}",
         json.dumps({"linkname": "x" * (MAX_LINK_BYTES + 1)}).encode(),
         b" " * MAX_ENTRY_BYTES + b"{}",
@@ -125,8 +127,31 @@ def test_entries_that_cannot_be(value: bytes | None) -> None:
         decode_entry(value)
 
 
+def nested(depth: int) -> Any:
+    value: Any = []
+    for _ in range(depth - 1):
+        value = [value]
+    return value
+
+
+def test_what_can_be_read_can_be_written_and_compared() -> None:
+    for entry in (
+        Entry(metadata=nested(MAX_JSON_DEPTH - 1)),
+        Entry(linkname="\ud800", metadata={"\udfff": ["a\ud800b"]}),
+    ):
+        value = encode_entry(entry)
+        again = decode_entry(value)
+        assert encode_entry(again) == value
+        assert same_metadata(again.metadata, entry.metadata)
+    # As JSON.stringify has it since ES2019.
+    assert encode_entry(Entry(linkname="\ud800")) == (
+        b'{"executable":false,"linkname":"\\ud800","blob":null,"metadata":null}'
+    )
+
+
 @pytest.mark.parametrize(
-    "metadata", [float("nan"), float("inf"), {1, 2}, "\ud800", "x" * MAX_ENTRY_BYTES]
+    "metadata",
+    [float("nan"), float("inf"), {1, 2}, nested(MAX_JSON_DEPTH), "x" * MAX_ENTRY_BYTES],
 )
 def test_metadata_that_is_no_json(metadata: Any) -> None:
     with pytest.raises(LocalProtocolError):

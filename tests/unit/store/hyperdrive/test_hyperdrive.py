@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from store.corestore import Corestore
 from store.database import Synchronous
 from store.errors import LocalProtocolError, RemoteProtocolError
+from store.hyperbee import Hyperbee
 from store.hyperdrive import Entry, Hyperdrive, LocalFolder, Node, NodeChange
+from store.hyperdrive.paths import encode_key
 from tests.helpers.vectors import load_vectors
 
 VECTORS = load_vectors("hyperdrive")
@@ -428,3 +431,76 @@ async def test_downloads_of_what_is_here_end_at_once(drive: Hyperdrive) -> None:
     ):
         await download.done()
         await download.close()
+
+
+HOSTILE = {
+    "/deep": b'{"metadata":' + b"[" * 900 + b"]" * 900 + b"}",
+    "/half-link": b'{"linkname":"\\ud800"}',
+    "/half-metadata": b'{"metadata":"\\ud800"}',
+    "/huge": b'{"blob":{"blockOffset":0,"byteOffset":0,'
+    b'"blockLength":4503599627370496,"byteLength":4503599627370496}}',
+    "/mapped": b'{"blob":{"blockOffset":0,"byteOffset":0,'
+    b'"blockLength":1,"byteLength":4,"blockMap":true}}',
+}
+
+
+async def hostile(corestore: Corestore) -> Hyperdrive:
+    """A drive with entries that no honest writer makes, between honest ones."""
+    drive = await Hyperdrive.open(corestore.namespace("hostile"))
+    await drive.put("/a", b"no map")
+    db = await corestore.get(drive.key)
+    bee = Hyperbee(db)
+    for path, value in HOSTILE.items():
+        await bee.put(encode_key(path), value)
+    await bee.close()
+    await db.close()
+    await drive.put("/z", b"the last")
+    return drive
+
+
+async def test_going_back_to_what_never_was_is_refused_at_once(
+    drive: Hyperdrive,
+) -> None:
+    await drive.put("/f", b"x")
+    async with asyncio.timeout(20):
+        for version in (-1, 0, 99):
+            with pytest.raises(LocalProtocolError) as caught:
+                await drive.truncate(version)
+            assert caught.value.code == "bad-argument"
+
+
+async def test_hostile_entries_stop_no_mirror(
+    corestore: Corestore, tmp_path: Path
+) -> None:
+    source = await hostile(corestore)
+    target = await Hyperdrive.open(corestore.namespace("target"))
+    folder = await LocalFolder.open(tmp_path / "folder")
+    for _ in range(2):
+        mirror = source.mirror(folder, timeout_s=0)
+        await mirror.done()
+        assert mirror.refused == {
+            "bad-character": 1,
+            "malformed": 2,
+            "request-timeout": 1,
+        }
+        assert sorted(os.listdir(folder.root)) == ["a", "half-metadata", "z"]
+        mirror = source.mirror(target, timeout_s=0)
+        await mirror.done()
+        assert mirror.refused == {"malformed": 2, "request-timeout": 1}
+        assert len(await paths(target.list())) == 4
+    await source.close()
+    await target.close()
+
+
+async def test_a_hostile_entry_stops_no_download(corestore: Corestore) -> None:
+    source = await hostile(corestore)
+    assert not await source.has("/")
+    blobs = await source.blobs()
+    assert blobs is not None
+    download = source.download()
+    # What nobody will bring keeps nothing back, and a map that is none ends nothing.
+    async with asyncio.timeout(20):
+        while not source.refused["version"]:
+            await asyncio.sleep(0)
+    await download.close()
+    await source.close()

@@ -306,6 +306,9 @@ class Session:
         if writer == self._visiting:
             self._deadline = now + STRANGER_LIMIT_S
         self._tell([writer])
+        remote = self._remote_heads.get(writer)
+        if remote is not None:
+            self._compare(remote)
         self._review([writer], now)
 
     def facts_changed(self, facts: RoomFacts, now: float) -> None:
@@ -385,6 +388,8 @@ class Session:
         self._deadline = None
         self._stop_visit()
         self._tell(list(self._heads))
+        for head in self._remote_heads.values():
+            self._compare(head)
         acknowledged = self._remote_heads.get(self._own)
         if acknowledged is not None:
             self._acknowledged(None, acknowledged)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from app.errors import UserFacingError
 from app.identity import decode_proof
 from app.rooms import invitations, keys, messages
+from app.rooms.blocks import open_block, seal_block
 from app.rooms.invitations import Admitted, Link, Refusal, Request
 from app.rooms.messages import Reason, RemoteHead, SignedHead
 from app.rooms.operations import (
@@ -43,6 +44,7 @@ OPERATIONS = [
     )
 ]
 HASH = b"h" * 64
+PLACE = {"room_key": ROOM_KEY, "room": ROOM, "writer": b"w" * 32, "sequence": 3}
 VALID: list[tuple[bytes, Callable[[bytes], Any]]] = [
     *((encode_operation(operation), decode_operation) for operation in OPERATIONS),
     (messages.encode_handshake(b"p" * 32), messages.decode_handshake),
@@ -66,6 +68,10 @@ VALID: list[tuple[bytes, Callable[[bytes], Any]]] = [
     ),
     (invitations.encode_refused(Refusal.USED), invitations.decode_refused),
     (ADA.proof.encode(), decode_proof),
+    (
+        seal_block(b"text", entropy=lambda size: b"n" * size, **PLACE),  # type: ignore[arg-type]
+        lambda data: open_block(data, **PLACE),  # type: ignore[arg-type]
+    ),
 ]
 
 
@@ -86,6 +92,7 @@ def test_messages_round_trip() -> None:
         Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds"),
         Refusal.USED,
         ADA.proof,
+        b"text",
     ]
 
 

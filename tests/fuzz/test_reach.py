@@ -68,11 +68,12 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "store/hypercore/proofs/reorg.py": ("*_reorg", "_*"),
     "store/hyperbee/protobuf.py": ("read_*",),
     "store/hyperbee/blocks.py": ("decode_*", "_decode_*", "Block.*"),
+    "store/hyperbee/encoding.py": ("read_json", "_refuse", "_finite", "_is_deep"),
     "store/hyperbee/messages.py": ("decode_*", "_decode_*", "_expect"),
     "store/hypercore/messages.py": ("decode_*", "_decode_*", "_read_*"),
     "store/hyperblobs/blob_id.py": ("BlobId.from_json", "_natural"),
     "store/hyperblobs/block_map.py": ("decode_*", "_decode_*"),
-    "store/hyperdrive/entry.py": ("decode_*", "_object", "_refuse", "_finite"),
+    "store/hyperdrive/entry.py": ("decode_*", "_object"),
     "store/hyperdrive/paths.py": ("decode_key", "is_clean", "link_target"),
 }
 

@@ -30,6 +30,7 @@ class SessionFacts:
         writable: bool = True,
         push: bool = False,
         snapshot: Head | None = None,
+        kept_length: int | None = None,
         on_last_closed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Hold a session on an open core; ``open`` and ``Corestore.get`` do that.
@@ -43,6 +44,7 @@ class SessionFacts:
             push: Take blocks that peers send unasked, and send what is appended to
                 peers that do.
             snapshot: The state this session is to stay at.
+            kept_length: Blocks of it that were not cut off since; all unless given.
             on_last_closed: Awaited when the last session of the core has closed.
         """
         core.check_open()
@@ -53,7 +55,9 @@ class SessionFacts:
         self._may_write = writable
         self._push = push
         self._snapshot = snapshot
-        self._kept_length = snapshot.length if snapshot else 0
+        if kept_length is None:
+            kept_length = snapshot.length if snapshot else 0
+        self._kept_length = kept_length
         self._on_last_closed = on_last_closed
         self._closed = False
 
@@ -95,7 +99,8 @@ class SessionFacts:
     @property
     def contiguous_length(self) -> int:
         """Blocks stored here from the start on without a gap."""
-        return min(self._core.state.contiguous_length, self.length)
+        end = self.length if self._snapshot is None else self._kept_length
+        return min(self._core.state.contiguous_length, end)
 
     @property
     def remote_contiguous_length(self) -> int:
@@ -192,7 +197,12 @@ class SessionFacts:
         self._check()
         if index < 0:
             raise LocalProtocolError("blocks count from 0", code="bad-argument")
-        if self._snapshot is not None and index >= self._kept_length:
+        self._check_kept(index + 1)
+
+    def _check_kept(self, length: int) -> None:
+        """Refuse what a snapshot never had, or what was cut off since."""
+        if self._snapshot is not None and length > self._kept_length:
             raise LocalProtocolError(
-                f"block {index} is not in this snapshot", code="snapshot-not-available"
+                f"block {length - 1} is not in this snapshot",
+                code="snapshot-not-available",
             )

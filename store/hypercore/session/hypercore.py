@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
 
 from net.crypto import KeyPair
 from store.database import Synchronous
@@ -22,7 +24,7 @@ from store.errors import (
     NodeMissingError,
     StoreError,
 )
-from store.hypercore.core import Core, Cores
+from store.hypercore.core import MAX_TRIES, Core, Cores
 from store.hypercore.directory import StoreDirectory
 from store.hypercore.encryption import BlockEncryption
 from store.hypercore.events import (
@@ -35,7 +37,14 @@ from store.hypercore.events import (
 )
 from store.hypercore.manifest import Manifest
 from store.hypercore.merkle_tree import seek, tree_hash, truncated_roots
-from store.hypercore.records import Change, Head, NotInMemoryError, Proof, Request
+from store.hypercore.records import (
+    Change,
+    Head,
+    NodeSource,
+    NotInMemoryError,
+    Proof,
+    Request,
+)
 from store.hypercore.session.download import Download
 from store.hypercore.session.event_queue import EventQueue
 from store.hypercore.session.facts import SessionFacts
@@ -49,6 +58,8 @@ if TYPE_CHECKING:
     )
     from store.hypercore.replication.extensions import ExtensionCallback
     from store.hypercore.replication.handles import FindingPeers
+
+T = TypeVar("T")
 
 HIGH_PRIORITY = 1
 MAX_EVENT_LISTENERS = 1_024
@@ -71,6 +82,7 @@ class Hypercore(SessionFacts):
         writable: bool = True,
         push: bool = False,
         snapshot: Head | None = None,
+        kept_length: int | None = None,
         on_last_closed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Hold a session on an open core; ``open`` and ``Corestore.get`` do that.
@@ -84,6 +96,7 @@ class Hypercore(SessionFacts):
             push: Take blocks that peers send unasked, and send what is appended to
                 peers that do.
             snapshot: The state this session is to stay at.
+            kept_length: Blocks of it that were not cut off since; all unless given.
             on_last_closed: Awaited when the last session of the core has closed.
         """
         super().__init__(
@@ -94,10 +107,14 @@ class Hypercore(SessionFacts):
             writable=writable,
             push=push,
             snapshot=snapshot,
+            kept_length=kept_length,
             on_last_closed=on_last_closed,
         )
-        self._listening: list[EventQueue] = []
+        # Who drops an iterator of events listens no more.
+        self._listening: WeakSet[EventQueue] = WeakSet()
+        self._watching = False
         self._released = False
+        self._closing: asyncio.Task[None] | None = None
         core.listeners.append(self)
         core.session_opened(push=push)
 
@@ -141,9 +158,7 @@ class Hypercore(SessionFacts):
                 arguments do not belong together.
         """
         path = Path(directory)
-        home = await asyncio.to_thread(
-            StoreDirectory, path, storage_key=storage_key, synchronous=synchronous
-        )
+        home = await _directory(path, storage_key, synchronous)
 
         async def leave() -> None:
             await asyncio.to_thread(home.close)
@@ -221,6 +236,8 @@ class Hypercore(SessionFacts):
         stored = self._core.cached_block(index)
         if stored is None:
             stored = await self._find(index, wait=wait, timeout_s=timeout_s)
+            if self._snapshot is not None:
+                self._check_index(index)
         if stored is None or not decrypt:
             return stored
         encryption = self._block_encryption()
@@ -230,6 +247,8 @@ class Hypercore(SessionFacts):
         """Tells whether blocks are stored here: one, or all of a range."""
         self._check()
         end = start + 1 if end is None else end
+        if self._snapshot is not None and end > self._kept_length:
+            return False
         blocks = self._core.state.stored.blocks
         return start >= 0 and blocks.first_unset(start) >= end
 
@@ -266,8 +285,10 @@ class Hypercore(SessionFacts):
     async def purge(self) -> None:
         """Close all sessions and delete everything of the core from this disk."""
         self._check()
-        await self._core.purge()
-        await self.close()
+        try:
+            await self._core.purge()
+        finally:
+            await self.close()
 
     async def tree_hash(self, length: int | None = None) -> bytes:
         """The hash of the tree, now or at an earlier length.
@@ -282,8 +303,8 @@ class Hypercore(SessionFacts):
             return tree_hash(head.roots)
         if not 0 <= length < head.length:
             raise LocalProtocolError("the log is not so long", code="bad-argument")
-        roots = await self._core.with_nodes(
-            lambda source: truncated_roots(length, source), committed=True
+        roots = await self._on_tree(
+            lambda _, source: truncated_roots(length, source), length=length
         )
         return tree_hash(roots)
 
@@ -304,10 +325,11 @@ class Hypercore(SessionFacts):
             LocalProtocolError: ``bad-argument``, ``node-missing``, ``request-timeout``.
         """
         self._check(whole=True)
-        head, padding = self._head, self.padding
+        padding = self.padding
         try:
-            return await self._core.with_nodes(
-                lambda source: seek(byte, head, source, padding), committed=True
+            return await self._on_tree(
+                lambda head, source: seek(byte, head, source, padding),
+                length=self.length,
             )
         except NodeMissingError:
             if not wait:
@@ -316,7 +338,9 @@ class Hypercore(SessionFacts):
             if not wait or byte < 0 or self._snapshot is not None or self.writable:
                 raise
         async with _within(timeout_s):
-            return await self._core.replication.seek(byte, padding)
+            found = await self._core.replication.seek(byte, padding)
+        self._check_kept(self.length)
+        return found
 
     async def update(self, *, wait: bool = False) -> bool:
         """Ask the peers for a newer length; True when length or fork changed.
@@ -476,29 +500,30 @@ class Hypercore(SessionFacts):
         self._check()
         if len(self._listening) >= MAX_EVENT_LISTENERS:
             raise LocalProtocolError("too many listeners", code="too-many")
-        if not self._listening:
+        if not self._watching:
+            self._watching = True
             self._core.watchers.append(self._tell)
         listening = EventQueue()
-        self._listening.append(listening)
+        self._listening.add(listening)
         return listening
 
     async def close(self) -> None:
         """Close this session, and with the last one the core; harmless twice."""
-        if self._released:
-            return
-        self._released = True
-        core = self._core
-        if not self._closed:
-            self._end(None)
-        core.session_closed(push=self._push)
-        if core.session_count == 0:
-            if core.on_unused is not None:
-                core.on_unused(core)
-                return
-            core.close()
-            await core.flushed()
-            if self._on_last_closed is not None:
-                await self._on_last_closed()
+        if not self._released:
+            self._released = True
+            core = self._core
+            if not self._closed:
+                self._end(None)
+            core.session_closed(push=self._push)
+            if core.session_count == 0:
+                if core.on_unused is not None:
+                    core.on_unused(core)
+                    return
+                core.close()
+                self._closing = core.traffic.loop.create_task(self._leave())
+        if self._closing is not None:
+            # Goes on to its end, whoever gives up waiting for it.
+            await asyncio.shield(self._closing)
 
     async def __aenter__(self) -> Hypercore:
         return self
@@ -537,6 +562,13 @@ class Hypercore(SessionFacts):
         if not self._closed:
             self._end(error)
 
+    async def _leave(self) -> None:
+        try:
+            await self._core.flushed()
+        finally:
+            if self._on_last_closed is not None:
+                await self._on_last_closed()
+
     def _sibling(self, *, writable: bool, snapshot: Head | None) -> Hypercore:
         self._check()
         return Hypercore(
@@ -547,6 +579,7 @@ class Hypercore(SessionFacts):
             writable=writable,
             push=self._push,
             snapshot=snapshot,
+            kept_length=None if self._snapshot is None else self._kept_length,
             on_last_closed=self._on_last_closed,
         )
 
@@ -572,12 +605,37 @@ class Hypercore(SessionFacts):
             return await self._fetch(index)
 
     async def _fetch(self, index: int) -> bytes:
-        while True:
+        for _ in range(MAX_TRIES):
             await self._core.replication.block(index, priority=HIGH_PRIORITY)
             self._check_index(index)
             found = await self._core.blocks([index])
             if index in found:
                 return found[index]
+            # What is damaged has been given up then, if the disk lets it be.
+            await self._core.flushed()
+        raise EnvironmentFault(
+            f"block {index} is damaged here, again and again", code="block-damaged"
+        )
+
+    async def _on_tree(
+        self, work: Callable[[Head, NodeSource], T], *, length: int
+    ) -> T:
+        """Do work on the first blocks of the tree, anew if it changes meanwhile."""
+        state = self._core.state
+        while True:
+            self._check_kept(length)
+            head, epoch = self._head, state.epoch
+            try:
+                result = await self._core.with_nodes(
+                    partial(work, head), committed=True
+                )
+            except LocalProtocolError:
+                if state.epoch == epoch:
+                    raise
+                self._check(whole=True)
+                continue
+            if state.epoch == epoch:
+                return result
 
     def _tell(self, event: CoreEvent) -> None:
         for listening in self._listening:
@@ -587,7 +645,7 @@ class Hypercore(SessionFacts):
         self._closed = True
         core = self._core
         core.listeners.remove(self)
-        if self._listening:
+        if self._watching:
             core.watchers.remove(self._tell)
         self._tell(Closed(None if error is None else error.code))
 
@@ -610,6 +668,24 @@ async def _core_of(
     if core is not first:
         raise LocalProtocolError("the folder holds another core", code="bad-argument")
     return core
+
+
+async def _directory(
+    path: Path, storage_key: bytes | None, synchronous: Synchronous
+) -> StoreDirectory:
+    """Open a folder in a thread; it is given back if nobody waits for it any more."""
+    opening = asyncio.ensure_future(
+        asyncio.to_thread(
+            StoreDirectory, path, storage_key=storage_key, synchronous=synchronous
+        )
+    )
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        with contextlib.suppress(StoreError):
+            home = await opening
+            await asyncio.to_thread(home.close)
+        raise
 
 
 @contextlib.asynccontextmanager

@@ -212,9 +212,13 @@ def test_the_cache_keeps_what_is_asked_for_within_its_weight() -> None:
     assert cache.peek(0) is not None
     cache.drop(0)
     assert cache.get(0) is None
+    cache.put_all({7: b"old"}, 3)
     cache.put_all(dict.fromkeys(range(200), b"y"), 200)
-    assert len(cache) == 200, "one whole generation may stand before it is forgotten"
-    cache.put_all({1_000: b"y" * 60}, 60)
+    assert cache.peek(7) is None, "what is too much is not kept, nor what it replaces"
+    cache.put_all(dict.fromkeys(range(40), b"y"), 40)
+    assert len(cache) == 40
+    for key in range(1_000, 1_003):
+        cache.put_all({key: b"y" * 40}, 40)
     assert cache.peek(5) is None
     cache.drop_range(0, 5_000)
     assert len(cache) == 0

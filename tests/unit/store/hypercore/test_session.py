@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -455,3 +456,113 @@ async def test_a_damaged_tree_is_told(tmp_path: Path) -> None:
             await work
         assert caught.value.code == "needs-repair"
     await log.close()
+
+
+async def test_a_snapshot_of_a_snapshot_knows_what_was_cut_off(log: Hypercore) -> None:
+    await log.append([b"a", b"bb", b"ccc"])
+    snapshot = log.snapshot()
+    await log.truncate(1)
+    await log.append([b"x", b"yyyy", b"z"])
+    for later in (snapshot, snapshot.snapshot(), snapshot.session()):
+        assert later.length == 3
+        assert await later.get(0) == b"a"
+        assert later.contiguous_length == 1
+        assert await later.has(0)
+        assert not await later.has(1)
+        for asked in (later.get(1), later.seek(4), later.tree_hash(2)):
+            with pytest.raises(LocalProtocolError) as caught:
+                await asked
+            assert refused(caught) == "snapshot-not-available"
+
+
+async def test_a_snapshot_gives_nothing_of_what_came_while_it_read(
+    log: Hypercore,
+) -> None:
+    await log.append([b"a", b"b"])
+    snapshot = log.snapshot()
+    log.core.state.depot.blocks.drop_range(0, 1 << 62)
+    cutting = asyncio.ensure_future(log.truncate(1))
+    appending = asyncio.ensure_future(log.append(b"x"))
+    reading = asyncio.ensure_future(snapshot.get(1))
+    await asyncio.gather(cutting, appending)
+    with pytest.raises(LocalProtocolError) as caught:
+        await reading
+    assert refused(caught) == "snapshot-not-available"
+    assert await log.get(1) == b"x"
+
+
+async def test_seeking_while_the_log_is_rewritten(log: Hypercore) -> None:
+    await log.append([b"a" * 10] * 8)
+    depot = log.core.state.depot
+    depot.nodes.drop_range(0, 1 << 62)
+    held = threading.Event()
+    holding = [depot.database.read(lambda _: held.wait(10)) for _ in range(2)]
+    seeking = asyncio.ensure_future(log.seek(35, wait=False))
+    await asyncio.sleep(0)
+    await asyncio.gather(log.truncate(0), log.append([b"b" * 20] * 3))
+    held.set()
+    assert await seeking == (1, 15)
+    assert all(each.result() for each in holding)
+
+
+async def test_closing_goes_on_though_nobody_waits(tmp_path: Path) -> None:
+    log = await Hypercore.open(tmp_path)
+    closing = asyncio.ensure_future(log.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await log.close()
+    again = await Hypercore.open(tmp_path)
+    await again.close()
+
+
+async def test_a_folder_that_nobody_waits_for_any_more_is_free(tmp_path: Path) -> None:
+    opening = asyncio.ensure_future(Hypercore.open(tmp_path))
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    log = await Hypercore.open(tmp_path)
+    await log.close()
+
+
+async def test_going_on_live_takes_no_listener_a_block(
+    log: Hypercore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.hypercore.session.hypercore.MAX_EVENT_LISTENERS", 3)
+    reading = log.read(live=True)
+    for number in range(10):
+        following = asyncio.ensure_future(anext(reading))
+        await asyncio.sleep(0)
+        await log.append(b"%d" % number)
+        assert await following == b"%d" % number
+    first, second = log.events(), log.events()
+    await log.append(b"last")
+    assert await anext(first) == await anext(second) == Appended(11, 14)
+
+
+async def test_damage_that_cannot_be_given_up_is_told(
+    log: Hypercore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that refuses to be written keeps nobody busy for ever."""
+    await log.append([b"a", b"b"])
+    log.core.replication.set_active(True)
+    core = log.core
+    core.state.depot.blocks.drop_range(0, 1 << 62)
+    database = core.traffic.depot.database
+    await asyncio.wrap_future(
+        database.write(
+            lambda connection: connection.execute(
+                "UPDATE core_block SET data = x'00' WHERE (id & 1) = 1"
+            ).fetchall()
+        )
+    )
+
+    def full(*_: object) -> None:
+        raise EnvironmentFault("the disk is full")
+
+    monkeypatch.setattr("store.hypercore.core.traffic.store", full)
+    with pytest.raises(EnvironmentFault) as caught:
+        await log.get(1)
+    assert caught.value.code == "block-damaged"

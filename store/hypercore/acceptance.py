@@ -17,11 +17,15 @@ from store.hypercore.proofs import (
     ReorgBatch,
     VerifiedTree,
     start_reorg,
+    verify_block,
     verify_proof,
 )
 from store.hypercore.records import Change, Head, NodeSource, Proof
 from store.hypercore.signatures import TreeState, verify_signature
 from store.hypercore.state import CoreState
+
+_NOTHING_ELSE = (None, None, None, None)
+"""What follows the block of a proof that proves nothing more."""
 
 
 def accept(state: CoreState, proof: Proof) -> Change:
@@ -55,8 +59,8 @@ def accept(state: CoreState, proof: Proof) -> Change:
         head = _signed_head(
             state, manifest, proof.fork, verified, proof.upgrade.signature
         )
-    planned, blocks = state.planned, {}
-    if proof.block is not None and not planned.has_block(proof.block.index):
+    blocks = {}
+    if proof.block is not None and not state.has_block(proof.block.index):
         blocks = {proof.block.index: proof.block.value}
     if proof.manifest is not None or verified.upgraded:
         state.learn_manifest(manifest)
@@ -67,10 +71,35 @@ def accept(state: CoreState, proof: Proof) -> Change:
         nodes=[
             node
             for node in verified.nodes
-            if not tip.is_whole or not planned.has_node(node.index)
+            if not tip.is_whole or not state.has_node(node.index)
         ],
         blocks=blocks,
     )
+
+
+def join(state: CoreState, proof: Proof) -> bool:
+    """Add what the proof of a block alone brings to a change that waits.
+
+    Returns:
+        False, with nothing done, when ``accept`` has to make a change of its own.
+
+    Raises:
+        NotInMemoryError: A node has to be loaded first.
+        RemoteProtocolError: As for ``accept``.
+        LocalProtocolError: ``conflict``: the log is frozen.
+    """
+    block, tip = proof.block, state.tip
+    if (
+        block is None
+        or not state.takes_more
+        or proof[2:] != _NOTHING_ELSE
+        or proof.fork != tip.fork
+        or not tip.is_whole
+    ):
+        return False
+    _check_thawed(state)
+    state.join(verify_block(block, tip, state), block)
+    return True
 
 
 def begin_reorg(state: CoreState, proof: Proof) -> ReorgBatch:

@@ -97,9 +97,9 @@ class Inventory:
 
     def has_node(self, index: int) -> bool:
         """Tells whether a node is stored."""
-        return flat_tree.right_span(
-            index
-        ) < 2 * self.contiguous_length or self.nodes.get(index)
+        # The right span, written out: this is asked several times a block.
+        behind = index + ((index + 1) & -(index + 1))
+        return behind <= 2 * self.contiguous_length or self.nodes.get(index)
 
     def missing(self, start: int, end: int) -> Iterable[int]:
         """The blocks from ``start`` to before ``end`` that are not stored."""
@@ -122,7 +122,6 @@ class Inventory:
             [
                 index
                 for index, _, _ in nodes
-                # The right span; written out for what comes by the ten thousand.
                 if index + ((index + 1) & -(index + 1)) > bound
             ]
         )

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from net.crypto import KeyPair
 from store.errors import LocalProtocolError, RemoteProtocolError
 from store.hypercore import flat_tree
-from store.hypercore.cache import MAX_CACHED_BLOCK, NODE_WEIGHT
+from store.hypercore.cache import BLOCK_WEIGHT, MAX_CACHED_BLOCK, NODE_WEIGHT
 from store.hypercore.depot import INDEX_BITS, CoreWrite, Depot, StoredCore
 from store.hypercore.inventory import MAX_CORE_LENGTH, Inventory
 from store.hypercore.manifest import (
@@ -31,6 +31,7 @@ from store.hypercore.manifest import (
 )
 from store.hypercore.merkle_tree import TreeBatch, truncated_roots
 from store.hypercore.records import (
+    BlockProof,
     Change,
     Head,
     Node,
@@ -73,7 +74,6 @@ class CoreState:
         head: The committed state of the tree.
         tip: The state with everything that is being written.
         stored: What is committed of blocks and nodes.
-        planned: The same with everything that is being written.
         committed: The nodes that peers may see.
         conflict: Evidence that the log has two histories; it is frozen then.
         pending_bytes: Of blocks that are being written.
@@ -100,7 +100,11 @@ class CoreState:
         self.conflict = core.conflict
         self.epoch = 0
         self.stored = Inventory(core.contiguous_length, core.pages)
-        self.planned = Inventory(core.contiguous_length, core.pages)
+        self._planned = Inventory(core.contiguous_length, core.pages)
+        # What has joined a change and is not in ``_planned`` yet.
+        self._joined_nodes: list[Node] = []
+        self._joined_blocks: dict[int, bytes] = {}
+        self._taking: tuple[list[Node], dict[int, bytes]] | None = None
         self._roots: tuple[Head | None, dict[int, Node]] = (None, {})
         self.committed = CommittedNodes(self)
         self._pending: deque[tuple[Change, list[tuple[int, int]]]] = deque()
@@ -128,6 +132,14 @@ class CoreState:
     def contiguous_length(self) -> int:
         """Committed blocks from the start on without a gap."""
         return self.stored.contiguous_length
+
+    @property
+    def planned(self) -> Inventory:
+        """What is stored with everything that is being written."""
+        if self._joined_nodes or self._joined_blocks:
+            self._planned.add(self._joined_blocks, self._joined_nodes)
+            self._joined_nodes, self._joined_blocks = [], {}
+        return self._planned
 
     @property
     def needs_repair(self) -> bool:
@@ -177,12 +189,20 @@ class CoreState:
         node = self._fresh.get(index)
         if node is not None:
             return node
-        if not self.planned.has_node(index):
+        if not self._planned.has_node(index):
             return None
         node = self.known_node(index)
         if node is None:
             raise NotInMemoryError(index)
         return node
+
+    def has_block(self, index: int) -> bool:
+        """Tells whether a block is stored or being written."""
+        return index in self._joined_blocks or self._planned.has_block(index)
+
+    def has_node(self, index: int) -> bool:
+        """Tells whether a node is stored or being written."""
+        return index in self._fresh or self._planned.has_node(index)
 
     def known_node(self, index: int) -> Node | None:
         """A node that was committed and checked, if it is in memory."""
@@ -322,8 +342,13 @@ class CoreState:
                 "the key to write this log is not here", code="not-writable"
             )
 
-    def advance(self, change: Change) -> Change:
+    def advance(self, change: Change, *, takes_more: bool = False) -> Change:
         """Build on a change whose base is the tip; it has to be written next.
+
+        Args:
+            change: What one step does.
+            takes_more: If it only adds to the tree that there is, ``join`` may make it
+                larger until it is written.
 
         Raises:
             LocalProtocolError: Something else was built on that base meanwhile.
@@ -332,6 +357,11 @@ class CoreState:
             raise LocalProtocolError(
                 "the tree has changed meanwhile", code="invalid-operation"
             )
+        self._taking = None
+        if takes_more and change.head is change.base:
+            taking = [*change.nodes], {**change.blocks}
+            change = Change(change.base, change.head, *taking)
+            self._taking = taking
         if change.truncated_to is not None:
             self._cut_fresh(change.truncated_to, change.base.length)
         for node in change.nodes:
@@ -345,12 +375,41 @@ class CoreState:
         self.pending_bytes += sum(map(len, change.blocks.values()))
         return change
 
+    @property
+    def takes_more(self) -> bool:
+        """True while ``join`` may add to a change that waits to be written."""
+        return self._taking is not None
+
+    def join(self, nodes: Sequence[Node], block: BlockProof) -> None:
+        """Make the change that waits larger by what a verified proof brought.
+
+        So noting, writing and telling cost once for many blocks. A node that is stored
+        stays: the sizes of a new one may not be vouched for.
+
+        Args:
+            nodes: As they were verified.
+            block: The one that was proven.
+        """
+        assert self._taking is not None, "asked before"
+        all_nodes, all_blocks = self._taking
+        fresh, has_node = self._fresh, self._planned.has_node
+        for node in nodes:
+            index = node.index
+            if index not in fresh and not has_node(index):
+                fresh[index] = node
+                all_nodes.append(node)
+                self._joined_nodes.append(node)
+        if not self.has_block(block.index):
+            all_blocks[block.index] = self._joined_blocks[block.index] = block.value
+            self.pending_bytes += len(block.value)
+
     def next_write(self) -> tuple[list[Change], CoreWrite] | None:
         """Everything that waits to be written, as one write; None when nothing does."""
         waiting = [self._pending[at] for at in range(self._handed, len(self._pending))]
         if not waiting:
             return None
         self._handed = len(self._pending)
+        self._taking = None
         write = CoreWrite(self.number, place=self.place)
         rows = _Rows(write, self.base)
         for change, dropped in waiting:
@@ -375,7 +434,8 @@ class CoreState:
     def committed_change(self) -> Change:
         """Note that the oldest change is committed; it is given back."""
         change, _ = self._pending.popleft()
-        self.pending_bytes -= sum(map(len, change.blocks.values()))
+        block_bytes = sum(map(len, change.blocks.values()))
+        self.pending_bytes -= block_bytes
         self._handed -= 1
         self._forget_dropped(change)
         self._apply(self.stored, change)
@@ -391,9 +451,15 @@ class CoreState:
                 {base | node.index: node for node in change.nodes},
                 NODE_WEIGHT * len(change.nodes),
             )
-        for index, block in change.blocks.items():
-            if len(block) <= MAX_CACHED_BLOCK:
-                self.depot.blocks.put(base | index, block)
+        if block_bytes <= MAX_CACHED_BLOCK:
+            self.depot.blocks.put_all(
+                {base | index: block for index, block in change.blocks.items()},
+                block_bytes + BLOCK_WEIGHT * len(change.blocks),
+            )
+        else:
+            for index, block in change.blocks.items():
+                if len(block) <= MAX_CACHED_BLOCK:
+                    self.depot.blocks.put(base | index, block)
         self._manifest_stored = self._encoded is not None
         self.head = change.head
         return change
@@ -404,7 +470,8 @@ class CoreState:
         self._handed = 0
         self.pending_bytes = 0
         self._fresh.clear()
-        self.planned = self.stored.copy(written=self.planned)
+        self._planned = self.stored.copy(written=self.planned)
+        self._taking = None
         self.tip = self.head
 
     def forget(self) -> None:

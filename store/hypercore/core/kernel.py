@@ -30,6 +30,7 @@ from store.hypercore.acceptance import (
     begin_reorg,
     contradicts,
     finish_reorg,
+    join,
 )
 from store.hypercore.core.appends import Appends, Told
 from store.hypercore.core.disk import MAX_TRIES, Disk
@@ -120,6 +121,8 @@ class Core:
         self.on_unused: Callable[[Core], None] | None = None
         self._replication: Replication | None = None
         self._waiting: deque[Told] = deque()
+        # The last one, which more may join (see ``CoreState.join``).
+        self._accepted: Accepted | None = None
         self._appends = Appends(self.state, self._hand_over)
         self._disk = Disk(
             self.state,
@@ -326,7 +329,11 @@ class Core:
             LocalProtocolError: The core is closed or frozen.
         """
         self.check_open()
-        return self.submit(self.state.advance(accept(self.state, proof)))
+        if self._accepted is not None and join(self.state, proof):
+            return self._accepted
+        change = self.state.advance(accept(self.state, proof), takes_more=True)
+        self._accepted = self.submit(change)
+        return self._accepted
 
     async def load_for(self, proof: Proof) -> None:
         """Bring into memory what ``accept`` lacks for a proof.

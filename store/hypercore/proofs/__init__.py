@@ -14,6 +14,7 @@ from store.hypercore.proofs.verify import (
     VerifiedTree,
     grow,
     missing_levels,
+    verify_block,
     verify_proof,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "missing_levels",
     "nodes_needed",
     "start_reorg",
+    "verify_block",
     "verify_proof",
 ]

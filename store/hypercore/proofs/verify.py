@@ -100,7 +100,7 @@ def verify_proof(
     upgrade = proof.upgrade
     if upgrade is None:
         if root is not None:
-            _measure(proof, nodes, head, source)
+            _measure(nodes, head, source, was_given=_was_given(proof, nodes))
         return VerifiedTree(
             nodes, head.roots, head.length, head.byte_length, False, proof.block
         )
@@ -108,7 +108,7 @@ def verify_proof(
     if grow(batch, upgrade, root, prologue=prologue):
         nodes.pop()
     elif root is not None:
-        _measure(proof, nodes, head, source)
+        _measure(nodes, head, source, was_given=_was_given(proof, nodes))
     nodes += batch.nodes
     return VerifiedTree(
         nodes,
@@ -118,6 +118,18 @@ def verify_proof(
         batch.length > head.length,
         proof.block,
     )
+
+
+def verify_block(block: BlockProof, head: Head, source: NodeSource) -> list[Node]:
+    """What ``verify_proof`` does for a block that nothing comes with; returns nodes."""
+    nodes: list[Node] = []
+    if not 0 <= block.index < MAX_LENGTH:
+        raise _refused(f"block {block.index} is out of range")
+    value = block.value
+    leaf = Node(2 * block.index, len(value), leaf_hash(value))
+    _fold_block(leaf, block.nodes, nodes)
+    _measure(nodes, head, source, was_given=False)
+    return nodes
 
 
 def missing_levels(index: int, head: Head, source: NodeSource) -> int:
@@ -319,7 +331,14 @@ def _reach(batch: TreeBatch, end: int, queue: _Queue) -> None:
         batch.append_root(queue.take(target))
 
 
-def _measure(proof: Proof, nodes: list[Node], head: Head, source: NodeSource) -> None:
+def _was_given(proof: Proof, nodes: list[Node]) -> bool:
+    """The folded node was not computed from anything."""
+    return proof.block is None and len(nodes) == 1
+
+
+def _measure(
+    nodes: list[Node], head: Head, source: NodeSource, *, was_given: bool
+) -> None:
     """Compares the folded node, the last one, with the stored one."""
     root = nodes[-1]
     if flat_tree.right_span(root.index) >= 2 * head.length:
@@ -327,7 +346,6 @@ def _measure(proof: Proof, nodes: list[Node], head: Head, source: NodeSource) ->
     known = source.node(root.index)
     if known is None:
         raise _refused(f"node {root.index} leads to nothing known")
-    was_given = proof.block is None and len(nodes) == 1
     if known.hash != root.hash or (was_given and known.size != root.size):
         raise RemoteProtocolError(
             f"node {root.index} is another one", code="invalid-checksum"

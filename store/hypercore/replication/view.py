@@ -89,11 +89,11 @@ class KernelView:
 
     def has_block(self, index: int) -> bool:
         """Stored or being written."""
-        return self._state.planned.has_block(index)
+        return self._state.has_block(index)
 
     def has_node(self, index: int) -> bool:
         """Stored or being written."""
-        return self._state.planned.has_node(index)
+        return self._state.has_node(index)
 
     def missing_bits(self, start: int, count: int) -> int:
         """Neither stored nor being written."""

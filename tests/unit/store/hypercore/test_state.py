@@ -10,7 +10,7 @@ import pytest
 from net.crypto import KeyPair
 from store.database import Database
 from store.errors import LocalProtocolError, RemoteProtocolError
-from store.hypercore.acceptance import accept
+from store.hypercore.acceptance import accept, join
 from store.hypercore.core.cores import new_core
 from store.hypercore.depot import Depot, StoredCore
 from store.hypercore.manifest import (
@@ -24,6 +24,7 @@ from store.hypercore.manifest import (
 from store.hypercore.merkle_tree import TreeBatch, tree_hash
 from store.hypercore.proofs import build_proof
 from store.hypercore.records import (
+    BlockRequest,
     Change,
     Head,
     NotInMemoryError,
@@ -379,3 +380,90 @@ def test_other_threads_leave_no_trace_in_the_memory_of_nodes(state: CoreState) -
     before = dict(nodes._young)
     assert state.known_node(0) is not None
     assert nodes._young == before
+
+
+def proof_of(state: CoreState, index: int, levels: int) -> Proof:
+    request = Request(0, BlockRequest(index, levels))
+    return build_proof(request, state.head, state.committed, b"%d" % index)
+
+
+def joining_reader(depot: Depot, writer: CoreState) -> CoreState:
+    """A reader with the tree's length and one block that waits to be written."""
+    writer.append([b"%d" % index for index in range(8)])
+    commit(writer)
+    reader = fresh(depot, number=2, writer=False)
+    request = Request(0, upgrade=UpgradeRequest(0, 8), manifest=True)
+    upgrade = build_proof(request, writer.head, writer.committed)
+    proof = upgrade._replace(manifest=writer.encoded_manifest)
+    reader.advance(accept(reader, proof), takes_more=True)
+    commit(reader)
+    assert not reader.takes_more
+    assert not join(reader, proof_of(writer, 4, 3)), "nothing waits"
+    change = accept(reader, proof_of(writer, 4, 3))
+    reader.advance(change, takes_more=True)
+    return reader
+
+
+def test_further_blocks_join_the_change_that_waits(
+    depot: Depot, state: CoreState
+) -> None:
+    reader = joining_reader(depot, state)
+    assert join(reader, proof_of(state, 5, 0))
+    assert join(reader, proof_of(state, 5, 0)), "twice is once"
+    assert join(reader, proof_of(state, 6, 1))
+    assert reader.has_block(6)
+    assert reader.has_node(12)
+    assert reader.pending_bytes == 3
+    assert [reader.planned.has_block(index) for index in range(4, 8)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert not reader.stored.has_block(5)
+    following = reader.next_write()
+    assert following is not None
+    changes, write = following
+    assert [dict(change.blocks) for change in changes] == [{4: b"4", 5: b"5", 6: b"6"}]
+    nodes = [
+        row[0] & 0xFF for name, rows in write.steps if name == "nodes" for row in rows
+    ]
+    assert len(nodes) == len(set(nodes))
+    assert not join(reader, proof_of(state, 7, 0)), "it is handed over"
+    reader.committed_change()
+    assert reader.stored.has_block(6)
+    assert reader.pending_bytes == 0
+    assert reader.node(12) == state.node(12)
+
+
+def test_what_joined_is_rolled_back_with_its_change(
+    depot: Depot, state: CoreState
+) -> None:
+    reader = joining_reader(depot, state)
+    assert join(reader, proof_of(state, 5, 0))
+    reader.rolled_back()
+    assert not reader.takes_more
+    assert not reader.has_block(4)
+    assert not reader.has_block(5)
+    assert not reader.planned.has_block(5)
+    assert not reader.has_node(10)
+
+
+def test_only_blocks_alone_join_and_wrong_ones_change_nothing(
+    depot: Depot, state: CoreState
+) -> None:
+    reader = joining_reader(depot, state)
+    wrong = build_proof(
+        Request(0, BlockRequest(5, 0)), state.head, state.committed, b"another"
+    )
+    with pytest.raises(RemoteProtocolError) as caught:
+        join(reader, wrong)
+    assert caught.value.code == "invalid-checksum"
+    assert not reader.has_block(5)
+    hashed = build_proof(
+        Request(0, hash=BlockRequest(12, 1)), state.head, state.committed
+    )
+    assert not join(reader, hashed)
+    assert not join(reader, proof_of(state, 5, 0)._replace(fork=1))
+    reader.clear(4, 5)
+    assert not join(reader, proof_of(state, 5, 0)), "something was built on it"

@@ -425,9 +425,7 @@ def test_further_blocks_join_the_change_that_waits(
     assert following is not None
     changes, write = following
     assert [dict(change.blocks) for change in changes] == [{4: b"4", 5: b"5", 6: b"6"}]
-    nodes = [
-        row[0] & 0xFF for name, rows in write.steps if name == "nodes" for row in rows
-    ]
+    nodes = [row[0] for step in write.steps if step[0] == "nodes" for row in step[1]]
     assert len(nodes) == len(set(nodes))
     assert not join(reader, proof_of(state, 7, 0)), "it is handed over"
     reader.committed_change()

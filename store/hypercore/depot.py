@@ -130,6 +130,7 @@ class Depot:
         database: The file.
         nodes: Checked nodes in memory.
         blocks: Checked blocks in memory.
+        pending_bytes: Of blocks that are being written, of all cores.
         find_place: Asked when a core is opened whether its blocks lie elsewhere than
             in the table, with the number of the core.
     """
@@ -138,6 +139,7 @@ class Depot:
         self.database = database
         self.nodes = node_cache()
         self.blocks = block_cache()
+        self.pending_bytes = 0
         self.find_place: FindPlace | None = None
 
     def open_core(

@@ -372,7 +372,7 @@ class CoreState:
                 del self._fresh[index]
         self.tip = change.head
         self._pending.append((change, dropped))
-        self.pending_bytes += sum(map(len, change.blocks.values()))
+        self._weigh(sum(map(len, change.blocks.values())))
         return change
 
     @property
@@ -401,7 +401,7 @@ class CoreState:
                 self._joined_nodes.append(node)
         if not self.has_block(block.index):
             all_blocks[block.index] = self._joined_blocks[block.index] = block.value
-            self.pending_bytes += len(block.value)
+            self._weigh(len(block.value))
 
     def next_write(self) -> tuple[list[Change], CoreWrite] | None:
         """Everything that waits to be written, as one write; None when nothing does."""
@@ -435,7 +435,7 @@ class CoreState:
         """Note that the oldest change is committed; it is given back."""
         change, _ = self._pending.popleft()
         block_bytes = sum(map(len, change.blocks.values()))
-        self.pending_bytes -= block_bytes
+        self._weigh(-block_bytes)
         self._handed -= 1
         self._forget_dropped(change)
         self._apply(self.stored, change)
@@ -468,11 +468,15 @@ class CoreState:
         """Return to what is committed: nothing that was being written will be."""
         self._pending.clear()
         self._handed = 0
-        self.pending_bytes = 0
+        self._weigh(-self.pending_bytes)
         self._fresh.clear()
         self._planned = self.stored.copy(written=self.planned)
         self._taking = None
         self.tip = self.head
+
+    def _weigh(self, size: int) -> None:
+        self.pending_bytes += size
+        self.depot.pending_bytes += size
 
     def forget(self) -> None:
         """Drop from memory what other cores may use the room for."""

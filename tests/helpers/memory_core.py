@@ -66,6 +66,7 @@ class MemoryCore:
         self.not_loaded: set[int] = set()
         self.machine: Replicator | None = None
         self.slow = slow
+        self.has_room = True
         self._pending: deque[Change] = deque()
 
     # -- as the state of a core, for ``acceptance`` --------------------------------

@@ -61,7 +61,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_PENDING_BYTES = 32 * 1024 * 1024
-"""Of blocks that wait to be written; peers are asked for no more meanwhile."""
+"""Of blocks of all cores that wait to be written; a core for which some do asks peers
+for no more meanwhile."""
 
 
 class CoreListener(Protocol):
@@ -166,7 +167,9 @@ class Core:
     @property
     def has_room(self) -> bool:
         """False while so much waits to be written that no more should be fetched."""
-        return self.state.pending_bytes < MAX_PENDING_BYTES
+        state = self.state
+        # A core of which nothing is written would not hear when there is room again.
+        return not state.pending_bytes or state.depot.pending_bytes < MAX_PENDING_BYTES
 
     def session_opened(self, *, push: bool) -> None:
         """Note one more session; what is appended is pushed if one wants that."""

@@ -63,6 +63,11 @@ class KernelView:
         return self._state.tip is self._state.head
 
     @property
+    def has_room(self) -> bool:
+        """Not too much is being written."""
+        return self._core.has_room
+
+    @property
     def needs_repair(self) -> bool:
         """The roots are damaged."""
         return self._state.needs_repair

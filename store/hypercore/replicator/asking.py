@@ -60,13 +60,18 @@ _DEFAULT_BLOCK_BYTES: Final = 1024
 
 
 class Asking(Ledger):
-    """Asks the peers of one core, and takes their answers."""
+    """Asks the peers of one core, and takes their answers.
+
+    Attributes:
+        held_back: Peers were not asked because too much waits to be written.
+    """
 
     def __init__(
         self, context: Context, *, on_bad: Callable[[Peer, str, float], object]
     ) -> None:
         super().__init__(context)
         self._on_bad = on_bad
+        self.held_back = False
 
     # -- asking ------------------------------------------------------------------
 
@@ -79,6 +84,9 @@ class Asking(Ledger):
             or peer.remote_fork != core.fork
             or not self._context.writable
         ):
+            return
+        if not core.has_room:
+            self.held_back = True
             return
         room = self.limit(peer) - len(peer.asks)
         if room <= 0:
@@ -359,7 +367,8 @@ class Asking(Ledger):
 
     def receive_pushed(self, peer: Peer, proof: Proof, now: float) -> None:
         """A proof came that nobody asked for, and may."""
-        if len(peer.unverified) <= MAX_REFUSALS:
+        # For what finds no room is asked later.
+        if self._core.has_room and len(peer.unverified) <= MAX_REFUSALS:
             if peer.unverified:
                 peer.unverified.append((None, proof))
             else:

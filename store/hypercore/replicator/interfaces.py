@@ -71,6 +71,11 @@ class LocalCore(Protocol):
         ...
 
     @property
+    def has_room(self) -> bool:
+        """False while so much is being written that no more should come."""
+        ...
+
+    @property
     def needs_repair(self) -> bool:
         """The tree is damaged, and only how long it is is known."""
         ...

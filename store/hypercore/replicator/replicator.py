@@ -232,6 +232,9 @@ class Replicator:
             truncated_to: How much of the old tree is left, if it was truncated.
             head_changed: Length, fork or manifest are others now.
         """
+        if self.asking.held_back:
+            self.asking.held_back = False
+            self.context.touch_all()
         if truncated_to is not None:
             if truncated_to < old_length:
                 self._telling.dropped(truncated_to, old_length)
@@ -244,6 +247,8 @@ class Replicator:
             self._telling.note_added(blocks)
             self._progressed = True
         if head_changed:
+            # A download may lack nothing but the length that it was to reach.
+            self._progressed = True
             self._forks.committed()
             self._telling.note_length()
             self.asking.grew(old_length)

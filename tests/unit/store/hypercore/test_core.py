@@ -785,9 +785,17 @@ async def test_closing_fails_a_large_append_that_is_being_hashed(core: Core) -> 
     assert core.state.length == 0
 
 
-async def test_too_much_that_waits_for_the_disk_is_known(core: Core) -> None:
+async def test_too_much_that_waits_for_the_disk_is_known(
+    cores: Cores, core: Core
+) -> None:
+    other = await cores.open()
     assert core.has_room
     core.submit(core.state.append([bytes(MAX_BLOCK_BYTES)] * 3))
     assert not core.has_room
-    await core.flushed()
+    assert other.has_room, "it would not hear when there is room again"
+    other.submit(other.state.append([b"a"]))
+    assert not other.has_room
+    await asyncio.gather(core.flushed(), other.flushed())
     assert core.has_room
+    assert other.has_room
+    assert core.state.depot.pending_bytes == 0

@@ -495,3 +495,41 @@ def test_lost_writes_are_asked_for_again() -> None:
     assert [r.core.blocks[at] for at in range(100)] == [
         w.core.blocks[at] for at in range(100)
     ]
+
+
+def test_nothing_is_asked_for_while_too_much_waits_to_be_written() -> None:
+    world = ReplicaWorld(record=True)
+    w, r = writer(world, 40), reader(world)
+    world.connect(w, r)
+    world.run()
+    r.core.has_room = False
+    asked = len(requests(world, "reader"))
+    want_all(r, world)
+    world.run()
+    assert len(requests(world, "reader")) == asked
+    r.core.has_room = True
+    r.machine.committed([], old_length=40)
+    world.touch(r)
+    world.run()
+    assert len(requests(world, "reader")) > asked
+    assert holds_all(r, 40)
+
+
+def test_a_push_that_finds_no_room_comes_later() -> None:
+    world = ReplicaWorld()
+    options = ReplicatorOptions(allow_push=True)
+    w, r = writer(world, 1), reader(world, options=options)
+    world.connect(w, r)
+    want_all(r, world)
+    world.run()
+    r.core.has_room = False
+    w.core.append(b"pushed")
+    w.machine.push(1)
+    world.touch(w)
+    world.run()
+    assert r.core.length == 1
+    r.core.has_room = True
+    r.machine.committed([], old_length=1)
+    world.touch(r)
+    world.run()
+    assert holds_all(r, 2)

@@ -117,7 +117,7 @@ class Download:
 
     def is_complete(self, core: LocalCore) -> bool:
         """True when every block is committed; a live one never is."""
-        if self.end is None or self.end > core.length:
+        if self.end is None or self.start < self.end > core.length:
             return False
         if self.masks is None:
             at = core.first_uncommitted(self.start, self.end)
@@ -168,7 +168,9 @@ class Picker:
         for download in self.downloads:
             if download.wants(index):
                 download.active[number] = None
-                self._pending.setdefault(number, 0)
+                if number not in self._pending:
+                    # Nobody has looked at this chunk yet: its other blocks count, too.
+                    self._pending[number] = self._pending_of(number)
         if number in self._pending:
             self._pending[number] |= 1 << (index & 255)
 

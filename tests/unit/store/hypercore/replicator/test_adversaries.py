@@ -12,7 +12,7 @@ from store.hypercore.messages import (
     encode_sync,
 )
 from store.hypercore.records import SeekRequest
-from store.hypercore.replicator import SeekWish
+from store.hypercore.replicator import Download, SeekWish
 from tests.helpers.replica_world import ReplicaWorld, Wire
 from tests.unit.store.hypercore.replicator.test_replicator import (
     holds_all,
@@ -182,6 +182,37 @@ def test_no_wish_is_forgotten_behind_many_that_nobody_can_fulfil() -> None:
     world.touch(r)
     world.run(60)
     assert sorted(got) == list(range(900, 1000))
+
+
+def test_a_download_is_whole_although_one_block_was_wished_for_and_given_up() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 20), reader(world)
+    wire, _ = world.connect(w, r)
+    world.run()
+    world.cut(wire)
+    world.run()
+    want_all(r, world)
+    asking = r.machine.asking
+
+    def got() -> None:
+        raise AssertionError("nobody waits for it")
+
+    asking.release_block(asking.want_block(7, 1, got), got)
+    world.connect(w, r)
+    world.run(10)
+    assert holds_all(r, 20)
+
+
+def test_a_download_ends_when_nothing_but_the_length_was_missing() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 5), reader(world)
+    nothing, one = Download(3, 3), Download(0, 8, blocks=[1])
+    for download in (nothing, one):
+        r.machine.asking.want_download(download)
+    world.connect(w, r)
+    world.run()
+    assert nothing.ended
+    assert one.ended
 
 
 def test_a_seek_goes_on_when_the_log_is_rewritten() -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 LOAD_BYTES: Final = 4 * 1024 * 1024
 """Blocks loaded at a time for one peer, as large as the average."""
 
-MAX_LOADED_BLOCKS: Final = 1024
-"""Loaded blocks that nobody took; more are forgotten."""
+MAX_LOADED_BYTES: Final = 32 * 1024 * 1024
+"""Loaded blocks that nobody took; of more, the oldest are forgotten."""
 
 
 class KernelView:
@@ -155,12 +155,24 @@ class KernelView:
             )
         except StoreError:
             return False
-        if self._loaded_at != state.epoch or len(self._loaded) > MAX_LOADED_BLOCKS:
+        if self._loaded_at != state.epoch:
             self._loaded.clear()
         self._loaded_at = state.epoch
-        self._loaded.update(blocks)
         first = requests[0].block
+        if first is not None and first.index in blocks:
+            # The newest is kept longest.
+            blocks[first.index] = blocks.pop(first.index)
+        self._keep(blocks)
         return first is None or first.index in blocks
+
+    def _keep(self, blocks: dict[int, bytes]) -> None:
+        loaded = self._loaded
+        for index, block in blocks.items():
+            loaded.pop(index, None)
+            loaded[index] = block
+        size = sum(map(len, loaded.values()))
+        while size > MAX_LOADED_BYTES and len(loaded) > 1:
+            size -= len(loaded.pop(next(iter(loaded))))
 
     def accept(self, proof: Proof) -> None:
         """Verify and have it written."""

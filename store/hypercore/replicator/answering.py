@@ -9,6 +9,7 @@ others', until it is loaded. Follows npm hypercore 11.37.1 (``lib/replicator.js`
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from store.errors import (
@@ -127,33 +128,34 @@ class Answering:
             start, length, any_ = next(iter(peer.waiting_wants))
             del peer.waiting_wants[start, length, any_]
             self._telling.answer_want(peer, start, length, any_=any_)
-            spent += _ANSWER_COST_BYTES + (0 if any_ else length // 8)
+            # Looking costs as well, whatever comes of it.
+            spent += _ANSWER_COST_BYTES + min(length, self._core.length) // 8
         return spent
 
     def next_requests(self, peer: Peer) -> list[Request]:
         """What to load for a peer, the request that needs it first."""
-        requests = [entry.request for entry in reversed(peer.urgent[-LOAD_AHEAD:])]
-        for entry in peer.normal:
+        first = peer.loading
+        requests = [] if first is None else [first.request]
+        for entry in chain(reversed(peer.urgent[-LOAD_AHEAD:]), peer.normal):
             if len(requests) >= LOAD_AHEAD:
                 break
-            requests.append(entry.request)
+            if entry is not first and self._waits(peer, entry):
+                requests.append(entry.request)
         return requests
 
     def loaded(self, peer: Peer, *, failed: bool) -> None:
         """What the peer's queue needed is in memory, or cannot be had."""
-        peer.loading = False
-        if peer.closed:
-            return
-        entry = self._next(peer)
-        if entry is None:
+        entry, peer.loading = peer.loading, None
+        if entry is None or peer.closed or not self._waits(peer, entry):
             return
         entry.loads += 1
-        if failed or entry.loads > MAX_LOADS:
-            self._finish(peer, entry)
-            if not entry.is_push:
-                self._refuse(peer, entry.id, NOT_AVAILABLE)
+        if not failed and entry.loads <= MAX_LOADS:
+            return
+        if entry.is_push:
+            peer.normal.remove(entry)
         else:
-            self._put_first(peer, entry)
+            self._finish(peer, entry)
+            self._refuse(peer, entry.id, NOT_AVAILABLE)
 
     def handle_timer(self, peer: Peer, now: float) -> None:
         """Send the refusals whose delay is over."""
@@ -168,8 +170,11 @@ class Answering:
                 entry = peer.normal.popleft()
             else:
                 return None
-            if entry.is_push or peer.waiting.get(entry.id) is entry:
+            if self._waits(peer, entry):
                 return entry
+
+    def _waits(self, peer: Peer, entry: Waiting) -> bool:
+        return entry.is_push or peer.waiting.get(entry.id) is entry
 
     def _answer(self, peer: Peer, entry: Waiting, now: float) -> int:
         """Answer one request; returns the bytes of the answer."""
@@ -182,7 +187,7 @@ class Answering:
                 return self._answer_other_fork(peer, entry)
             proof = core.prove(request)
         except NotInMemoryError:
-            peer.loading = True
+            peer.loading = entry
             self.to_load[peer] = None
             self._put_first(peer, entry)
             return 0
@@ -258,8 +263,7 @@ class Answering:
 
     def _sweep(self, peer: Peer) -> None:
         """Let go of the queue's places whose requests were cancelled."""
-        live = peer.waiting
-        kept = [at for at in peer.normal if at.is_push or live.get(at.id) is at]
+        kept = [at for at in peer.normal if self._waits(peer, at)]
         peer.normal.clear()
         peer.normal.extend(kept)
-        peer.urgent[:] = [at for at in peer.urgent if live.get(at.id) is at]
+        peer.urgent[:] = [at for at in peer.urgent if self._waits(peer, at)]

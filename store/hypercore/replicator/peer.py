@@ -222,7 +222,8 @@ class Peer:
         self.urgent: list[Waiting] = []
         self.waiting_wants: dict[tuple[int, int, bool], None] = {}
         self.delayed: deque[tuple[float, int]] = deque()
-        self.loading = False
+        # The request that waits for the disk, and the others behind it.
+        self.loading: Waiting | None = None
         self.uploaded: list[tuple[int, int]] = []
 
     @property
@@ -240,7 +241,7 @@ class Peer:
     def has_work(self) -> bool:
         """Something of it waits to be answered."""
         return bool(
-            (self.normal or self.urgent or self.waiting_wants) and not self.loading
+            (self.normal or self.urgent or self.waiting_wants) and self.loading is None
         )
 
     def number(self, ask: Ask) -> None:

@@ -387,7 +387,7 @@ class Replicator:
         whole = upgrade is not None and upgrade.start == 0
         if whole and same_fork and (proof.block is None or peer.accused_code):
             self._forks.receive_evidence(peer, proof)
-        elif self.context.options.allow_push and same_fork and not peer.paused:
+        elif self.context.options.allow_push and same_fork and peer.active:
             self.asking.receive_pushed(peer, proof, now)
         else:
             self.context.counters["unasked"] += 1

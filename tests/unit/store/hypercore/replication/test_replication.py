@@ -11,7 +11,8 @@ import pytest
 
 from store.errors import LocalProtocolError
 from store.hypercore.messages import MessageKind, WireData, decode_data, encode_data
-from store.hypercore.replication import Replication
+from store.hypercore.records import BlockRequest, Request
+from store.hypercore.replication import Replication, view
 from store.hypercore.replication import replication as rim
 from store.hypercore.session import Hypercore
 from tests.unit.store.corestore.joined import End, connected
@@ -92,10 +93,26 @@ async def test_an_update_ends_although_a_peer_never_says_what_it_has(
     theirs = writer.replicate(left)
     reader.replicate(right)
     assert theirs.link is not None
-    theirs.link.send = lambda _kind, _message: True
+
+    def keep_silent(kind: int, message: bytes) -> bool:
+        del kind, message
+        return True
+
+    theirs.link.send = keep_silent
     async with asyncio.timeout(LIMIT_S):
         assert not await reader.update()
     assert len(reader.peers) == 1
+
+
+async def test_what_is_loaded_for_nobody_is_bounded_in_bytes(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "MAX_LOADED_BYTES", 8 << 20)
+    writer = await places.writer(*(bytes([at]) * (3 << 20) for at in range(6)))
+    seen = replication(writer)._view
+    for index in range(6):
+        assert await seen.load([Request(0, BlockRequest(index, 0))])
+    assert list(seen._loaded) == [4, 5]
 
 
 async def test_a_get_that_is_given_up_is_not_asked_any_more(places: Places) -> None:

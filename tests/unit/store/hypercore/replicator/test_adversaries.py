@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from store.errors import RemoteProtocolError
 from store.hypercore.messages import (
     ExtensionMessage,
@@ -178,7 +180,7 @@ def test_no_wish_is_forgotten_behind_many_that_nobody_can_fulfil() -> None:
     world.run()
     got: list[int] = []
     for index in range(1000):
-        r.machine.asking.want_block(index, 1, lambda index=index: got.append(index))
+        r.machine.asking.want_block(index, 1, partial(got.append, index))
     world.touch(r)
     world.run(60)
     assert sorted(got) == list(range(900, 1000))

@@ -12,6 +12,7 @@ from store.hypercore.messages import (
     MessageKind,
     NoData,
     WireRequest,
+    decode_data,
     encode_no_data,
     encode_request,
 )
@@ -94,6 +95,24 @@ def test_requests_that_nothing_answers_are_refused_late_and_then_end_it() -> Non
     ask(machine, peer, 64, BlockRequest(0, 50))
     with pytest.raises(RemoteProtocolError):
         machine.serve(peer, 1 << 16, 0.0)
+
+
+def test_the_request_that_waits_for_the_disk_is_refused_and_no_other() -> None:
+    machine, peer, link = holder()
+    core = machine.context.core
+    assert isinstance(core, MemoryCore)
+    core.not_loaded.add(0)
+    ask(machine, peer, 1, BlockRequest(0, 0))
+    machine.serve(peer, 1 << 16, 0.0)
+    assert [peer for peer, _ in machine.take_loads().answers] == [peer]
+    urgent = encode_request(WireRequest(2, Request(0, BlockRequest(1, 0)), 2))
+    machine.receive(peer, MessageKind.REQUEST, urgent, 0.0)
+    assert not peer.has_work
+    machine.answers_loaded(peer, failed=True)
+    machine.serve(peer, 1 << 16, 0.0)
+    assert link.sent[-2] == (MessageKind.NO_DATA, encode_no_data(NoData(1, 1)))
+    assert link.sent[-1][0] == MessageKind.DATA
+    assert decode_data(link.sent[-1][1])[0] == 2
 
 
 def test_availability_far_behind_everything_is_let_go() -> None:

@@ -98,19 +98,17 @@ class Traffic:
             for _, _, write in batch:
                 store(connection, write)
 
-        try:
-            future = self.depot.database.write(work)
-        except StoreError as error:
-            self._tell(batch, error)
-            return
         loop = self.loop
 
-        def done(future: Future[None]) -> None:
+        def told(error: BaseException | None) -> None:
             # A loop that has ended has nobody left to tell.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._tell, batch, future.exception())
+                loop.call_soon_threadsafe(self._tell, batch, error)
 
-        future.add_done_callback(done)
+        try:
+            self.depot.database.write_and_tell(work, told)
+        except StoreError as error:
+            self._tell(batch, error)
 
     def _tell(
         self,

@@ -232,22 +232,24 @@ def decode_sync(data: bytes) -> Sync:
     )
 
 
+def encode_block_request(number: int, request: Request) -> bytes:
+    """``encode_request`` for the common request: one block, nothing else, no hurry."""
+    block = request.block
+    assert block is not None, "asked before"
+    index, levels = block
+    return (
+        b"\1"
+        + write_uint(number)
+        + write_uint(request.fork)
+        + write_uint(index)
+        + write_uint(levels)
+    )
+
+
 def encode_request(wire_request: WireRequest) -> bytes:
     """The bytes of a request."""
     number, request, priority = wire_request
     fork, block, hash_, seek, upgrade, manifest = request
-    if request[2:] == _NOTHING_ELSE and block is not None and not priority:
-        # The common request asks for one block.
-        index, levels = block
-        return b"".join(
-            (
-                b"\1",
-                write_uint(number),
-                write_uint(fork),
-                write_uint(index),
-                write_uint(levels),
-            )
-        )
     flags = _PRIORITY if priority else 0
     numbers: tuple[int, ...] = ()
     if block is not None:

@@ -151,8 +151,8 @@ class Ledger:
             again: What it was for is needed still.
         """
         peer = ask.peer
-        if ask.levels and peer.in_order:
-            peer.expected.difference_update(path_nodes(ask.index, ask.levels))
+        if ask.path and peer.in_order:
+            peer.expected.difference_update(ask.path)
         if ask.stray:
             return
         if ask.request.upgrade is not None and ask in self._upgrades:

@@ -7,6 +7,7 @@ controls is bounded by the part that writes it.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
@@ -46,6 +47,7 @@ class Ask:
         "kind",
         "levels",
         "optimistic",
+        "path",
         "peer",
         "request",
         "sent_at",
@@ -60,16 +62,17 @@ class Ask:
         now: float,
         *,
         index: int = 0,
-        levels: int = 0,
-        optimistic: bool = False,
     ) -> None:
         self.peer = peer
         self.kind = kind
         self.request = request
         self.sent_at = now
         self.index = index
-        self.levels = levels
-        self.optimistic = optimistic
+        self.levels = 0
+        """Of a block's path that are asked for."""
+        self.path: Sequence[int] = ()
+        """The nodes that its answer will bring."""
+        self.optimistic = False
         """It counts on hashes that earlier asks to the same peer bring."""
         self.stray = False
         """The peer stalled; others were asked, and a late answer is welcome."""

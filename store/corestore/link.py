@@ -435,6 +435,11 @@ class StoreLink:
         del handshake
         self.kind = PeerKind.COVEY
         self._heads_opened_at = self._loop.time()
+        for discovery_key, entry in list(self._open.items()):
+            # Refused before the peer replicated anything: its heads say when to open.
+            if entry.attachment.link is None:
+                self._detach(discovery_key)
+        self._settled.clear()
         self._schedule_tell()
 
     def _on_heads_close(self) -> None:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 from net.crypto import KeyPair
-from store.corestore.shelf import Shelf
+from store.corestore.shelf import PRIMARY_KEY_BYTES, Shelf, check_primary_key
 from store.database import Connection, Database, Synchronous
 from store.errors import LocalProtocolError
 from store.hypercore.capabilities import (
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from store.corestore.link import StoreLink
     from store.hypercore.replication import ReplicaConnection
 
-PRIMARY_KEY_BYTES = 32
 _PRIMARY_KEY = "corestore/primary-key"
 
 
@@ -89,6 +88,7 @@ class Corestore:
         self._home = home
         self._is_root = is_root
         self._sessions: list[Hypercore] = []
+        self._kept_sessions = 1
 
     @classmethod
     async def open(
@@ -112,8 +112,12 @@ class Corestore:
         Raises:
             EnvironmentFault: ``in-use``, or the disk refused.
             DatabaseCorruptError: The database is damaged.
-            LocalProtocolError: ``bad-argument``: the folder has another primary key.
+            LocalProtocolError: ``bad-argument``: it is no primary key, or the folder
+                has another one.
         """
+        wanted = secrets.token_bytes(PRIMARY_KEY_BYTES)
+        if primary_key is not None:
+            wanted = check_primary_key(primary_key)
         home = await asyncio.to_thread(
             StoreDirectory,
             Path(directory),
@@ -121,7 +125,6 @@ class Corestore:
             synchronous=synchronous,
         )
         try:
-            wanted = primary_key or secrets.token_bytes(PRIMARY_KEY_BYTES)
             stored = await asyncio.wrap_future(
                 home.database.write(lambda connection: _keep_key(connection, wanted))
             )
@@ -232,8 +235,10 @@ class Corestore:
             writable=writable,
             push=push,
         )
-        self._sessions = [each for each in self._sessions if not each.closed]
         self._sessions.append(session)
+        if len(self._sessions) > 2 * self._kept_sessions:
+            self._sessions = [each for each in self._sessions if not each.closed]
+            self._kept_sessions = len(self._sessions)
         return session
 
     async def cores(self) -> list[CoreEntry]:

@@ -10,20 +10,17 @@ log with a session. Opens of the peer are answered for every log that is stored.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from store.corestore.heads import PROTOCOL as HEADS_PROTOCOL
+from store.corestore.carrier import PeerKind
+from store.corestore.crossing import CROSSINGS
 from store.corestore.heads import HeadsTable, LogHead
 from store.database import Connection
-from store.errors import RemoteProtocolError, StoreError
-from store.hypercore.messages import PROTOCOL, PROTOCOL_ALIASES
+from store.errors import StoreError
 
 if TYPE_CHECKING:
-    from net.mux import Channel
     from store.corestore.shelf import Shelf
     from store.hypercore.core import Core
     from store.hypercore.replication import Attachment, ReplicaConnection
@@ -31,12 +28,6 @@ if TYPE_CHECKING:
 
 MAX_OPEN: Final = 512
 """Channels that this side opens on one connection to a Covey peer."""
-
-MAX_PENDING: Final = 192
-"""Opens of the peer that wait for the disk; below what a mux lets wait."""
-
-MAX_LATER: Final = 4096
-"""Opens beyond those, which are refused and then answered by an open of ours."""
 
 MAX_TOLD_HEADS: Final = 16_384
 """Stored logs whose heads are told."""
@@ -47,25 +38,8 @@ IDLE_S: Final = 30.0
 RETRY_S: Final = 2.0
 """Time between the end of a channel and the next one for the same log."""
 
-HEADS_PATIENCE_S: Final = 5.0
-"""How long a peer's heads are waited for before channels are opened without them."""
-
 ROOM_PAUSE_S: Final = 0.05
 """Time between two looks for channels that have done their duty."""
-
-TELL_PAUSE_S: Final = 0.02
-"""Least time between two messages about changes."""
-
-_NAMES: Final = (PROTOCOL, *PROTOCOL_ALIASES)
-
-
-class PeerKind(Enum):
-    """What the peer is, as far as it is known."""
-
-    UNKNOWN = "unknown"
-    COVEY = "covey"
-    PLAIN = "plain"
-    """It does not speak of heads: npm, or nobody replicates there yet."""
 
 
 class _Open:
@@ -88,18 +62,12 @@ class StoreLink:
 
     Attributes:
         connection: Which.
-        kind: What is at its other end.
-        table: The heads of both sides.
         closed: After ``close``, or the connection's end.
     """
 
     def __init__(self, shelf: Shelf, connection: ReplicaConnection) -> None:
         self.connection = connection
-        self.kind = PeerKind.UNKNOWN
         self.closed = False
-        self.table = HeadsTable(
-            connection.handshake_hash, is_initiator=connection.is_initiator
-        )
         self._shelf = shelf
         self._loop = asyncio.get_running_loop()
         self._scopes: dict[object, frozenset[bytes] | None] = {}
@@ -109,30 +77,28 @@ class StoreLink:
         self._waiting: dict[bytes, None] = {}
         self._settled: dict[bytes, tuple[LogHead | None, float]] = {}
         self._finding: dict[bytes, FindingPeers] = {}
-        self._pending: deque[bytes] = deque()
-        self._later: deque[bytes] = deque()
-        self._answering: asyncio.Task[None] | None = None
         self._loading: asyncio.Task[None] | None = None
-        self._loaded = False
-        self._heads: Channel | None = None
-        self._heads_opened_at = self._loop.time()
-        self._telling: asyncio.TimerHandle | None = None
-        self._told_at = 0.0
         self._making_room: asyncio.TimerHandle | None = None
-        for name in _NAMES:
-            connection.mux.pair(name, None, self._on_pair)
-        connection.mux.pair(HEADS_PROTOCOL, b"", self._on_heads_pair)
-        self._open_heads()
+        self._crossing = CROSSINGS.of(connection)
+        self._heads = self._crossing.heads
+        self._crossing.join(self)
+
+    @property
+    def kind(self) -> PeerKind:
+        """What is at the connection's other end."""
+        return self._heads.kind
+
+    @property
+    def table(self) -> HeadsTable:
+        """The heads of both sides."""
+        return self._heads.table
 
     # -- what is replicated --------------------------------------------------------
 
     def add_scope(self, token: object, cores: frozenset[bytes] | None) -> None:
         """Replicate these cores as well, by discovery key; None for all."""
         self._scopes[token] = cores
-        self._loaded = False
-        if self._loading is not None:
-            self._loading.cancel()
-        self._loading = self._loop.create_task(self._load_heads())
+        self.tell_all()
         for core in self._shelf.cores.open_cores:
             self.core_activated(core)
 
@@ -143,9 +109,9 @@ class StoreLink:
             await self.close()
             return
         for discovery_key in {*self._open, *self._keys}:
-            if not self._includes(discovery_key):
+            if not self.includes(discovery_key):
                 self._detach(discovery_key)
-                self._forget(discovery_key)
+                self.missing(discovery_key)
 
     def has_open(self, discovery_key: bytes) -> bool:
         """True while the log has a channel here."""
@@ -157,7 +123,7 @@ class StoreLink:
     def core_activated(self, core: Core) -> None:
         """A core has a session."""
         discovery_key = core.state.discovery_key
-        if self.closed or not self._includes(discovery_key):
+        if self.closed or not self.includes(discovery_key):
             return
         self.head_changed(core)
         if not self._knows_of(core) and discovery_key not in self._finding:
@@ -167,10 +133,9 @@ class StoreLink:
 
     def head_changed(self, core: Core) -> None:
         """A core has grown, shrunk or changed its blocks."""
-        if self.closed or not self._includes(core.state.discovery_key):
+        if self.closed or not self.includes(core.state.discovery_key):
             return
         self._set_head(core.state.discovery_key, core.state.key, head_of(core))
-        self._schedule_tell()
         if self._waiting and core.state.discovery_key in self._ours:
             self._schedule_room()
 
@@ -181,15 +146,15 @@ class StoreLink:
         self._found(discovery_key)
         if self._open.pop(discovery_key, None) is not None:
             self._ours.discard(discovery_key)
-            self.table.release(core.state.key)
+            self._heads.release(core.state.key)
 
     def consider(self, core: Core) -> None:
         """Open a channel for a core if there is reason to."""
         discovery_key = core.state.discovery_key
-        if self.closed or core.closed or not self._includes(discovery_key):
+        if self.closed or core.closed or not self.includes(discovery_key):
             return
         if self.connection.mux.closed:
-            self._end()
+            self.connection_ended()
             return
         if self._knows_of(core):
             self._found(discovery_key)
@@ -208,7 +173,7 @@ class StoreLink:
     def sweep(self, now: float) -> None:
         """Close channels that have nothing to say, and open those that wait."""
         if self.connection.mux.closed:
-            self._end()
+            self.connection_ended()
             return
         if self.kind is PeerKind.COVEY:
             for discovery_key, entry in list(self._open.items()):
@@ -219,18 +184,14 @@ class StoreLink:
 
     async def close(self) -> None:
         """End all channels of this corestore here."""
-        tasks = [task for task in (self._loading, self._answering) if task is not None]
-        self._end()
-        for task in tasks:
+        loading = self._loading
+        self.connection_ended()
+        if loading is not None:
             with suppress(asyncio.CancelledError):
-                await task
+                await loading
+        await self._crossing.ended()
 
     # -- inside: channels ----------------------------------------------------------
-
-    def _includes(self, discovery_key: bytes) -> bool:
-        return any(
-            scope is None or discovery_key in scope for scope in self._scopes.values()
-        )
 
     def _has_reason(self, core: Core) -> bool:
         replication = core.replication
@@ -261,7 +222,7 @@ class StoreLink:
             return True
         if self.table.remote_head(core.state.key) is not None:
             return True
-        return self._loop.time() - self._heads_opened_at >= HEADS_PATIENCE_S
+        return self._heads.out_of_patience
 
     def _attach(self, core: Core, *, ours: bool) -> None:
         discovery_key = core.state.discovery_key
@@ -292,10 +253,9 @@ class StoreLink:
             return
         self._ours.discard(discovery_key)
         key = entry.core.state.key
-        self.table.release(key)
+        self._heads.release(key)
         self._settled[discovery_key] = (self.table.remote_head(key), self._loop.time())
         entry.attachment.close()
-        self._schedule_tell()
 
     def _is_idle(self, entry: _Open, now: float) -> bool:
         if entry.attachment.closed:
@@ -343,133 +303,85 @@ class StoreLink:
         remote = LogHead(peer.remote_fork, peer.remote_length)
         return peer.synced and not _is_longer(remote, head_of(entry.core))
 
-    def _end(self) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        self._shelf.forget_link(self)
-        for discovery_key in list(self._finding):
-            self._found(discovery_key)
-        for task in (self._loading, self._answering):
-            if task is not None:
-                task.cancel()
-        for timer in (self._telling, self._making_room):
-            if timer is not None:
-                timer.cancel()
-        for discovery_key in list(self._open):
-            self._detach(discovery_key)
-        mux = self.connection.mux
-        if not mux.closed:
-            for name in _NAMES:
-                mux.unpair(name, None)
-            mux.unpair(HEADS_PROTOCOL, b"")
-            if self._heads is not None:
-                self._heads.close()
+    # -- what the crossing asks and tells ------------------------------------------
 
-    # -- inside: opens of the peer -------------------------------------------------
+    def includes(self, discovery_key: bytes) -> bool:
+        """See ``Member``."""
+        return any(
+            scope is None or discovery_key in scope for scope in self._scopes.values()
+        )
 
-    def _on_pair(self, discovery_key: bytes) -> bool:
-        if self.closed or not self._includes(discovery_key):
-            return False
-        core = self._shelf.cores.get(discovery_key)
-        if core is not None and not core.closed:
-            self._attach(core, ours=False)
-            return False
-        waits = len(self._pending) < MAX_PENDING
-        if waits:
-            self._pending.append(discovery_key)
-        elif len(self._later) < MAX_LATER:
-            self._later.append(discovery_key)
-        if self._answering is None:
-            self._answering = self._loop.create_task(self._answer())
-        return waits
+    def open_core(self, discovery_key: bytes) -> Core | None:
+        """See ``Member``."""
+        return self._shelf.cores.get(discovery_key)
 
-    async def _answer(self) -> None:
-        try:
-            while self._pending or self._later:
-                waits = bool(self._pending)
-                queue = self._pending if waits else self._later
-                core = await self._stored(queue[0])
-                discovery_key = queue.popleft()
-                mux = self.connection.mux
-                if mux.closed:
-                    break
-                if core is not None and not core.closed:
-                    if not self.has_open(discovery_key):
-                        self._attach(core, ours=False)
-                    continue
-                if waits:
-                    for name in _NAMES:
-                        mux.reject(name, discovery_key)
-                # It was deleted since it was told.
-                self._forget(discovery_key)
-        finally:
-            self._answering = None
-
-    async def _stored(self, discovery_key: bytes) -> Core | None:
+    async def stored_core(self, discovery_key: bytes) -> Core | None:
+        """See ``Member``."""
         try:
             return await self._shelf.open_stored(discovery_key)
         except StoreError:
             # A log that cannot be opened is one that this peer does not get.
             return None
 
-    # -- inside: heads -------------------------------------------------------------
+    def answer(self, core: Core) -> None:
+        """See ``Member``."""
+        self._attach(core, ours=False)
 
-    def _open_heads(self) -> None:
-        mux = self.connection.mux
-        if mux.closed or mux.is_open(HEADS_PROTOCOL):
-            return
-        self._heads = mux.create_channel(
-            HEADS_PROTOCOL,
-            messages=[self._on_heads],
-            on_open=self._on_heads_open,
-            on_close=self._on_heads_close,
-        )
+    def missing(self, discovery_key: bytes) -> None:
+        """See ``Member``: it was deleted since it was told."""
+        key = self._keys.pop(discovery_key, None)
+        if key is not None:
+            self._heads.forget(self, key)
 
-    def _on_heads_pair(self, channel_id: bytes) -> None:
-        del channel_id
-        if not self.closed:
-            self._open_heads()
+    def tell_all(self) -> None:
+        """See ``Teller``: read the heads of the logs that are not open."""
+        self._heads.begin(self)
+        if self._loading is not None:
+            self._loading.cancel()
+        self._loading = self._loop.create_task(self._load_heads())
 
-    def _on_heads_open(self, handshake: bytes) -> None:
-        del handshake
-        self.kind = PeerKind.COVEY
-        self._heads_opened_at = self._loop.time()
+    def heads_begun(self) -> None:
+        """See ``Teller``."""
         for discovery_key, entry in list(self._open.items()):
             # Refused before the peer replicated anything: its heads say when to open.
             if entry.attachment.link is None:
                 self._detach(discovery_key)
         self._settled.clear()
-        self._schedule_tell()
 
-    def _on_heads_close(self) -> None:
-        self._heads = None
-        if self.connection.mux.closed:
-            # The mux closes the other channels itself, and only then there is peace.
-            self._loop.call_soon(self._end)
-        elif not self.closed:
-            self.kind = PeerKind.PLAIN
-            self.table = HeadsTable(
-                self.connection.handshake_hash,
-                is_initiator=self.connection.is_initiator,
-            )
-            for entry in self._open.values():
-                self.table.set_head(entry.core.state.key, head_of(entry.core))
-                self.table.hold(entry.core.state.key)
-            self._consider_all(self._shelf.cores.open_cores)
+    def heads_lost(self) -> None:
+        """See ``Teller``."""
+        for entry in self._open.values():
+            key = entry.core.state.key
+            self._heads.set_head(self, key, head_of(entry.core))
+            self.table.hold(key)
+        self._consider_all(self._shelf.cores.open_cores)
 
-    def _on_heads(self, message: bytes) -> None:
-        if self.closed or self._heads is None:
-            return
-        try:
-            self.table.receive(message)
-        except RemoteProtocolError:
-            self._heads.close()
-            return
-        changed = set(self.table.take_changed())
+    def heads_changed(self, keys: set[bytes]) -> None:
+        """See ``Teller``."""
         self._consider_all(
-            core for core in self._shelf.cores.open_cores if core.state.key in changed
+            core for core in self._shelf.cores.open_cores if core.state.key in keys
         )
+
+    def connection_ended(self) -> None:
+        """See ``Teller``; also the end of a link whose connection goes on."""
+        if self.closed:
+            return
+        self.closed = True
+        self._shelf.forget_link(self)
+        for discovery_key in list(self._finding):
+            self._found(discovery_key)
+        if self._loading is not None:
+            self._loading.cancel()
+        if self._making_room is not None:
+            self._making_room.cancel()
+        for discovery_key in list(self._open):
+            self._detach(discovery_key)
+        self._scopes.clear()
+        for discovery_key in list(self._keys):
+            self.missing(discovery_key)
+        self._crossing.leave(self)
+
+    # -- inside: heads -------------------------------------------------------------
 
     def _consider_all(self, cores: Iterable[Core]) -> None:
         mux = self.connection.mux
@@ -492,47 +404,21 @@ class StoreLink:
         try:
             rows = await self._shelf.cores.traffic.read(_stored_heads)
         except StoreError:
-            # Nothing is told, so that the peer opens what it wants.
+            # The peer opens what it wants in vain, and is answered where that helps.
+            self._heads.told_all(self, whole=False)
             return
         for key, discovery_key, head in rows:
             core = self._shelf.cores.get(discovery_key)
-            if self._includes(discovery_key) and core is None:
+            if self.includes(discovery_key) and core is None:
                 self._set_head(discovery_key, key, head)
         for core in self._shelf.cores.open_cores:
-            if self._includes(core.state.discovery_key):
+            if self.includes(core.state.discovery_key):
                 self._set_head(core.state.discovery_key, core.state.key, head_of(core))
-        if len(rows) < MAX_TOLD_HEADS:
-            self.table.finish_telling()
-        self._loaded = True
-        self._schedule_tell()
+        self._heads.told_all(self, whole=len(rows) < MAX_TOLD_HEADS)
 
     def _set_head(self, discovery_key: bytes, key: bytes, head: LogHead) -> None:
         self._keys[discovery_key] = key
-        self.table.set_head(key, head)
-
-    def _forget(self, discovery_key: bytes) -> None:
-        key = self._keys.pop(discovery_key, None)
-        if key is not None:
-            self.table.forget(key)
-            self._schedule_tell()
-
-    def _schedule_tell(self) -> None:
-        if self._telling is None and not self.closed:
-            at = max(self._loop.time(), self._told_at + TELL_PAUSE_S)
-            self._telling = self._loop.call_at(at, self._tell)
-
-    def _tell(self) -> None:
-        self._telling = None
-        channel = self._heads
-        if self.closed or not self._loaded or channel is None or not channel.opened:
-            return
-        messages = self.table.messages_to_send()
-        if messages:
-            self._told_at = self._loop.time()
-            channel.cork()
-            for message in messages:
-                channel.send(0, message)
-            channel.uncork()
+        self._heads.set_head(self, key, head)
 
 
 def head_of(core: Core) -> LogHead:

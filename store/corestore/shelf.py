@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from net.mux import Mux
     from store.hypercore.replication import ReplicaConnection
 
+PRIMARY_KEY_BYTES: Final = 32
+
 SWEEP_S: Final = 2.0
 """How often is looked for what may be closed."""
 
@@ -39,10 +41,8 @@ class Shelf:
     """
 
     def __init__(self, depot: Depot, primary_key: bytes) -> None:
-        if len(primary_key) != 32:
-            raise LocalProtocolError("a primary key has 32 bytes", code="bad-argument")
         self.depot = depot
-        self.primary_key = primary_key
+        self.primary_key = check_primary_key(primary_key)
         self.closed = False
         self._cores: Cores | None = None
         self._watched: dict[bytes, _Watch] = {}
@@ -201,6 +201,17 @@ class Shelf:
         self.sweep(loop.time())
         if self._links or self._unused:
             self._schedule_sweep()
+
+
+def check_primary_key(key: bytes) -> bytes:
+    """A primary key as it is.
+
+    Raises:
+        LocalProtocolError: ``bad-argument``: it has another size.
+    """
+    if len(key) != PRIMARY_KEY_BYTES:
+        raise LocalProtocolError("a primary key has 32 bytes", code="bad-argument")
+    return key
 
 
 class _Watch:

@@ -147,3 +147,14 @@ async def test_a_namespace_closes_its_own_sessions_only(store: Corestore) -> Non
         with pytest.raises(LocalProtocolError) as caught:
             await closed.get(name="a")
         assert caught.value.code == "closed"
+
+
+@pytest.mark.parametrize("key", [b"", bytes(31), bytes(33)])
+async def test_a_primary_key_that_is_none_spoils_no_folder(
+    tmp_path: Path, key: bytes
+) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        await Corestore.open(tmp_path, primary_key=key)
+    assert caught.value.code == "bad-argument"
+    async with await Corestore.open(tmp_path, primary_key=bytes(32)) as store:
+        assert store.key_pair("a")

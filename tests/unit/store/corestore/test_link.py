@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from store.corestore import Corestore
+from store.corestore import Corestore, crossing
 from store.corestore import link as links
-from store.corestore.link import PeerKind, StoreLink
+from store.corestore.carrier import MAX_REOPENS, PeerKind
+from store.corestore.link import StoreLink
 from store.database import Synchronous
 from store.hypercore.session import Hypercore
 from tests.unit.store.corestore.joined import End, connected
@@ -265,7 +266,7 @@ async def test_channels_are_bounded_and_take_turns(
 async def test_more_opens_than_may_wait(
     stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "MAX_PENDING", 2)
+    monkeypatch.setattr(crossing, "MAX_PENDING", 2)
     logs = [await stores.log(f"log {number}", 1) for number in range(9)]
     for written, _ in logs:
         await written.close()
@@ -306,3 +307,114 @@ async def test_the_end_of_a_connection_ends_the_link(stores: Stores) -> None:
     await written.append(b"1")
     stores.connect()
     assert await read.get(1) == b"1"
+
+
+async def closed_and_swept(stores: Stores, *logs: Hypercore) -> None:
+    """Logs that are stored on the left and not open."""
+    for log in logs:
+        await log.close()
+    stores.left._shelf.sweep(asyncio.get_running_loop().time() + 1000)
+    assert not stores.left._shelf.cores.open_cores
+
+
+async def test_who_replicates_again_is_told_everything_again(stores: Stores) -> None:
+    written, read = await stores.log("a", 3)
+    await closed_and_swept(stores, written)
+    left, right = connected()
+    stays = stores.left.replicate(left).link
+    for _ in range(2):
+        leaves = stores.right.replicate(right)
+        link = leaves.link
+        await until(lambda link=link: link.table.complete)  # type: ignore[misc]
+        # Heads are not told of a log with a channel of its own.
+        assert link.table.remote_head(read.key) or link.has_open(read.discovery_key)
+        await until(lambda: read.length == 3)
+        assert stays.kind is PeerKind.COVEY
+        await leaves.close()
+        await until(lambda: stays.kind is PeerKind.PLAIN)
+
+
+async def test_a_peer_that_opens_and_closes_is_refused_in_the_end(
+    stores: Stores,
+) -> None:
+    await stores.log("a", 1)
+    left, right = connected()
+    stores.left.replicate(left)
+    await until(lambda: right.opens["covey/heads"] + left.opens["covey/heads"] == 1)
+    for _ in range(2 * MAX_REOPENS):
+        told: list[bytes] = []
+        ended: list[bool] = []
+        channel = right.mux.create_channel(
+            "covey/heads",
+            messages=[told.append],
+            on_close=lambda ended=ended: ended.append(True),  # type: ignore[misc]
+        )
+        await until(lambda told=told, ended=ended: bool(told or ended))  # type: ignore[misc]
+        channel.close()
+        await until(lambda: not left._scheduled and not right._scheduled)
+    assert left.opens["covey/heads"] == MAX_REOPENS + 1
+    assert not left.mux.closed
+
+
+async def test_two_stores_on_one_connection(stores: Stores, tmp_path: Path) -> None:
+    other = await Corestore.open(tmp_path / "other", synchronous=Synchronous.NORMAL)
+    one, read_one = await stores.log("one", 2)
+    two = await other.get(name="two")
+    await two.append([b"a", b"b", b"c"])
+    read_two = await stores.right.get(two.key)
+    hidden = await other.get(name="hidden")
+    await hidden.append(b"stored")
+    await hidden.close()
+    other._shelf.sweep(asyncio.get_running_loop().time() + 1000)
+    read_hidden = await stores.right.get(hidden.key)
+    left, right = connected()
+    first = stores.left.replicate(left)
+    second = other.replicate(left)
+    there = stores.right.replicate(right).link
+    assert await read_one.get(1) == b"1"
+    assert await read_two.get(2) == b"c"
+    assert await read_hidden.get(0) == b"stored"
+    assert left.opens["covey/heads"] == 1
+    assert there.kind is first.link.kind is second.link.kind is PeerKind.COVEY
+    # The second way round, and after one of them has gone.
+    mine = await stores.right.get(name="mine")
+    await mine.append(b"m")
+    assert await (await other.get(mine.key)).get(0) == b"m"
+    await second.close()
+    await until(lambda: there.table.remote_head(two.key) is None)
+    await one.append(b"2")
+    assert await read_one.get(2) == b"2"
+    await other.close()
+
+
+async def test_a_log_of_two_stores_on_one_connection(
+    stores: Stores, tmp_path: Path
+) -> None:
+    other = await Corestore.open(tmp_path / "other", synchronous=Synchronous.NORMAL)
+    written, read = await stores.log("a", 2)
+    copy = await other.get(written.key)
+    left, right = connected()
+    first = stores.left.replicate(left)
+    other.replicate(left)
+    stores.right.replicate(right)
+    assert await read.get(1) == b"1"
+    await first.close()
+    await read.close()
+    assert await copy.get(0, wait=False) is None
+    await other.close()
+
+
+async def test_who_leaves_keeps_no_open_waiting(stores: Stores) -> None:
+    written, read = await stores.log("a", 1)
+    await closed_and_swept(stores, written)
+    left, right = connected()
+    attachment = stores.left.replicate(left)
+    ended: list[bool] = []
+    right.mux.create_channel(
+        "hypercore/alpha",
+        read.discovery_key,
+        on_close=lambda: ended.append(True),
+    )
+    await until(lambda: bool(attachment.link._crossing._pending))
+    await attachment.close()
+    await until(lambda: bool(ended))

@@ -237,11 +237,23 @@ def read_node_range(
 
 
 def read_blocks(
-    connection: Connection, number: int, indexes: Sequence[int]
+    connection: Connection,
+    number: int,
+    indexes: Sequence[int],
+    *,
+    max_bytes: int | None = None,
 ) -> dict[int, bytes]:
-    """The stored ones of these blocks, unchecked."""
+    """The stored ones of these blocks, unchecked.
+
+    Args:
+        connection: A reader's.
+        number: Of the core's row.
+        indexes: Of the blocks.
+        max_bytes: No more are read once they are together as long as that.
+    """
     base = number << INDEX_BITS
     found: dict[int, bytes] = {}
+    total_bytes = 0
     for start in range(0, len(indexes), MAX_ROWS_AT_ONCE):
         part = [base | index for index in indexes[start : start + MAX_ROWS_AT_ONCE]]
         marks = ",".join("?" * len(part))
@@ -249,6 +261,9 @@ def read_blocks(
             f"SELECT id, data FROM core_block WHERE id IN ({marks})", part
         ):
             found[id_ - base] = data
+            total_bytes += len(data)
+            if max_bytes is not None and total_bytes >= max_bytes:
+                return found
     return found
 
 

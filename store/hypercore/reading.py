@@ -27,6 +27,8 @@ from store.hypercore.records import Node, NodeSource, NotInMemoryError
 MAX_AHEAD_BLOCKS = 256
 MAX_AHEAD_BYTES = 512 * 1024
 """What is read beyond what was asked for, when blocks are read in order."""
+MAX_VISIT_BYTES = 16 * 1024 * 1024
+"""A visit reads no more once its blocks are together as long as that."""
 MAX_AHEAD_PLACED = 8
 """The same for blocks that lie in a file, which are large."""
 
@@ -106,8 +108,13 @@ class DiskTree:
         )
 
     def read_blocks(self, indexes: Sequence[int]) -> None:
-        """Read blocks, wherever in the log they are."""
-        self._check_blocks(self._raw_blocks(indexes), indexes)
+        """Read blocks, wherever in the log they are, the first in any case."""
+        first, rest = indexes[:1], indexes[1:]
+        raw = self._raw_blocks(first)
+        if rest:
+            raw |= self._raw_blocks(rest)
+        whole = sum(map(len, raw.values())) < MAX_VISIT_BYTES
+        self._check_blocks(raw, indexes if whole else raw)
 
     def read_ahead(self, start: int, end: int) -> None:
         """Read blocks one after the other, the first in any case."""
@@ -177,7 +184,9 @@ class DiskTree:
     def _raw_blocks(self, indexes: Sequence[int]) -> dict[int, bytes]:
         if self._place is not None:
             return self._place.read(indexes)
-        return read_blocks(self._connection, self._number, indexes)
+        return read_blocks(
+            self._connection, self._number, indexes, max_bytes=MAX_VISIT_BYTES
+        )
 
     def _check_blocks(self, raw: dict[int, bytes], wanted: Iterable[int]) -> None:
         for index in wanted:

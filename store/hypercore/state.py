@@ -94,6 +94,7 @@ class CoreState:
         self.compat = False
         self._encoded: bytes | None = core.manifest
         self._manifest_stored = core.manifest is not None
+        self._manifest_handed = False
         if core.manifest is not None:
             self._learn(decode_manifest(core.manifest))
         self.key_pair = key_pair or core.key_pair
@@ -429,6 +430,7 @@ class CoreState:
         )
         if not self._manifest_stored:
             write.manifest = self._encoded
+            self._manifest_handed = write.manifest is not None
         return [change for change, _ in waiting], write
 
     def committed_change(self) -> Change:
@@ -460,7 +462,7 @@ class CoreState:
             for index, block in change.blocks.items():
                 if len(block) <= MAX_CACHED_BLOCK:
                     self.depot.blocks.put(base | index, block)
-        self._manifest_stored = self._encoded is not None
+        self._manifest_stored |= self._manifest_handed
         self.head = change.head
         return change
 
@@ -468,6 +470,7 @@ class CoreState:
         """Return to what is committed: nothing that was being written will be."""
         self._pending.clear()
         self._handed = 0
+        self._manifest_handed = False
         self._weigh(-self.pending_bytes)
         self._fresh.clear()
         self._planned = self.stored.copy(written=self.planned)

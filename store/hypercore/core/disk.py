@@ -76,6 +76,8 @@ class Disk:
     async def blocks(self, indexes: Sequence[int]) -> dict[int, bytes]:
         """Committed blocks, checked; those that are missing or damaged are left out.
 
+        Of very many bytes only a part is read, with the first block in any case.
+
         Raises:
             EnvironmentFault: The disk refused.
         """

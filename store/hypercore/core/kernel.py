@@ -268,7 +268,8 @@ class Core:
         """Stored blocks, checked against the tree.
 
         Blocks in order are read ahead. One that is damaged is reported, dropped and
-        missing in what is returned, like one that is not stored.
+        missing in what is returned, like one that is not stored, and like those behind
+        the first that were too much for one visit to the disk.
 
         Raises:
             EnvironmentFault: The disk refused.

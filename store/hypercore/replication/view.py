@@ -146,19 +146,26 @@ class KernelView:
         room = max(1, LOAD_BYTES * max(state.length, 1) // max(state.byte_length, 1))
         indexes = [
             request.block.index for request in requests if request.block is not None
-        ]
+        ][:room]
+        first = requests[0].block
+        # What is read first is read in any case.
+        needed = [] if first is None else [first.index]
         try:
-            blocks = await self._core.blocks(sorted(set(indexes[:room])))
-            head = state.head
+            blocks = await self._core.blocks(
+                [*needed, *sorted(set(indexes).difference(needed))]
+            )
+            head, epoch = state.head, state.epoch
             await self._core.with_nodes(
                 lambda source: _touch(requests, head, source), committed=True
             )
         except StoreError:
             return False
-        if self._loaded_at != state.epoch:
+        if epoch != state.epoch:
+            # The blocks may be of a history that is gone.
+            return False
+        if self._loaded_at != epoch:
             self._loaded.clear()
-        self._loaded_at = state.epoch
-        first = requests[0].block
+        self._loaded_at = epoch
         if first is not None and first.index in blocks:
             # The newest is kept longest.
             blocks[first.index] = blocks.pop(first.index)

@@ -465,3 +465,21 @@ def test_only_blocks_alone_join_and_wrong_ones_change_nothing(
     assert not join(reader, proof_of(state, 5, 0)._replace(fork=1))
     reader.clear(4, 5)
     assert not join(reader, proof_of(state, 5, 0)), "something was built on it"
+
+
+def test_a_manifest_that_is_learned_during_a_write_goes_with_the_next(
+    depot: Depot,
+) -> None:
+    writer = fresh(depot)
+    assert writer.manifest is not None
+    state = fresh(depot, number=2, writer=False)
+    state.advance(Change(state.tip, state.tip))
+    first = state.next_write()
+    assert first is not None
+    assert first[1].manifest is None
+    state.learn_manifest(writer.manifest)
+    state.committed_change()
+    state.advance(Change(state.tip, state.tip))
+    second = state.next_write()
+    assert second is not None
+    assert second[1].manifest == writer.encoded_manifest

@@ -9,7 +9,7 @@ npm hypercore 11.37.1 (``lib/merkle-tree.js``).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from store.errors import BlockMissingError, InvalidRequestError, NodeMissingError
 from store.hypercore import flat_tree
@@ -26,6 +26,9 @@ from store.hypercore.records import (
     SeekRequest,
     UpgradeProof,
 )
+
+MAX_LEVELS: Final = 64
+"""Levels of a path: a tree has at most 53."""
 
 
 class _Target(NamedTuple):
@@ -107,6 +110,8 @@ def build_proof(
         start, end = upgrade.start, upgrade.start + upgrade.length
     if not 0 <= start < end <= head.length:
         raise InvalidRequestError(f"no upgrade from {start} to {end} blocks")
+    if upgrade is None and seek is None and block is not None and request.block:
+        return _prove_block(request, head, source, block)
     target = _target_of(request)
     parts = _Parts(source, target)
     inside: int | None = None
@@ -138,6 +143,26 @@ def build_proof(
             start, upgrade.length, nodes, _more(end, head, source), head.signature
         )
     return _assembled(request, head, parts, upgrade_proof, block)
+
+
+def _prove_block(
+    request: Request, head: Head, source: NodeSource, block: bytes
+) -> Proof:
+    """What nearly every request asks for: a block, and nothing else that matters."""
+    assert request.block is not None, "asked before"
+    index, levels = request.block
+    if index < 0 or levels < 0:
+        raise InvalidRequestError("a negative place in the tree")
+    if levels > MAX_LEVELS or (index >> levels) + 1 << levels > head.length:
+        raise InvalidRequestError(f"{levels} levels above block {index} are too many")
+    at = 2 * index
+    nodes = []
+    for _ in range(levels):
+        # Sibling and parent, by the step from a node to the next one of its level.
+        step = (at + 1) & -(at + 1)
+        nodes.append(need(source, at ^ (step << 1)))
+        at = (at | step) & ~(step << 1)
+    return Proof(head.fork, BlockProof(index, block, nodes))
 
 
 def nodes_needed(request: Request, head: Head) -> list[int]:

@@ -53,6 +53,10 @@ MAX_OUT_OF_ORDER: Final = 8
 MAX_LOADS: Final = 8
 """Times that the disk is asked for one proof, before it is given up."""
 
+# What follows the block of a request and of a proof that have nothing else.
+_BLOCK_ALONE: Final = (None, None, None, False)
+_BLOCK_PROOF_ALONE: Final = (None, None, None, None)
+
 # Makes a named tuple at half the price of calling its class.
 _new: Final = tuple.__new__
 
@@ -504,6 +508,9 @@ def _top(ask: Ask) -> int:
 def _matches(request: Request, proof: Proof) -> bool:
     """True when a proof answers what was asked and nothing else."""
     asked, block = request.block, proof.block
+    if request[2:] == _BLOCK_ALONE and proof[2:] == _BLOCK_PROOF_ALONE:
+        # Nearly every answer there is.
+        return asked is not None and block is not None and asked[0] == block[0]
     if (asked is None) is not (block is None):
         return False
     if asked is not None and block is not None and asked.index != block.index:

@@ -86,7 +86,8 @@ class Pace:
         Args:
             sent_at: When its request left.
             now: The time.
-            full: The window was what kept further requests back.
+            full: The window was what kept further requests back; asked for only
+                when ``is_round_over``.
         """
         self._silent_since = now
         if self.stalled:
@@ -102,6 +103,10 @@ class Pace:
             self._round_rtt_s = sample
         if now >= self._round_ends:
             self._end_round(now, full=full)
+
+    def is_round_over(self, now: float) -> bool:
+        """The next answer ends a round trip, after which the window is set."""
+        return now >= self._round_ends
 
     @property
     def stall_after_s(self) -> float:

@@ -373,7 +373,9 @@ class Replicator:
         if ask is None:
             self.context.counters["late"] += 1
             return
-        full = len(peer.asks) >= self.asking.limit(peer)
+        # Looked at once a round trip only, because it costs more than the rest.
+        over = peer.pace.is_round_over(now)
+        full = over and len(peer.asks) >= self.asking.limit(peer)
         peer.answered(ask)
         peer.pace.answered(ask.sent_at, now, full=full)
         if ask.kind is AskKind.REORG:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import apsw
@@ -250,3 +252,40 @@ def test_a_file_whose_maker_was_killed_at_once_is_begun_again(
     database.write(put("a", SECRET)).result(5)  # type: ignore[arg-type]
     assert database.read(lambda it: it.pragma("auto_vacuum")).result(5) == 2
     database.close()
+
+
+def test_an_undoing_that_fails_ends_nobody_elses_writes(database: Database) -> None:
+    def refuse(connection: Connection) -> None:
+        raise ValueError(connection.total_changes())
+
+    def undo() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        database.write(refuse, undo=undo).result(5)
+    database.write(put("a")).result(5)  # type: ignore[arg-type]
+    assert read(database, "a") == b"1"
+
+
+def test_what_is_taken_while_closing_is_done(tmp_path: Path) -> None:
+    """Nobody waits for ever for what came just behind the end."""
+    for number in range(10):
+        database = Database.open(tmp_path / f"{number}.db", key=None)
+        taken: list[Future[object]] = []
+
+        def hand_over(
+            database: Database = database, taken: list[Future[object]] = taken
+        ) -> None:
+            with contextlib.suppress(LocalProtocolError, EnvironmentFault):
+                while True:
+                    taken.append(database.write(lambda _: None))
+                    taken.append(database.read(lambda _: None))
+
+        thread = threading.Thread(target=hand_over)
+        thread.start()
+        while not taken:
+            pass
+        database.close()
+        thread.join()
+        for future in taken:
+            assert future.result(5) is None

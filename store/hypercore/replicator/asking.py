@@ -304,21 +304,22 @@ class Asking(Ledger):
 
     def _missing_levels(self, peer: Peer, index: int) -> tuple[int, bool]:
         """Levels to ask for (-1: impossible); whether earlier asks are counted on."""
-        has_node = self._core.has_node
+        has_node, length = self._core.has_node, self._core.length
         expected = peer.expected
         levels, offset = 0, index
         node = 2 * index
-        optimistic = False
-        while not has_node(node):
-            if node in expected:
-                optimistic = True
+        optimistic = True
+        # Looked for among what is expected first, because that costs least.
+        while node not in expected:
+            if has_node(node):
+                optimistic = False
                 break
             levels += 1
             offset >>= 1
             node = ((1 + 2 * offset) << levels) - 1
-            if levels > _highest_level(self._core.length):
+            if levels > _highest_level(length):
                 return -1, False
-        shorter = peer.remote_length < self._core.length
+        shorter = peer.remote_length < length
         if shorter and node + (1 << levels) > 2 * peer.remote_length:
             # Its tree has no such node, so that it can prove nothing up to there.
             return -1, False

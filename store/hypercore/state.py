@@ -12,6 +12,7 @@ allowed, not in how it is done.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 
@@ -38,6 +39,7 @@ from store.hypercore.records import (
     NotInMemoryError,
 )
 from store.hypercore.signatures import sign_alone, state_of, verify_signature
+from store.hypercore.wire import MAX_SAFE_UINT
 
 
 class CommittedNodes:
@@ -92,11 +94,12 @@ class CoreState:
         self.discovery_key = core.discovery_key
         self.manifest: Manifest | None = None
         self.compat = False
-        self._encoded: bytes | None = core.manifest
-        self._manifest_stored = core.manifest is not None
+        self._encoded: bytes | None = None
         self._manifest_handed = False
-        if core.manifest is not None:
-            self._learn(decode_manifest(core.manifest))
+        manifest = _stored_manifest(core)
+        if manifest is not None:
+            self._learn(manifest)
+        self._manifest_stored = self._encoded == core.manifest is not None
         self.key_pair = key_pair or core.key_pair
         self.conflict = core.conflict
         self.epoch = 0
@@ -306,7 +309,7 @@ class CoreState:
             )
         if prologue is not None and length < prologue.length:
             raise LocalProtocolError("the prologue stays", code="bad-argument")
-        if fork <= tip.fork:
+        if not tip.fork < fork <= MAX_SAFE_UINT:
             raise LocalProtocolError("a fork number only grows", code="bad-argument")
         roots = truncated_roots(length, self)
         size = sum(root.size for root in roots)
@@ -358,6 +361,8 @@ class CoreState:
             raise LocalProtocolError(
                 "the tree has changed meanwhile", code="invalid-operation"
             )
+        if change.head.length > MAX_CORE_LENGTH:
+            raise LocalProtocolError("the log is full", code="too-large")
         self._taking = None
         if takes_more and change.head is change.base:
             taking = [*change.nodes], {**change.blocks}
@@ -453,15 +458,7 @@ class CoreState:
                 {base | node.index: node for node in change.nodes},
                 NODE_WEIGHT * len(change.nodes),
             )
-        if block_bytes <= MAX_CACHED_BLOCK:
-            self.depot.blocks.put_all(
-                {base | index: block for index, block in change.blocks.items()},
-                block_bytes + BLOCK_WEIGHT * len(change.blocks),
-            )
-        else:
-            for index, block in change.blocks.items():
-                if len(block) <= MAX_CACHED_BLOCK:
-                    self.depot.blocks.put(base | index, block)
+        self._keep_blocks(change.blocks, block_bytes)
         self._manifest_stored |= self._manifest_handed
         self.head = change.head
         return change
@@ -480,6 +477,22 @@ class CoreState:
     def _weigh(self, size: int) -> None:
         self.pending_bytes += size
         self.depot.pending_bytes += size
+
+    def _keep_blocks(self, fresh: Mapping[int, bytes], size: int) -> None:
+        """Keep blocks in memory that were just written."""
+        base, blocks = self.base, self.depot.blocks
+        if self.place is not None:
+            # A file is the user's to change or remove: nothing of it lives on here.
+            return
+        if size <= MAX_CACHED_BLOCK:
+            blocks.put_all(
+                {base | index: block for index, block in fresh.items()},
+                size + BLOCK_WEIGHT * len(fresh),
+            )
+            return
+        for index, block in fresh.items():
+            if len(block) <= MAX_CACHED_BLOCK:
+                blocks.put(base | index, block)
 
     def forget(self) -> None:
         """Drop from memory what other cores may use the room for."""
@@ -601,6 +614,18 @@ class CoreState:
             start, end = change.cleared
             blocks.drop_range(base + start, base + end)
             self.epoch += 1
+
+
+def _stored_manifest(core: StoredCore) -> Manifest | None:
+    """The stored manifest; if that is damaged, what else tells it, or None."""
+    if core.manifest is None:
+        return None
+    told = []
+    with contextlib.suppress(RemoteProtocolError):
+        told.append(decode_manifest(core.manifest))
+    if core.key_pair is not None:
+        told.append(default_manifest(core.key_pair.public_key))
+    return next((each for each in told if belongs_to(core.key, each)), None)
 
 
 class _Rows:

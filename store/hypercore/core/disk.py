@@ -92,7 +92,7 @@ class Disk:
             elif state.stored.has_block(index):
                 lacking.append(index)
         if lacking:
-            in_order = lacking[0] == self._next_block
+            in_order = state.place is None and lacking[0] == self._next_block
             found.update(await self._read_blocks(lacking, in_order=in_order))
         if indexes:
             self._next_block = indexes[-1] + 1
@@ -179,7 +179,8 @@ class Disk:
         for index, node in found.nodes.items():
             nodes.put(base | index, node)
         for index, block in found.blocks.items():
-            if len(block) <= MAX_CACHED_BLOCK:
+            # A file is the user's to change or remove: nothing of it lives on here.
+            if state.place is None and len(block) <= MAX_CACHED_BLOCK:
                 blocks.put(base | index, block)
         if found.mended:
             tip = state.tip

@@ -237,6 +237,23 @@ async def first(download: FileDownload) -> AsyncIterator[FileProgress]:
         return
 
 
+async def test_nothing_of_a_file_that_was_taken_away_is_served_from_memory(
+    tmp_path: Path, ada: Store, bob: Store
+) -> None:
+    shared = await share(ada, tmp_path / "a")
+    kept = tmp_path / "elsewhere"
+    session = await ada.files.open_core(shared.key)
+    for index in range(session.length):
+        assert await session.get(index)
+    (tmp_path / "a").rename(kept)
+    download = await fetch(bob, shared, tmp_path / "b")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await download.done()
+    assert [step.downloaded_bytes async for step in first(download)] == [0]
+    await session.close()
+
+
 async def test_a_file_only_touched_is_served_again(
     tmp_path: Path, ada: Store, bob: Store
 ) -> None:

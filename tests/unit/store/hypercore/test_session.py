@@ -480,11 +480,17 @@ async def test_a_snapshot_gives_nothing_of_what_came_while_it_read(
 ) -> None:
     await log.append([b"a", b"b"])
     snapshot = log.snapshot()
-    log.core.state.depot.blocks.drop_range(0, 1 << 62)
-    cutting = asyncio.ensure_future(log.truncate(1))
-    appending = asyncio.ensure_future(log.append(b"x"))
+    depot = log.core.state.depot
+    depot.blocks.drop_range(0, 1 << 62)
+    held = threading.Event()
+    holding = [depot.database.read(lambda _: held.wait(10)) for _ in range(2)]
     reading = asyncio.ensure_future(snapshot.get(1))
-    await asyncio.gather(cutting, appending)
+    await asyncio.sleep(0)
+    await log.truncate(1)
+    await log.append(b"x")
+    depot.blocks.drop_range(0, 1 << 62)
+    held.set()
+    await asyncio.gather(*map(asyncio.wrap_future, holding))
     with pytest.raises(LocalProtocolError) as caught:
         await reading
     assert refused(caught) == "snapshot-not-available"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from store.errors import (
     RemoteProtocolError,
 )
 from store.hypercore.core import Core, Cores
-from store.hypercore.core.appends import MAX_BLOCKS_ON_LOOP, MAX_BYTES_ON_LOOP
 from store.hypercore.depot import INDEX_BITS, Depot, first_core
 from store.hypercore.events import CoreEvent, VerificationFailed
 from store.hypercore.manifest import Prologue, Signer, create_manifest
@@ -34,23 +33,6 @@ from store.hypercore.records import (
     Request,
     UpgradeRequest,
 )
-
-
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database.open(tmp_path / "x.db", key=None, synchronous=Synchronous.NORMAL)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-async def cores(database: Database) -> Cores:
-    return Cores(database)
-
-
-@pytest.fixture
-async def core(cores: Cores) -> Core:
-    return await cores.open()
 
 
 async def execute(database: Database, *statement: object) -> None:
@@ -705,83 +687,6 @@ async def test_a_question_that_meets_a_truncation_is_asked_again(core: Core) -> 
     core.submit(core.state.truncate(0))
     assert await asking == 7
     assert len(tries) == 2
-
-
-def many(size: int) -> list[bytes]:
-    return [b"%d" % number for number in range(size)]
-
-
-async def test_large_appends_are_hashed_aside_and_keep_their_place(core: Core) -> None:
-    large = many(MAX_BLOCKS_ON_LOOP + 1)
-    wide = bytes(MAX_BYTES_ON_LOOP + 1)
-    appended = await asyncio.gather(
-        core.append([b"first"]),
-        core.append(large),
-        core.append([b"between"]),
-        core.append([wide]),
-        core.append([b"last"]),
-    )
-    lengths = [length for length, _ in appended]
-    count = len(large)
-    assert lengths == [1, count + 1, count + 2, count + 3, count + 4]
-    found = await core.blocks([0, count, count + 1, count + 2, count + 3])
-    expected = [b"first", large[-1], b"between", wide, b"last"]
-    assert [found[index] for index in sorted(found)] == expected
-    assert core.state.byte_length == appended[-1][1]
-
-
-async def test_the_loop_goes_on_while_a_large_append_is_hashed(core: Core) -> None:
-    appending = asyncio.ensure_future(core.append(many(MAX_BLOCKS_ON_LOOP + 1)))
-    await asyncio.sleep(0)
-    assert core.state.tip.length == 0
-    await appending
-    assert core.state.length == MAX_BLOCKS_ON_LOOP + 1
-
-
-async def test_cutting_and_clearing_wait_for_their_turn(core: Core) -> None:
-    large = many(MAX_BLOCKS_ON_LOOP + 1)
-    appending = asyncio.ensure_future(core.append(large))
-    cutting = asyncio.ensure_future(core.truncate(10))
-    behind = asyncio.ensure_future(core.append([b"behind"]))
-    clearing = asyncio.ensure_future(core.clear(10, 11))
-    assert await appending == (len(large), sum(map(len, large)))
-    await cutting
-    assert (await behind)[0] == 11
-    assert await clearing == len(b"behind")
-    assert (core.state.length, core.state.fork) == (11, 1)
-
-
-async def test_who_gives_up_its_turn_holds_nobody_up(core: Core) -> None:
-    appending = asyncio.ensure_future(core.append(many(MAX_BLOCKS_ON_LOOP + 1)))
-    await asyncio.sleep(0)
-    cutting = asyncio.ensure_future(core.truncate(10))
-    await asyncio.sleep(0)
-    behind = asyncio.ensure_future(core.append([b"behind"]))
-    cutting.cancel()
-    await asyncio.gather(appending, behind)
-    assert core.state.length == MAX_BLOCKS_ON_LOOP + 2
-
-
-async def test_what_a_peer_brings_while_a_large_append_is_hashed(core: Core) -> None:
-    """The tree may have grown otherwise meanwhile: it is hashed again."""
-    appending = asyncio.ensure_future(core.append(many(MAX_BLOCKS_ON_LOOP + 1)))
-    await asyncio.sleep(0)
-    core.submit(core.state.append([b"brought"]))
-    assert (await appending)[0] == MAX_BLOCKS_ON_LOOP + 2
-    assert await core.blocks([0, 1]) == {0: b"brought", 1: b"0"}
-
-
-async def test_closing_fails_a_large_append_that_is_being_hashed(core: Core) -> None:
-    appending = asyncio.ensure_future(core.append(many(MAX_BLOCKS_ON_LOOP + 1)))
-    later = asyncio.ensure_future(core.append([b"later"]))
-    await asyncio.sleep(0)
-    core.close()
-    for each in (appending, later):
-        with pytest.raises(LocalProtocolError) as caught:
-            await each
-        assert caught.value.code == "session-closed"
-    await core.flushed()
-    assert core.state.length == 0
 
 
 async def test_too_much_that_waits_for_the_disk_is_known(

@@ -51,11 +51,8 @@ def prepare(destination: str, size: int | None, *, overwrite: bool) -> tuple[str
     folder = os.path.dirname(destination)
     if os.path.isdir(destination) or (not overwrite and os.path.lexists(destination)):
         raise _exists()
-    try:
-        if size is not None and shutil.disk_usage(folder).free < size:
-            raise EnvironmentFault("the disk has no room for it", code=DISK_FULL)
-    except OSError as error:
-        raise fault(error) from error
+    if size is not None:
+        check_room(folder, size)
     for name in partial_names(destination):
         try:
             return name, make_hollow(name, size)
@@ -63,6 +60,20 @@ def prepare(destination: str, size: int | None, *, overwrite: bool) -> tuple[str
             if error.code != "destination-exists":
                 raise
     raise _exists()
+
+
+def check_room(folder: str, size: int) -> None:
+    """Refuse what the disk has no room for, before it is full.
+
+    Raises:
+        EnvironmentFault: ``disk-full``, or the system refuses.
+    """
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise fault(error) from error
+    if free < size:
+        raise EnvironmentFault("the disk has no room for it", code=DISK_FULL)
 
 
 def take_name(place: BlockFile, destination: str, *, overwrite: bool) -> None:

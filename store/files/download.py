@@ -9,6 +9,7 @@ when it is whole and what to do when the disk or the user gets in the way.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from enum import Enum
@@ -24,7 +25,7 @@ from store.errors import (
 )
 from store.files.block_file import BLOCK_BYTES, BlockFile, Condition, block_count
 from store.files.descriptors import make_hollow, set_size, sync_file, sync_folder
-from store.files.destination import remove_file, take_name
+from store.files.destination import check_room, remove_file, take_name
 from store.files.fingerprint import GONE
 from store.files.rows import FileRow, check_placed
 from store.hypercore.encryption import PADDING_BYTES
@@ -250,8 +251,10 @@ class FileDownload:
         if self.size not in (None, size):
             raise RemoteProtocolError("the file has another size", code="wrong-size")
         if self.size is None or self._place.size is None:
+            path = self._place.path
+            await asyncio.to_thread(check_room, os.path.dirname(path), size)
+            await asyncio.to_thread(set_size, path, size)
             self.size = self._place.size = size
-            await asyncio.to_thread(set_size, self._place.path, size)
             await self._files.keep_size(self._row.number, size)
 
     async def _read_back(self, core: Hypercore) -> None:

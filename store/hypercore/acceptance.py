@@ -119,6 +119,8 @@ def begin_reorg(state: CoreState, proof: Proof) -> ReorgBatch:
         raise RemoteProtocolError("no higher fork", code="invalid-operation")
     manifest = state.known_manifest(proof.manifest)
     batch = start_reorg(proof, state.tip, state, prologue=_prologue(manifest))
+    if batch.head.length > MAX_CORE_LENGTH:
+        raise RemoteProtocolError("the log is too long to keep", code="too-large")
     if not _is_signed(state, manifest, batch.head):
         raise RemoteProtocolError(
             "the fork's signature is wrong", code="invalid-signature"

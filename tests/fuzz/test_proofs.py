@@ -21,6 +21,7 @@ from store.hypercore.proofs import (
     continue_reorg,
     nodes_needed,
     start_reorg,
+    verify_block,
     verify_proof,
 )
 from store.hypercore.records import (
@@ -59,6 +60,12 @@ ODD = [
         hash=HashProof(0, [TREE.nodes[0]]),
     ),
     Proof(0, block=BlockProof(2**53 - 1, b"", ())),
+    Proof(0, block=BlockProof(0, TREE.blocks[0], [BIG._replace(index=2)])),
+    Proof(0, block=BlockProof(0, TREE.blocks[0], [BIG._replace(index=2, hash=b"")])),
+    Proof(0, block=BlockProof(0, TREE.blocks[0], [TREE.nodes[2]] * 65)),
+    TREE.prove(
+        Request(0, BlockRequest(0, 3), seek=SeekRequest(OWN[7].head.byte_length - 1, 0))
+    ),
     Proof(0, hash=HashProof(2**53 + 1, [BIG._replace(index=2**53 + 1)])),
     Proof(0, hash=HashProof(0, [TREE.nodes[0]] * 65)),
     Proof(0, hash=HashProof(15, [BIG, BIG._replace(index=47)])),
@@ -79,6 +86,8 @@ def _verify(proof: Proof, own: Tree, nodes: Any, prologue: Any) -> None:
     if verified.upgraded and tree_hash(verified.roots) != tree_hash(TREE.head.roots):
         return
     assert all(TREE.nodes[node.index].hash == node.hash for node in verified.nodes)
+    if proof.block is not None and proof[2:] == (None, None, None, None):
+        assert verify_block(proof.block, own.head, nodes) == verified.nodes
     assert verified.length in (own.head.length, TREE.head.length)
     assert verified.byte_length == sum(map(len, TREE.blocks[: verified.length]))
     if verified.block is not None:

@@ -64,7 +64,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "store/hypercore/manifest.py": ("decode_*", "read_*", "_read_*", "_skip_*"),
     "store/hypercore/signatures.py": ("decode_*", "_read_*", "_verify_*", "_patched"),
     "store/hypercore/proofs/build.py": ("build_proof", "_*", "need"),
-    "store/hypercore/proofs/verify.py": ("verify_proof", "fold", "grow", "_*"),
+    "store/hypercore/proofs/verify.py": ("verify_*", "fold", "grow", "_*"),
     "store/hypercore/proofs/reorg.py": ("*_reorg", "_*"),
     "store/hyperbee/protobuf.py": ("read_*",),
     "store/hyperbee/blocks.py": ("decode_*", "_decode_*", "Block.*"),

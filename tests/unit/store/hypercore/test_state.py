@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from net.crypto import KeyPair
 from store.database import Database
 from store.errors import LocalProtocolError, RemoteProtocolError
-from store.hypercore.acceptance import accept, join
+from store.hypercore.acceptance import accept, begin_reorg, join
 from store.hypercore.core.cores import new_core
 from store.hypercore.depot import Depot, StoredCore
 from store.hypercore.manifest import (
@@ -27,12 +28,14 @@ from store.hypercore.records import (
     BlockRequest,
     Change,
     Head,
+    Node,
     NotInMemoryError,
     Proof,
     Request,
+    UpgradeProof,
     UpgradeRequest,
 )
-from store.hypercore.signatures import state_of, verify_signature
+from store.hypercore.signatures import sign_tree, state_of, verify_signature
 from store.hypercore.state import CoreState, held_blocks
 
 
@@ -483,3 +486,62 @@ def test_a_manifest_that_is_learned_during_a_write_goes_with_the_next(
     second = state.next_write()
     assert second is not None
     assert second[1].manifest == writer.encoded_manifest
+
+
+def test_a_fork_beyond_what_can_be_kept_changes_nothing(depot: Depot) -> None:
+    """Rows of so long a log would lie among those of other cores."""
+    state = fresh(depot)
+    state.append([b"a", b"b"])
+    commit(state)
+    length = 1 << 40
+    root = Node(length - 1, 5, bytes(32))
+    head = Head(1, length, 5, (root,))
+    signature = sign_tree(state.manifest, state.key, PAIR, state_of(head))  # type: ignore[arg-type]
+    proof = Proof(1, upgrade=UpgradeProof(0, length, [root], [], signature))
+    with pytest.raises(RemoteProtocolError) as caught:
+        begin_reorg(state, proof)
+    assert caught.value.code == "too-large"
+    change = Change(state.tip, head, nodes=[root], truncated_to=0)
+    with pytest.raises(LocalProtocolError):
+        state.advance(change)
+    assert state.planned.has_block(1)
+    assert state.node(length - 1) is None
+
+
+def test_fork_numbers_stay_safe_integers(state: CoreState) -> None:
+    state.append([b"a"])
+    commit(state)
+    with pytest.raises(LocalProtocolError) as caught:
+        state.truncate(0, fork=2**53)
+    assert caught.value.code == "bad-argument"
+    state.truncate(0, fork=2**53 - 1)
+    with pytest.raises(LocalProtocolError):
+        state.truncate(0)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff", bytes(70)])
+def test_a_damaged_manifest_is_told_anew(depot: Depot, damaged: bytes) -> None:
+    wanted = new_core(None, key_pair=PAIR)
+    stored = StoredCore(
+        number=5,
+        key=wanted.key,
+        discovery_key=wanted.discovery_key,
+        manifest=damaged,
+        key_pair=PAIR,
+        fork=0,
+        length=0,
+        contiguous_length=0,
+        signature=b"",
+        conflict=None,
+        roots=(),
+        pages={},
+    )
+    ours = CoreState(depot, stored)
+    assert ours.encoded_manifest == wanted.manifest
+    ours.append([b"a"])
+    write = ours.next_write()
+    assert write is not None
+    assert write[1].manifest == wanted.manifest
+    theirs = CoreState(depot, replace(stored, key_pair=None))
+    assert theirs.manifest is None
+    assert theirs.known_manifest(wanted.manifest) == ours.manifest

@@ -6,6 +6,7 @@ package, without an event loop. Follows npm hyperbee 2.27.3 ``index.js``.
 
 from __future__ import annotations
 
+from inspect import iscoroutine
 from typing import Any
 
 from store.errors import LocalProtocolError, RemoteProtocolError
@@ -226,7 +227,7 @@ class Hyperbee(View):
                 return editor.delete(encoded)
             following = Entry(editor.length, key, None)
             return editor.delete(
-                encoded, lambda block: cas(self._entry(block), following)
+                encoded, lambda block: _agrees(cas, self._entry(block), following)
             )
 
         return encoded, None, edit
@@ -235,8 +236,19 @@ class Hyperbee(View):
         self, cas: Compare | None, following: Entry, data: bytes | None
     ) -> Accept:
         def accept(block: Block) -> bool:
-            if cas is not None and not cas(self._entry(block), following):
+            if cas is not None and not _agrees(cas, self._entry(block), following):
                 return False
             return self._always_duplicate or block.value != data
 
         return accept
+
+
+def _agrees(cas: Compare, previous: Entry, following: Entry) -> bool:
+    verdict: object = cas(previous, following)
+    if iscoroutine(verdict):
+        # It would count as a yes.
+        verdict.close()
+        raise LocalProtocolError(
+            "cas is asked and answers at once", code="bad-argument"
+        )
+    return bool(verdict)

@@ -94,7 +94,17 @@ class Reader:
         near = wanted[: max(1, MAX_AHEAD_BYTES // self._mean_bytes)]
         await self._log.core.blocks(near)
         found = await self._stored(first)
-        missing = [seq for seq in near[1:] if await self._stored(seq) is None]
+        missing = []
+        room = MAX_AHEAD_BYTES
+        for seq in near[1:]:
+            block = await self._stored(seq)
+            if block is None:
+                missing.append(seq)
+            else:
+                room -= block.cost_bytes
+                if room <= 0:
+                    # They are larger than those before: too many for now.
+                    break
         if self._wait and missing:
             self._ask_ahead(missing)
         return found

@@ -29,6 +29,7 @@ class Trunk:
     def __init__(self, log: Log, *, metadata: Metadata | None, extension: bool) -> None:
         self.log = log
         self.closed = False
+        self._left = False
         self._shelf = Shelf()
         self._fork = log.fork
         self._length = log.length
@@ -101,9 +102,10 @@ class Trunk:
 
     async def close(self) -> None:
         """Finish what is being appended and end everything else; the log stays open."""
-        if self.closed:
+        if self._left:
             return
-        self.closed = True
+        # The log may have been closed before, which ends watchers and nothing else.
+        self._left = self.closed = True
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.cancel()

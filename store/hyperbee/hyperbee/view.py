@@ -113,6 +113,10 @@ class View:
         reader = self._trunk.walker(self._log, wait=wait, timeout_s=timeout_s)
         history = History(reader.shelf, seq, seq + 1)
         (block,) = await reader.run(history.take(1))
+        if not block.key.startswith(self._keys.prefix):
+            raise LocalProtocolError(
+                f"block {seq} is not of this part", code="bad-argument"
+            )
         return self._entry(block)
 
     async def peek(

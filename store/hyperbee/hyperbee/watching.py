@@ -149,7 +149,13 @@ class EntryWatcher:
                 continue
             fork = self._seen[1]
             before = self.entry
-            await self._look()
+            try:
+                await self._look()
+            except StoreError:
+                # Closed while it was reading.
+                if not self._bell.over:
+                    raise
+                break
             if self.entry != before or (fork != self._seen[1] and self.entry):
                 return self.entry
         raise StopAsyncIteration

@@ -43,6 +43,7 @@ class Extension:
         self.log = log
         self.on_message = on_message
         self.sent: list[bytes] = []
+        self.closed = False
 
     def send(self, message: bytes, peer: Any) -> None:
         """To one side."""
@@ -51,6 +52,7 @@ class Extension:
 
     def close(self) -> None:
         """It is still called, to see that nothing comes of it."""
+        self.closed = True
 
     def broadcast(self, message: bytes) -> None:
         """To the other side."""

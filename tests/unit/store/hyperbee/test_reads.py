@@ -15,6 +15,7 @@ from store.hyperbee import ranges as ranges_module
 from store.hyperbee.blocks import Node, decode_block, encode_block, encode_header
 from store.hyperbee.diff import DiffWalk
 from store.hyperbee.hyperbee import hints as hints_module
+from store.hyperbee.hyperbee import reading as reading_module
 from store.hyperbee.hyperbee.hints import MAX_HINTED_PER_WALK
 from store.hyperbee.lookup import load_root
 from store.hyperbee.messages import (
@@ -470,3 +471,38 @@ async def test_huge_values_are_taken_few_at_a_time(
     assert len(await keys_of(bee)) == 100
     assert len([_ async for _ in bee.history()]) == 100
     assert len([_ async for _ in bee.diff(1)]) == 100
+
+
+async def test_what_another_part_wrote_is_not_given_by_number() -> None:
+    bee = Hyperbee(MemoryLog(), extension=False)
+    await bee.put(b"a")
+    part = bee.sub(b"part")
+    await part.put(b"b")
+    assert (await part.get_by_seq(2)).key == b"b"
+    with pytest.raises(LocalProtocolError) as caught:
+        await part.get_by_seq(1)
+    assert caught.value.code == "bad-argument"
+
+
+async def test_reading_ahead_stops_at_values_larger_than_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading_module, "MAX_AHEAD_BYTES", 100_000)
+    monkeypatch.setattr(ranges_module, "MAX_TAKEN_BYTES", 100_000)
+    log = MemoryLog()
+    async with Hyperbee(log, extension=False) as bee, bee.batch() as batch:
+        for number in range(60):
+            await batch.put(name(number), bytes(60_000))
+    read: list[int] = []
+    get = log.get
+
+    async def noted(index: int, **options: Any) -> bytes | None:
+        read.append(index)
+        return await get(index, **options)
+
+    monkeypatch.setattr(log, "get", noted)
+    bee = Hyperbee(log, extension=False)
+    first = await bee.peek()
+    assert first is not None
+    assert first.key == name(0)
+    assert len(set(read)) < 20

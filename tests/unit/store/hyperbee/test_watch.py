@@ -89,6 +89,35 @@ async def test_the_end_of_the_log_ends_watching() -> None:
     with pytest.raises(StopAsyncIteration):
         await waiting
     await bee.close()
+    # Everything else ends with the bee.
+    with pytest.raises(LocalProtocolError):
+        await bee.put(b"k")
+    assert [extension.closed for extension in log.extensions] == [True]
+
+
+async def test_closing_ends_an_entry_that_is_being_read() -> None:
+    log = MemoryLog()
+    bee = Hyperbee(log, extension=False)
+    await bee.put(b"k", b"1")
+    watcher = await bee.get_and_watch(b"k")
+    waiting = asyncio.create_task(anext(watcher))
+    await settled()
+    reading = asyncio.Event()
+
+    async def read(index: int, **options: Any) -> bytes:
+        reading.set()
+        await asyncio.Event().wait()
+        raise AssertionError((index, options))
+
+    log.get = read  # type: ignore[method-assign, assignment]
+    log.length += 1
+    log._tell("appended")
+    await reading.wait()
+    await bee.close()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    with pytest.raises(StopAsyncIteration):
+        await anext(watcher)
 
 
 async def test_an_entry_keeps_up() -> None:

@@ -63,6 +63,20 @@ async def test_cas_is_asked_about_existing_keys_only() -> None:
     assert asked == [((1, "a", "1"), (2, "a", "1")), ((1, "a", "1"), (2, "a", "2"))]
 
 
+async def test_a_cas_that_would_have_to_be_awaited_is_refused() -> None:
+    bee = text_bee(MemoryLog())
+
+    async def cas(previous: Any, following: Any) -> bool:
+        raise AssertionError((previous, following))
+
+    await bee.put("a", "1")
+    for write in (bee.put("a", "2", cas=cas), bee.delete("a", cas=cas)):  # type: ignore[arg-type]
+        with pytest.raises(LocalProtocolError, match="at once"):
+            await write
+    assert await bee.get("a") == (1, "a", "1")
+    assert await bee.put("a", "2") == 2
+
+
 async def test_a_refused_write_in_a_large_tree_leaves_no_mark() -> None:
     log, other_log = MemoryLog(), MemoryLog()
     bee, other = text_bee(log), text_bee(other_log)

@@ -362,7 +362,7 @@ class ConfinedFolder:
                     )
 
     def finish(self, part: Part) -> None:
-        """Put a finished file in its place, durably."""
+        """Put a finished file in its place: a crash leaves it or the one before."""
         with _refusing():
             os.fsync(part.descriptor)
             os.close(part.descriptor)
@@ -447,7 +447,10 @@ class ConfinedFolder:
         with _refusing(), self._folder([]) as root:
             where = root.folder if root.handle is None else root.handle
             for name in os.listdir(where):
-                if name.startswith(PART_PREFIX):
+                if not name.startswith(PART_PREFIX):
+                    continue
+                # A folder of that name is somebody's own, and no reason to stop.
+                with suppress(IsADirectoryError, PermissionError):
                     os.unlink(root.name(name), dir_fd=root.handle)
                     swept += 1
         return swept

@@ -8,6 +8,7 @@ before it can find them. Follows npm hyperdrive 13.3.4.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from store.errors import LocalProtocolError, RemoteProtocolError
@@ -143,7 +144,10 @@ class DriveCores:
 
     async def purge(self) -> None:
         """Close both, and delete what of them is on this device."""
-        blobs = await self.blobs(wait=False)
+        blobs = None
+        with suppress(RemoteProtocolError):
+            # Else nothing tells where they are: then they are not here.
+            blobs = await self.blobs(wait=False)
         if blobs is not None:
             await blobs.core.purge()
         await self.db.purge()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -275,7 +275,9 @@ class Mirror:
         if verdict is Verdict.COMPARE or (
             verdict is Verdict.WRITE and not self._dry_run
         ):
-            return await self._source.prefetch(source)
+            with suppress(StoreError):
+                # What is wrong with it is met again when it is its turn.
+                return await self._source.prefetch(source)
         return None
 
     async def _next(

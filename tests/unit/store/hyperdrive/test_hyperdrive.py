@@ -504,3 +504,15 @@ async def test_a_hostile_entry_stops_no_download(corestore: Corestore) -> None:
             await asyncio.sleep(0)
     await download.close()
     await source.close()
+
+
+async def test_a_drive_whose_header_is_none_can_be_deleted(
+    corestore: Corestore,
+) -> None:
+    core = await corestore.get(name="db")
+    await core.append(b"no header")
+    drive = await Hyperdrive.open(corestore)
+    with pytest.raises(RemoteProtocolError):
+        await drive.blobs()
+    await drive.purge()
+    assert await corestore.cores() == []

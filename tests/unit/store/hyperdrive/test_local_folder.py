@@ -103,6 +103,7 @@ async def test_a_file_is_whole_or_not_there(folder: LocalFolder) -> None:
 async def test_what_a_crash_leaves_is_swept(folder: LocalFolder) -> None:
     left = folder.root / f"{PART_PREFIX}dead-1"
     left.write_bytes(b"half")
+    (folder.root / f"{PART_PREFIX}folder").mkdir()
     assert [item async for item in folder.list()] == []
     assert await folder.sweep() == 1
     assert await folder.sweep() == 0

@@ -202,9 +202,11 @@ class MemoryCore:
         self._take(Change(base=self.tip, head=head, truncated_to=length))
 
     def clear(self, start: int, end: int) -> None:
-        """Drop blocks."""
+        """Drop blocks, and the nodes that prove nothing any more."""
         for holdings in (self.planned, self.stored):
-            holdings.clear(start, end, self.length)
+            for low, high in holdings.clear(start, end, self.length):
+                for index in [at for at in self.nodes if low <= at < high]:
+                    del self.nodes[index]
         for index in range(start, end):
             self.blocks.pop(index, None)
         if self.machine is not None:

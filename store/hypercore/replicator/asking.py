@@ -462,25 +462,36 @@ class Asking(Ledger):
         error: RemoteProtocolError,
         now: float,
     ) -> None:
-        core = self._core
+        core, upgrade = self._core, proof.upgrade
         if ask is not None:
-            if ask.optimistic and not core.has_node(_top(ask)):
-                peer.counters.out_of_order += 1
-                if peer.counters.out_of_order >= MAX_OUT_OF_ORDER:
-                    peer.in_order = False
-                    peer.expected.clear()
-                self.release(ask, again=True)
-                return
             self.release(ask, again=True)
-        upgrade = proof.upgrade
-        if upgrade is not None and not (core.settled and upgrade.start == core.length):
-            # Made for a length that is no longer ours; nobody's fault.
+            measured = ask.kind in (AskKind.BLOCK, AskKind.HASH) and upgrade is None
+            if measured and not core.has_node(_top(ask)):
+                # What it leads to came not yet, or was cleared here meanwhile.
+                self._on_nothing_known(peer, ask, now)
+                return
+        if upgrade is not None:
+            outdated = not core.settled or upgrade.start != core.length
+        else:
+            outdated = not core.settled and error.code == "invalid-operation"
+        if outdated:
+            # Made for a tree that is no longer ours; nobody's fault.
             self._context.counters["outdated"] += 1
             if ask is not None:
                 self.refused(peer, now)
             return
         peer.counters.invalid_data += 1
         self._on_bad(peer, error.code, now)
+
+    def _on_nothing_known(self, peer: Peer, ask: Ask, now: float) -> None:
+        """An answer could not be measured by anything that is here."""
+        if not ask.optimistic:
+            self.refused(peer, now)
+            return
+        peer.counters.out_of_order += 1
+        if peer.counters.out_of_order >= MAX_OUT_OF_ORDER:
+            peer.in_order = False
+            peer.expected.clear()
 
     def _arrived(self, peer: Peer, index: int, size: int, ask: Ask | None) -> None:
         peer.counters.downloaded_blocks += 1
@@ -502,8 +513,11 @@ def _highest_level(length: int) -> int:
 
 
 def _top(ask: Ask) -> int:
-    """The node that a block's proof leads to."""
-    return ((1 + 2 * (ask.index >> ask.levels)) << ask.levels) - 1
+    """The node that the proof of a block or a hash leads to."""
+    block, levels = ask.index, ask.levels
+    if ask.request.hash is not None:
+        block, levels = ask.index >> 1, ask.request.hash.nodes
+    return ((1 + 2 * (block >> levels)) << levels) - 1
 
 
 def _matches(request: Request, proof: Proof) -> bool:

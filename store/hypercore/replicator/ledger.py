@@ -241,14 +241,14 @@ class Ledger:
         for index in self._wishes:
             if not self._core.has_block(index):
                 self._queue[index] = None
-        # Where a byte lies may be another place now: who looks begins anew.
-        seeks, self._seeks = self._seeks, []
-        for seek in seeks:
-            seek.on_answer()
         self.rescan()
 
     def rescan(self) -> None:
         """Blocks are missing that were here."""
+        # Where a byte lies, or what leads there, may be another: who looks begins anew.
+        seeks, self._seeks = self._seeks, []
+        for seek in seeks:
+            seek.on_answer()
         self._changes += 1
         self.picker.rescan()
         self._context.touch_all()

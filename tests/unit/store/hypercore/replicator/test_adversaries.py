@@ -9,7 +9,9 @@ from store.hypercore.messages import (
     ExtensionMessage,
     MessageKind,
     Sync,
+    WireData,
     decode_sync,
+    encode_data,
     encode_extension,
     encode_sync,
 )
@@ -296,3 +298,76 @@ def test_an_answer_that_comes_late_is_no_lie() -> None:
     assert not r.ended
     assert len(r.machine.peers) == 2
     assert r.machine.peers[0].accused_code is None
+
+
+def test_nobody_is_blamed_for_hashes_that_were_cleared_here_meanwhile() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 64), reader(world)
+    wire, _ = world.connect(w, r, delay_s=0.05)
+    world.run()
+    r.machine.asking.want_block(0, 1, lambda: None)
+    world.touch(r)
+    world.run()
+    assert r.core.blocks
+    got: list[int] = []
+    r.machine.asking.want_block(1, 1, lambda: got.append(1))
+    world.touch(r)
+    world.run(0.04)
+    assert r.machine.peers[0].asks, "a leaf that is known asks for no hashes"
+    r.core.clear(0, 1)
+    world.touch(r)
+    world.run()
+    assert wire.open
+    assert not r.ended
+    assert got == [1]
+
+
+def test_nobody_is_blamed_for_a_place_whose_hashes_were_cleared_meanwhile() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 64), reader(world)
+    wire, _ = world.connect(w, r, delay_s=0.05)
+    world.run()
+    r.machine.asking.want_block(0, 1, lambda: None)
+    world.touch(r)
+    world.run()
+    answered: list[int] = []
+    wish = SeekWish(SeekRequest(300, 0), 32, 64, lambda: answered.append(1))
+    r.machine.asking.want_seek(wish)
+    world.touch(r)
+    world.run(0.04)
+    r.core.clear(0, 1)
+    world.touch(r)
+    world.run()
+    assert wire.open
+    assert answered
+
+
+def test_nobody_is_blamed_for_blocks_of_a_history_that_is_being_left() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 40), reader(world)
+    other = writer(world, 40, "other")
+    r.core.slow = True
+    world.connect(w, r, delay_s=0.01)
+    late, _ = world.connect(other, r, delay_s=0.2)
+    world.run()
+    # Only the late one has what is wanted, and the answer meets the cut half written.
+    w.core.clear(20, 40)
+    world.touch(w)
+    world.run()
+    r.machine.asking.want_block(30, 1, lambda: None)
+    world.touch(r)
+    world.run(0.3)
+    w.core.truncate(10)
+    world.touch(w)
+    world.run(until=lambda: not r.core.settled)
+    peer = next(at for at in r.machine.peers if at.public_key == b"other")
+    assert peer.asks
+    answer = other.core.prove(next(iter(peer.asks.values())).request)
+    number = next(iter(peer.asks))
+    message = encode_data(WireData(number, answer))
+    r.machine.receive(peer, MessageKind.DATA, message, world.now)
+    world.touch(r)
+    world.run()
+    assert not r.ended
+    assert late.open
+    assert r.core.fork == 1

@@ -27,6 +27,7 @@ from app.rooms.operations import Body, Invite
 from app.rooms.roles import ROLE_WORDS, may_invite
 from app.rooms.room import Room, Surroundings
 from app.rooms.view import RoomView
+from app.rooms.visits import Visits
 from app.snapshots import NetworkSnapshot
 from app.tasks import Tasks
 
@@ -100,10 +101,12 @@ class Exchange:
         self._peers: dict[Peer, asyncio.TimerHandle] = {}
         self._known: set[Peer] = set()
         self._guests: dict[Link, Guest] = {}
+        self._visits = Visits(surroundings.profile.folder / "visits")
         self._tasks = Tasks(_LOG, "work for the network failed")
 
     async def start(self) -> None:
         """Begin to reach the network."""
+        await self._visits.sweep()
         if self._network is not None:
             await self._network.start(self)
 
@@ -124,7 +127,11 @@ class Exchange:
     def add_room(self, room: Room) -> None:
         """Meet the room's members, here and at every connection there is."""
         links = RoomLinks(
-            room, self._around.profile, self._said_farewell, self._peer_known
+            room,
+            self._around.profile,
+            self._said_farewell,
+            self._peer_known,
+            self._visits,
         )
         attached = _Attached(room, links, Host(room, self._tasks))
         self._attached[room.row.room] = attached

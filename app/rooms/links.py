@@ -34,7 +34,7 @@ from app.rooms.effects import (
 from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
 from app.rooms.replication import Session, Sources
 from app.rooms.view import RoomFacts
-from app.rooms.visits import visit
+from app.rooms.visits import Errand, Visits
 from app.tasks import Tasks
 from net.errors import LocalProtocolError, NetError
 from store.errors import StoreError
@@ -131,7 +131,7 @@ class Link:
         self._channel: Channel | None = None
         self._logs: dict[bytes, LogLink] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._visit: asyncio.Task[None] | None = None
+        self._visit: tuple[Errand, asyncio.Task[None]] | None = None
         self._pumping = False
         self._over = False
 
@@ -199,10 +199,13 @@ class Link:
         elif isinstance(effect, Detach):
             self._logs.pop(effect.writer).close()
         elif isinstance(effect, Visit):
-            self._visit = self.tasks.spawn(self._run_visit(effect))
+            errand = Errand(self.room.logs, self.room.row.key, self.peer, effect)
+            self._visit = errand, self.tasks.spawn(self._run_visit(errand))
         elif isinstance(effect, StopVisit):
             if self._visit is not None:
-                self._visit.cancel()
+                errand, task = self._visit
+                errand.leave()
+                task.cancel()
         elif isinstance(effect, ShowHead):
             self.tasks.spawn(self._show(effect.writer))
         elif isinstance(effect, CheckSigned):
@@ -233,12 +236,12 @@ class Link:
             self._links.room.set_online(self.proven.device, online=False)
         self._links.ended(self, effect)
 
-    async def _run_visit(self, wanted: Visit) -> None:
+    async def _run_visit(self, errand: Errand) -> None:
         try:
-            await visit(self.room.logs, self.room.row.key, self.peer, wanted)
+            await self._links.visits.make(errand)
         except (StoreError, OSError) as error:
             _LOG.info("a stranger's log could not be fetched: %s", error)
-        self.session.visit_over(wanted, self._links.now())
+        self.session.visit_over(errand.wanted, self._links.now())
         self.pump()
 
     async def _show(self, writer: bytes) -> None:
@@ -270,6 +273,7 @@ class RoomLinks:
         room: The room.
         links: By peer.
         tasks: The work in hand.
+        visits: Those of the whole profile.
         on_known: Called when a peer proved a device that was let in.
     """
 
@@ -279,8 +283,10 @@ class RoomLinks:
         profile: Profile,
         on_farewell: Callable[[Room], None],
         on_known: Callable[[Peer], None],
+        visits: Visits,
     ) -> None:
         self.room = room
+        self.visits = visits
         self.links: dict[Peer, Link] = {}
         self.tasks = Tasks(_LOG, "the work for a peer failed")
         self._profile = profile

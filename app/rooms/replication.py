@@ -497,6 +497,8 @@ class Session:
         if not self.is_member and not self._is_newcomer:
             self._visit()
             return
+        # A log has one channel: a visit's and its own would be in each other's way.
+        self._stop_visit()
         live = self._live_logs()
         for writer in writers:
             channel = self._channels.get(writer)

@@ -8,8 +8,11 @@ afterwards; what then continues the log here is proven from there, block by bloc
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,42 +37,93 @@ if TYPE_CHECKING:
     from app.network import Peer
     from app.rooms.logs import RoomLogs
     from store.hypercore.core import Core
+    from store.hypercore.replication import Attachment
 
 _LOG = logging.getLogger("covey.room")
 
 MAX_BROUGHT_BYTES = 32 * 1024 * 1024
 """A stranger's blocks that are kept for a moment."""
+MAX_VISITS = 8
+"""Visits of a profile at a time; the others wait."""
 
 
-async def visit(logs: RoomLogs, room_key: bytes, peer: Peer, wanted: Visit) -> None:
-    """Fetch the end of a log from a stranger, and keep what continues it.
+class Visits:
+    """The visits of one profile: where their cores lie, and how many there are."""
 
-    Goes on until all of it came, or until it is cancelled.
+    def __init__(self, folder: Path) -> None:
+        """Use a folder, made when it is needed, in which nothing else is."""
+        self._folder = folder
+        self._places = asyncio.Semaphore(MAX_VISITS)
 
-    Raises:
-        StoreError: The disk refused, or what came was wrong.
-    """
-    manifest = log_manifest(wanted.writer, room_key)
-    with tempfile.TemporaryDirectory(
-        prefix="covey-", ignore_cleanup_errors=True
-    ) as folder:
-        guest = await Hypercore.open(
-            Path(folder),
-            manifest_key(manifest),
-            manifest=manifest,
-            storage_key=os.urandom(32),
-            synchronous=Synchronous.NORMAL,
-        )
-        try:
-            replication = guest.core.replication
-            replication.attach(peer, upload=False, download=True)
-            wish = Download(wanted.start, wanted.end, linear=True)
-            download = replication.download(wish)
-            download.on_progress = lambda: _limit(guest.core)
-            await download.done()
-            await _keep(logs, guest, wanted)
-        finally:
-            await guest.close()
+    async def sweep(self) -> None:
+        """Delete what a process left that was killed meanwhile."""
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
+    async def make(self, errand: Errand) -> None:
+        """Run an errand when it is its turn; raises what it does."""
+        async with self._places:
+            self._folder.mkdir(mode=stat.S_IRWXU, exist_ok=True)
+            await errand.run(self._folder)
+
+
+class Errand:
+    """One visit, from its beginning until it is done or stopped."""
+
+    def __init__(
+        self, logs: RoomLogs, room_key: bytes, peer: Peer, wanted: Visit
+    ) -> None:
+        """Prepare; ``run`` goes."""
+        self.wanted = wanted
+        self._logs = logs
+        self._room_key = room_key
+        self._peer = peer
+        self._attachment: Attachment | None = None
+
+    async def run(self, folder: Path) -> None:
+        """Fetch the end of a log from a stranger, and keep what continues it.
+
+        Goes on until all of it came, or until it is cancelled.
+
+        Args:
+            folder: Where the guest's core may lie for a moment.
+
+        Raises:
+            StoreError: The disk refused, or what came was wrong.
+            OSError: The disk refused.
+        """
+        wanted = self.wanted
+        manifest = log_manifest(wanted.writer, self._room_key)
+        with tempfile.TemporaryDirectory(
+            dir=folder, ignore_cleanup_errors=True
+        ) as place:
+            guest = await Hypercore.open(
+                Path(place),
+                manifest_key(manifest),
+                manifest=manifest,
+                storage_key=os.urandom(32),
+                synchronous=Synchronous.NORMAL,
+            )
+            try:
+                replication = guest.core.replication
+                self._attachment = replication.attach(
+                    self._peer, upload=False, download=True
+                )
+                wish = Download(wanted.start, wanted.end, linear=True)
+                download = replication.download(wish)
+                download.on_progress = lambda: _limit(guest.core)
+                await download.done()
+                await _keep(self._logs, guest, wanted)
+            finally:
+                await guest.close()
+
+    def leave(self) -> None:
+        """Close the guest's channel at once: the log itself may open one now.
+
+        Whoever stops the visit cancels ``run`` besides, which takes a moment longer;
+        what the guest closed then would be the log's own channel.
+        """
+        if self._attachment is not None:
+            self._attachment.close()
 
 
 def _limit(guest: Core) -> None:
@@ -93,7 +147,7 @@ async def _keep(logs: RoomLogs, guest: Hypercore, wanted: Visit) -> None:
         except RemoteProtocolError as error:
             _LOG.warning("a stranger's log does not continue ours: %s", error.code)
             whole = UpgradeRequest(0, min(wanted.end, core.state.length))
-            core.check_conflict(await guest.proof(Request(0, upgrade=whole)))
+            await _check(core, await guest.proof(Request(0, upgrade=whole)))
     finally:
         logs.give_back(log)
 
@@ -118,4 +172,15 @@ async def _accept(core: Core, proof: Proof) -> None:
             break
         except NotInMemoryError:
             await core.load_for(proof)
-    await accepted.durable
+    # Others may wait for the same write.
+    await asyncio.shield(accepted.durable)
+
+
+async def _check(core: Core, proof: Proof) -> None:
+    """Freeze the log if a proof shows that it has two histories."""
+    while True:
+        try:
+            core.check_conflict(proof)
+            return
+        except NotInMemoryError:
+            await core.load_for(proof)

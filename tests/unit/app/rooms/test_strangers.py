@@ -9,6 +9,7 @@ import pytest
 
 from app.rooms import effects, messages, replication
 from app.rooms.messages import DEVICE, HAVE, SIGNED, RemoteHead
+from app.rooms.operations import Remove
 from app.rooms.replication import SessionState
 from tests.unit.app.rooms.crowd import Crowd, LinkEnd, begin, say, told
 from tests.unit.app.rooms.people import ADA, BO, CY, DI, admit
@@ -83,6 +84,19 @@ def test_a_stranger_is_served_nothing(open_crowd: Crowd) -> None:
     assert ours.session.state is SessionState.OPEN
     assert not ours.attached
     assert [kind for kind, _ in theirs.inbox if kind not in (DEVICE, "reject")] == []
+
+
+def test_who_is_removed_meanwhile_visits_nobody_any_more(open_crowd: Crowd) -> None:
+    """Who is no member fetches in the open: not while a visit has the same log."""
+    ada, bo, *_ = open_crowd.members
+    _, ours = stranger_link(open_crowd)
+    head = RemoteHead(ADA.device.public_key, 0, 1 << 31, b"h" * 32)
+    told(ours, open_crowd, HAVE, messages.encode_have([head]))
+    assert ours.visit is not None
+    ada.write(Remove(BO.identity.public_key, ()), open_crowd.now)
+    bo.take(ADA.device.public_key, ada.logs[ADA.device.public_key][-1:], open_crowd.now)
+    seen = [type(each) for each in ours.session._effects]
+    assert seen.index(effects.StopVisit) < seen.index(effects.Attach)
 
 
 def test_a_stranger_that_brings_nothing_blocks_nobody(open_crowd: Crowd) -> None:

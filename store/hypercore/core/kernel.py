@@ -523,9 +523,12 @@ class Core:
         """See ``WritingCore``."""
         if error is not None:
             self.state.rolled_back()
+            self._accepted = None
             waiting, self._waiting = self._waiting, deque()
             for told in waiting:
                 told(error, write)
+            if self._replication is not None:
+                self._replication.write_failed()
             self._tell_idle()
             return
         for change in changes:
@@ -533,6 +536,9 @@ class Core:
             for listener in tuple(self.listeners):
                 self._tell_committed(listener, change)
             self._waiting.popleft()(None, write)
+        if not self.state.takes_more:
+            # Its blocks would stay in memory until the next answer.
+            self._accepted = None
         self._tell_idle()
 
     def _check_whole(self) -> None:

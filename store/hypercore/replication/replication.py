@@ -105,7 +105,7 @@ class Replication:
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._linger: asyncio.TimerHandle | None = None
-        self._watched_write: asyncio.Future[None] | None = None
+        self._pause: asyncio.TimerHandle | None = None
         core.listeners.append(self)
 
     # -- connections ---------------------------------------------------------------
@@ -344,7 +344,7 @@ class Replication:
         error = self._core.close_error or LocalProtocolError(
             "the core is closed", code="session-closed"
         )
-        for timer in (self._timer, self._linger):
+        for timer in (self._timer, self._linger, self._pause):
             if timer is not None:
                 timer.cancel()
         for attachment in list(self._attachments):
@@ -384,6 +384,11 @@ class Replication:
         """Blocks are not here any more."""
         self.machine.cleared(start, end)
         self.schedule()
+
+    def write_failed(self) -> None:
+        """Nothing of what was being written is, whoever had it written."""
+        # It may be heard of in the middle of taking an answer.
+        self.loop.call_soon(self._begin_again)
 
     def core_closed(self, error: StoreError | None) -> None:
         """The kernel closes us itself."""
@@ -462,7 +467,6 @@ class Replication:
         for peer, link in self._links.items():
             if peer.has_work:
                 link.attachment.share.add(link)
-        self._watch_writes()
         self._start_loads()
         self._report()
         if self._updates:
@@ -546,23 +550,19 @@ class Replication:
 
     # -- writes and loads ----------------------------------------------------------
 
-    def _watch_writes(self) -> None:
-        write = self._view.last_write
-        if write is not None and write is not self._watched_write:
-            self._watched_write = write
-            if not write.done():
-                write.add_done_callback(self._on_written)
-
-    def _on_written(self, write: asyncio.Future[None]) -> None:
-        if write.cancelled() or write.exception() is None or self.closed:
+    def _begin_again(self) -> None:
+        if self.closed:
             return
         self.machine.write_failed()
-        self.loop.call_later(WRITE_PAUSE_S, self._ask_again)
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = self.loop.call_later(WRITE_PAUSE_S, self._ask_again)
+        self.schedule()
 
     def _ask_again(self) -> None:
-        if not self.closed:
-            self.machine.write_allowed()
-            self.schedule()
+        self._pause = None
+        self.machine.write_allowed()
+        self.schedule()
 
     def _start_loads(self) -> None:
         loads = self.machine.take_loads()

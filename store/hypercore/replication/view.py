@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -22,15 +21,9 @@ MAX_LOADED_BYTES: Final = 32 * 1024 * 1024
 
 
 class KernelView:
-    """Reads and moves a core for the machine.
-
-    Attributes:
-        last_write: Done when what was accepted last is on the disk. Writes that fail
-            take those behind them along, so the last one tells for all.
-    """
+    """Reads and moves a core for the machine."""
 
     def __init__(self, core: Core) -> None:
-        self.last_write: asyncio.Future[None] | None = None
         self._core = core
         self._state = core.state
         # Blocks that were just loaded for answers: large ones are kept nowhere else.
@@ -183,7 +176,7 @@ class KernelView:
 
     def accept(self, proof: Proof) -> None:
         """Verify and have it written."""
-        self.last_write = self._core.accept(proof).durable
+        self._core.accept(proof)
 
     def begin_reorg(self, proof: Proof) -> ReorgBatch:
         """Verify another history."""
@@ -196,7 +189,7 @@ class KernelView:
     def finish_reorg(self, batch: ReorgBatch) -> None:
         """Take it in place of ours."""
         try:
-            self.last_write = self._core.finish_reorg(batch).durable
+            self._core.finish_reorg(batch)
         except LocalProtocolError as error:
             # Ours has changed meanwhile, so that the search begins anew.
             raise RemoteProtocolError(str(error), code="outdated") from error

@@ -715,3 +715,19 @@ async def test_a_visit_to_the_disk_is_bounded_in_bytes(core: Core) -> None:
     assert len(found) < 7
     assert core.damaged_blocks == 0
     assert list(await core.blocks([3])) == [3]
+
+
+async def test_what_was_written_is_not_kept_for_the_next_answer(
+    core: Core, tmp_path: Path
+) -> None:
+    await core.append([b"a", b"b"])
+    other = Database.open(tmp_path / "y.db", key=None, synchronous=Synchronous.NORMAL)
+    reader = await Cores(other).open(core.state.key)
+    first = reader.accept(await whole_proof(core))
+    last = reader.accept(await block_proof(core, 0, levels=1))
+    assert reader.accept(await block_proof(core, 1, levels=1)) is last
+    assert reader._accepted is last
+    await asyncio.gather(first.durable, last.durable)
+    assert reader._accepted is None
+    reader.close()
+    other.close()

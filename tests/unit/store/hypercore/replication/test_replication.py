@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from store.errors import LocalProtocolError
+from store.database import Connection
+from store.errors import EnvironmentFault, LocalProtocolError
+from store.hypercore.core import kernel
 from store.hypercore.messages import MessageKind, WireData, decode_data, encode_data
-from store.hypercore.records import BlockRequest, Request
+from store.hypercore.records import BlockRequest, Change, Request
 from store.hypercore.replication import Replication, view
 from store.hypercore.replication import replication as rim
 from store.hypercore.session import Hypercore
@@ -271,3 +273,90 @@ async def test_extensions(places: Places) -> None:
     sender.broadcast(b"hello")
     await settled()
     assert heard == [b"hello"]
+
+
+async def test_a_write_that_fails_before_the_turn_ends_is_noticed(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rim, "WRITE_PAUSE_S", 0.0)
+    writer = await places.writer(*(b"%d" % at for at in range(4)))
+    reader = await places.reader(writer.key)
+    left, right = connected()
+    writer.replicate(left)
+    reader.replicate(right)
+    async with asyncio.timeout(LIMIT_S):
+        await reader.update(wait=True)
+        failing = DiskIsFull(reader, monkeypatch)
+        # Refused inside the very call that takes the block.
+        failing.at_once = True
+        waiting = asyncio.create_task(reader.get(2))
+        await failing.met.wait()
+        failing.over = True
+        assert await waiting == b"2"
+
+
+async def test_who_waited_for_room_goes_on_when_an_append_was_refused(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rim, "WRITE_PAUSE_S", 0.0)
+    monkeypatch.setattr(kernel, "MAX_PENDING_BYTES", 1)
+    here = await places.writer(b"a", b"b", name="here")
+    there = await places.reader(here.key, name="there")
+    left, right = connected()
+    here.replicate(left)
+    there.replicate(right)
+    async with asyncio.timeout(LIMIT_S):
+        await there.update(wait=True)
+        core = there.core
+        failing = DiskIsFull(there, monkeypatch)
+        tip = core.state.tip
+        # As an append of our own would: nothing that a peer sent.
+        submitted = core.submit(
+            core.state.advance(Change(tip, tip, blocks={1: b"own"}))
+        )
+        assert not core.has_room
+        waiting = asyncio.create_task(there.get(0))
+        await settled(5)
+        assert core.replication.machine.asking.held_back
+        failing.over = True
+        with pytest.raises(EnvironmentFault):
+            await submitted.durable
+        assert await waiting == b"a"
+
+
+class DiskIsFull:
+    """Refuses all writes of a core's database until it is ``over``."""
+
+    def __init__(self, core: Hypercore, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.over = False
+        self.at_once = False
+        self.met = asyncio.Event()
+        database = core.core.traffic.depot.database
+        self._write = database.write_and_tell
+        self._loop = asyncio.get_running_loop()
+        monkeypatch.setattr(database, "write_and_tell", self._write_and_tell)
+
+    def _write_and_tell(
+        self,
+        work: Callable[[Connection], None],
+        told: Callable[[BaseException | None], None],
+    ) -> None:
+        if self.over:
+            self._write(work, told)
+            return
+        self._loop.call_soon(self.met.set)
+        error = EnvironmentFault("full", code="disk-full")
+        if self.at_once:
+            raise error
+        self._later(20, told, error)
+
+    def _later(
+        self,
+        turns: int,
+        told: Callable[[BaseException | None], None],
+        error: BaseException,
+    ) -> None:
+        if turns:
+            self._loop.call_soon(self._later, turns - 1, told, error)
+        else:
+            told(error)

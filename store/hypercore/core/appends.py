@@ -170,10 +170,13 @@ class Appends:
         """Make a change in another thread; what is added meanwhile waits."""
         try:
             plan = await asyncio.to_thread(self._plan, joined)
-            while plan.base is not self._state.tip and self._refusal is None:
+            while self._refusal is None and not self._is_current(plan):
                 plan = await asyncio.to_thread(self._plan, joined)
             if self._refusal is None:
                 self._make(plan)
+        # No thread could be had: whoever waits is told.
+        except RuntimeError as error:
+            _tell_all(joined, error)
         finally:
             self._planned = []
             self._planning = None
@@ -192,6 +195,11 @@ class Appends:
             except Exception as error:  # noqa: BLE001
                 failed += [(each, error) for each in kept]
         return _Plan(base, kept, blocks, change, failed)
+
+    def _is_current(self, plan: _Plan) -> bool:
+        tip, change = self._state.tip, plan.change
+        # The tree may have been another one between the two looks at it.
+        return plan.base is tip and (change is None or change.base is tip)
 
     def _make(self, plan: _Plan) -> None:
         for each, failure in plan.failed:

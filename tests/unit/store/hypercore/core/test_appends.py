@@ -9,6 +9,7 @@ import pytest
 from store.errors import LocalProtocolError
 from store.hypercore.core import Core
 from store.hypercore.core.appends import MAX_BLOCKS_ON_LOOP, MAX_BYTES_ON_LOOP
+from store.hypercore.records import Change, Head
 
 
 def many(size: int) -> list[bytes]:
@@ -86,3 +87,40 @@ async def test_closing_fails_a_large_append_that_is_being_hashed(core: Core) -> 
         assert caught.value.code == "session-closed"
     await core.flushed()
     assert core.state.length == 0
+
+
+async def test_a_tree_that_was_another_one_for_a_moment_is_hashed_again(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a peer brought meanwhile may have been rolled back before anybody looks."""
+    state = core.state
+    tip, plan = state.tip, state.plan_append
+    other = Head(tip.fork, tip.length, tip.byte_length, tip.roots, tip.signature)
+    bases = [other]
+
+    def plan_on_another(blocks: list[bytes], *, signature: bytes | None) -> Change:
+        state.tip = bases.pop() if bases else tip
+        try:
+            return plan(blocks, signature=signature)
+        finally:
+            state.tip = tip
+
+    monkeypatch.setattr(state, "plan_append", plan_on_another)
+    large = many(MAX_BLOCKS_ON_LOOP + 1)
+    async with asyncio.timeout(30):
+        assert (await core.append(large))[0] == len(large)
+    assert not bases
+
+
+async def test_a_thread_that_cannot_be_had_fails_the_append(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "to_thread", refuse)
+        async with asyncio.timeout(30):
+            with pytest.raises(RuntimeError):
+                await core.append(many(MAX_BLOCKS_ON_LOOP + 1))
+    assert (await core.append([b"later"]))[0] == 1

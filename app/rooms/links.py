@@ -106,8 +106,15 @@ class LogLink:
 
     def _attach(self, log: OpenLog) -> None:
         self._log = log
-        self._attachment = log.attach(self._link.peer, upload=self._effect.upload)
-        self._attachment.on_close.append(self._closed)
+        try:
+            attachment = log.attach(self._link.peer, upload=self._effect.upload)
+        except (StoreError, NetError) as error:
+            # It was frozen just now, or the connection has no channel left.
+            _LOG.info("a log could not be offered: %s", error)
+            self._link.log_failed(self._effect.writer)
+            return
+        self._attachment = attachment
+        attachment.on_close.append(self._closed)
 
     def _closed(self, attachment: Attachment) -> None:
         if self._over:
@@ -168,7 +175,7 @@ class Link:
 
     def log_closed(self, writer: bytes) -> None:
         """The peer closed the channel of a log."""
-        self.session.log_closed(writer)
+        self.session.log_closed(writer, self._links.now())
         self.pump()
 
     def log_failed(self, writer: bytes) -> None:

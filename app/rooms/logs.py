@@ -67,6 +67,7 @@ class OpenLog:
         self.borrowed = 0
         self._logs = logs
         self._download: DownloadHandle | None = None
+        self._fetching = False
         self._wanted: int | None = None
         core.core.listeners.append(self)
         core.core.watchers.append(self._event)
@@ -84,16 +85,21 @@ class OpenLog:
     @property
     def fetching(self) -> bool:
         """True once ``fetch`` was called."""
-        return self._download is not None
+        return self._fetching
 
     def fetch(self, wanted: int | None) -> None:
         """Wish for all blocks up to some length, or for all there will be."""
-        if self._download is not None and wanted == self._wanted:
-            return
+        if not self._fetching or wanted != self._wanted:
+            self._fetching = True
+            self._wanted = wanted
+            self._wish()
+
+    def _wish(self) -> None:
+        """Wish for what is lacking now, in place of what was wished for before."""
         if self._download is not None:
             self._download.close()
-        self._wanted = wanted
-        start = self.core.contiguous_length
+            self._download = None
+        start, wanted = self.core.contiguous_length, self._wanted
         if wanted is None or wanted > start:
             wish = Download(start, wanted, linear=True)
             self._download = self.replication.download(wish)
@@ -135,6 +141,8 @@ class OpenLog:
         """See ``CoreListener``: only damage drops blocks of a log; they come anew."""
         del end
         _LOG.error("a log was damaged on the disk from block %d on", start)
+        if self._fetching:
+            self._wish()
         self._logs.log_changed(self)
 
     def core_closed(self, error: StoreError | None) -> None:
@@ -252,7 +260,7 @@ class RoomLogs:
         derived = self.derived.get(writer, 0)
         if derived < head.length and not held:
             head = replace(head, length=derived, hash=NO_HASH)
-        if head.length and head != self.heads.get(writer):
+        if head != self.heads.get(writer, LogHead(0)):
             self.heads[writer] = head
             self.on_head(writer)
 
@@ -405,7 +413,7 @@ class RoomLogs:
             self._forked.add(writer)
         elif writer in self._forked:
             head = replace(head, forked=True)
-        if head == self._durable.get(writer) or not (head.length or head.forked):
+        if head == self._durable.get(writer, LogHead(0)):
             return
         self._durable[writer] = head
         if head.forked and writer in self.heads:

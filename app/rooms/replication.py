@@ -87,6 +87,9 @@ STALL_LIMIT_S = 20.0
 """In which a peer brings a block of a log that it has."""
 REST_S = 60.0
 """Then it is not asked for that log for so long."""
+REFUSED_S = 5.0
+"""Then it is not asked for a log that it refused; twice as long each time, up to
+``REST_S``."""
 QUIET_S = 60.0
 """After so long without news a log's channel is closed."""
 MAX_VISITED = 256
@@ -112,6 +115,8 @@ class _LogChannel:
     """Kept so long without news."""
     stalled_at: float | None = None
     """While it is fetched: when the peer has brought nothing for too long."""
+    stalled: bool = False
+    """That was so, and nothing has come since: fetch on a channel opened anew."""
 
 
 class Sources:
@@ -181,6 +186,7 @@ class Session:
         self._fetched = 0
         self._waiting: dict[bytes, None] = {}
         self._resting: dict[bytes, float] = {}
+        self._refusals: dict[bytes, int] = {}
         self._visiting: bytes | None = None
         self._visited: dict[bytes, int] = {}
         self._key_proven = False
@@ -215,8 +221,7 @@ class Session:
         due = inf if self._deadline is None else self._deadline
         for channel in self._channels.values():
             due = min(due, channel.until, channel.stalled_at or inf)
-        # All rest equally long: the first is the one that rests longest.
-        due = min(due, next(iter(self._resting.values()), inf))
+        due = min(due, min(self._resting.values(), default=inf))
         return None if due == inf else due
 
     def handle_timer(self, now: float) -> None:
@@ -236,6 +241,7 @@ class Session:
         for writer, channel in tuple(self._channels.items()):
             if channel.stalled_at is not None and now >= channel.stalled_at:
                 self._resting[writer] = now + REST_S
+                channel.stalled = True
                 self._fetch_no_more(writer, channel, now)
             if now >= channel.until and self._is_idle(writer):
                 self._detach(writer)
@@ -282,17 +288,26 @@ class Session:
         self._attach(writer, now)
         return True
 
-    def log_closed(self, writer: bytes) -> None:
-        """The peer closed the channel of a log."""
-        if self._is_idle(writer):
-            self._detach(writer)
+    def log_closed(self, writer: bytes, now: float) -> None:
+        """The peer closed the channel of a log, or refused it."""
+        channel = self._channels.get(writer)
+        if channel is None or channel.until == inf:
+            # One that stays open for good is opened again by whoever wants it.
+            return
+        fetched = channel.stalled_at is not None
+        self._detach(writer)
+        if fetched:
+            count = self._refusals[writer] = self._refusals.get(writer, 0) + 1
+            rest_s = min(REST_S, REFUSED_S * 2 ** min(count - 1, 8))
+            self._resting[writer] = now + rest_s
+            self._fetch_waiting(now)
 
     def log_failed(self, writer: bytes, now: float) -> None:
         """The channel of a log cannot be had for now."""
         if writer in self._channels:
             self._detach(writer)
-            self._resting.pop(writer, None)
             self._resting[writer] = now + REST_S
+            self._fetch_waiting(now)
 
     def head_changed(self, writer: bytes, now: float) -> None:
         """A log became longer here, durably, or is known as forked now."""
@@ -301,6 +316,8 @@ class Session:
         channel = self._channels.get(writer)
         if channel is not None:
             _had_news(channel, now)
+            channel.stalled = False
+            self._refusals.pop(writer, None)
             if channel.stalled_at is not None:
                 channel.stalled_at = now + STALL_LIMIT_S
         if writer == self._visiting:
@@ -530,6 +547,9 @@ class Session:
             return
         if not self._sources.take(writer, self):
             return
+        if channel is not None and channel.stalled:
+            self._detach(writer)
+            channel = None
         if channel is None:
             self._make_place()
             channel = self._attach(writer, now)

@@ -197,10 +197,12 @@ class LinkEnd:
     proven: Proven | None = None
     attached: dict[bytes, bool] = field(default_factory=dict)
     """Logs that are open here, and whether they may be served."""
-    open_there: set[bytes] = field(default_factory=set)
+    open_there: dict[bytes, int] = field(default_factory=dict)
     """Logs of which the other side's open was answered."""
-    offered: set[bytes] = field(default_factory=set)
+    offered: dict[bytes, int] = field(default_factory=dict)
     """Logs whose own open is neither rejected nor closed."""
+    opens: int = 0
+    """How often a log was opened here; opens and closes are numbered, as in a mux."""
     visit: Visit | None = None
     """What is being fetched apart from the logs here."""
     visits: list[Visit] = field(default_factory=list)
@@ -358,21 +360,20 @@ class Crowd:
         elif isinstance(effect, Attach):
             assert effect.writer not in end.attached
             end.attached[effect.writer] = effect.upload
-            end.offered.add(effect.writer)
-            other.inbox.append(("open", effect.writer))
+            self._offer(end, effect.writer)
         elif isinstance(effect, Detach):
             del end.attached[effect.writer]
-            end.open_there.discard(effect.writer)
-            end.offered.discard(effect.writer)
-            other.inbox.append(("close", effect.writer))
+            end.open_there.pop(effect.writer, None)
+            if (number := end.offered.pop(effect.writer, None)) is not None:
+                other.inbox.append(("close", (effect.writer, number)))
         elif isinstance(effect, Visit):
             assert end.visit is None
             end.visit = effect
             end.visits.append(effect)
-            other.inbox.append(("open", effect.writer))
+            other.inbox.append(("open", (effect.writer, 0)))
         elif isinstance(effect, StopVisit):
             if end.visit is not None:
-                other.inbox.append(("close", end.visit.writer))
+                other.inbox.append(("close", (end.visit.writer, 0)))
                 end.visit = None
         elif isinstance(effect, ShowHead):
             head = member.heads[effect.writer]
@@ -402,25 +403,38 @@ class Crowd:
         assert end.other is not None
         if isinstance(kind, int):
             end.session.receive(kind, data, self.now)
-        elif kind == "open":
-            if data in end.attached or end.session.log_asked(data, self.now):
-                end.open_there.add(data)
-                if data in end.attached and data not in end.offered:
-                    end.offered.add(data)
-                    end.other.inbox.append(("open", data))
-            else:
-                end.other.inbox.append(("reject", data))
         elif kind == "push":
             writer, start, blocks = data
             here = len(end.member.logs.get(writer, ()))
             if writer in end.attached and start == here:
                 end.member.take(writer, blocks, self.now)
-        elif kind == "reject":
-            end.offered.discard(data)
-        elif kind == "close":
-            end.offered.discard(data)
-            end.open_there.discard(data)
-            end.session.log_closed(data)
+        else:
+            self._read_of_channel(end, kind, *data)
+
+    def _read_of_channel(
+        self, end: LinkEnd, kind: str, writer: bytes, number: int
+    ) -> None:
+        """The other end opens or closes a log, or refuses to."""
+        assert end.other is not None
+        if kind == "open":
+            if writer in end.attached or end.session.log_asked(writer, self.now):
+                end.open_there[writer] = number
+                if writer in end.attached and writer not in end.offered:
+                    self._offer(end, writer)
+            else:
+                end.other.inbox.append(("reject", (writer, number)))
+            return
+        numbers = end.offered if kind == "reject" else end.open_there
+        if numbers.get(writer) == number:
+            end.offered.pop(writer, None)
+            end.open_there.pop(writer, None)
+            end.session.log_closed(writer, self.now)
+
+    def _offer(self, end: LinkEnd, writer: bytes) -> None:
+        assert end.other is not None
+        end.opens += 1
+        end.offered[writer] = end.opens
+        end.other.inbox.append(("open", (writer, end.opens)))
 
     def _fetch(self, end: LinkEnd, writer: bytes) -> None:
         """The other end brings blocks, or what contradicts those here."""
@@ -443,7 +457,7 @@ class Crowd:
         assert visit is not None
         assert end.other is not None
         end.visit = None
-        end.other.inbox.append(("close", visit.writer))
+        end.other.inbox.append(("close", (visit.writer, 0)))
         mine = end.member.logs.get(visit.writer, [])
         theirs = end.other.member.logs[visit.writer][: visit.end]
         forked = theirs[: len(mine)] != mine[: len(theirs)]

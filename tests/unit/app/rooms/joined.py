@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -63,7 +65,15 @@ class QuietNetwork:
 class Wires:
     """Messengers and the connections between them, each carried while it is up."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random | None = None) -> None:
+        """Begin without any.
+
+        Args:
+            chance: Frames wait on their way for a time that it decides, in order;
+                otherwise each arrives at once.
+        """
+        self._chance = chance
+        self._under_way: dict[JoinedPeer, deque[bytes]] = {}
         self._pairs: dict[frozenset[Messenger], dict[Messenger, JoinedPeer]] = {}
         self._count = 0
 
@@ -78,6 +88,8 @@ class Wires:
     def cut(self, first: Messenger, second: Messenger) -> None:
         """End their connection."""
         for who, peer in self._pairs.pop(frozenset((first, second))).items():
+            self._under_way.pop(peer, None)
+            peer.mux.close()
             who._exchange.peer_disconnected(peer)
 
     async def until(
@@ -87,9 +99,21 @@ class Wires:
         async with asyncio.timeout(10):
             while not so():
                 for people, pair in self._pairs.items():
-                    if people != silent:
+                    if people == silent:
+                        continue
+                    if self._chance is None:
                         join(*pair.values())
+                    else:
+                        self._carry_some(*pair.values())
                 await asyncio.sleep(0)
+
+    def _carry_some(self, first: JoinedPeer, second: JoinedPeer) -> None:
+        assert self._chance is not None
+        for sender, receiver in ((first, second), (second, first)):
+            frames = self._under_way.setdefault(sender, deque())
+            frames.extend(sender.mux.frames_to_send())
+            for _ in range(min(len(frames), self._chance.choice((0, 0, 0, 1, 3, 50)))):
+                receiver.mux.receive_frame(frames.popleft())
 
 
 def join(first: JoinedPeer, second: JoinedPeer) -> None:

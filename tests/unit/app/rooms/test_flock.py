@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from app import profile as profiles
 from app.messenger import Messenger
+from tests.sim.dht_network import seeds
 from tests.unit.app.rooms.joined import QuietNetwork, Wires
 from tests.unit.app.rooms.test_exchange import let_in
 
@@ -46,7 +48,7 @@ async def texts(who: Messenger) -> list[str]:
     return [message.text for message in await who.history("Birds", limit=1000)]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", seeds(1, 2, 3))
 async def test_everybody_ends_with_the_same(opened: Open, seed: int) -> None:
     print(f"seed {seed}")
     chance = random.Random(seed)
@@ -111,3 +113,73 @@ async def test_everybody_ends_with_the_same(opened: Open, seed: int) -> None:
     for name, words in said.items():
         assert [text for text in seen[0] if text.startswith(f"{name} ")] == words
     assert not any(head.forked for room in rooms for head in room.heads.values())
+
+
+@pytest.mark.parametrize("seed", seeds(1, 2, 3, 4))
+async def test_newcomers_and_members_who_never_heard_of_each_other(
+    opened: Open, seed: int
+) -> None:
+    """Everybody is let in by somebody, and meets others before those know of it."""
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    wires = Wires(chance)
+    names = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
+    people = {"Ada": await opened("Ada")}
+    await people["Ada"].create_room("Birds")
+    links: set[tuple[str, str]] = set()
+    said: dict[str, list[str]] = {name: [] for name in names}
+
+    async def talk(name: str) -> None:
+        words = [f"{name} {len(said[name]) + n}" for n in range(chance.randint(1, 60))]
+        for text in words:
+            await people[name].send("Birds", text)
+        said[name] += words
+
+    def meet(first: str, second: str) -> None:
+        links.add((first, second))
+        wires.connect(people[first], people[second])
+
+    def part() -> None:
+        first, second = chance.choice(sorted(links))
+        links.discard((first, second))
+        wires.cut(people[first], people[second])
+
+    def strange() -> list[tuple[str, str]]:
+        every = itertools.combinations(people, 2)
+        return [pair for pair in every if pair not in links]
+
+    while len(people) < len(names):
+        host, guest = chance.choice(list(people)), names[len(people)]
+        people[guest] = await opened(guest)
+        meet(host, guest)
+        await let_in(wires, people[host], people[guest])
+        for _ in range(chance.randint(1, 6)):
+            match chance.choice(("talk", "talk", "meet", "part", "carry")):
+                case "talk":
+                    await talk(chance.choice(list(people)))
+                case "meet" if strange():
+                    meet(*chance.choice(strange()))
+                case "part" if links:
+                    part()
+                case "carry":
+                    turns = iter(range(chance.randint(1, 200)))
+                    await wires.until(lambda turns=turns: next(turns, None) is None)
+        while len(links) > 1:
+            part()
+    for first, second in itertools.pairwise(chance.sample(names, len(names))):
+        if (first, second) not in links and (second, first) not in links:
+            meet(first, second)
+    rooms = [room for who in people.values() for room in who._rooms.values()]
+
+    def level() -> bool:
+        heads = [
+            {writer: head.length for writer, head in room.heads.items()}
+            for room in rooms
+        ]
+        known = all(room.facts.present_count == len(names) for room in rooms)
+        return known and all(each == heads[0] for each in heads)
+
+    await wires.until(level)
+    seen = [await texts(who) for who in people.values()]
+    assert all(each == seen[0] for each in seen)
+    assert sorted(seen[0]) == sorted(text for each in said.values() for text in each)

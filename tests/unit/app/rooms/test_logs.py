@@ -14,7 +14,7 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.rooms import intake, logs
-from app.rooms.blocks import log_key, log_manifest, seal_block
+from app.rooms.blocks import LogHead, log_key, log_manifest, seal_block
 from app.rooms.operations import Message, Operation, encode_operation
 from app.rooms.room import Room
 from app.rooms.view import MAX_AHEAD_MS, DeviceFact
@@ -25,6 +25,7 @@ from store.rooms import LogRow
 from tests.unit.app.rooms.joined import QuietNetwork, Wires
 
 NOW_MS = 1_000_000_000_000
+NONE = LogHead(0)
 
 Open = Callable[..., Awaitable[Messenger]]
 
@@ -322,6 +323,33 @@ async def test_who_leaves_keeps_the_own_log_only(opened: Open) -> None:
     assert [core.key for core in found] == [key]
     [row] = (await rows(bo, mine)).values()
     assert (row.writer, row.derived, row.length) == (mine.device, 0, 2)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+async def test_a_block_lost_on_the_disk_comes_anew(opened: Open, place: int) -> None:
+    """While the log is open with who has it, and in the middle of what was read."""
+    ada, bo = await opened("Ada"), await opened("Bo")
+    wires = Wires()
+    await ada.create_room("Birds")
+    theirs, mine = await meet(wires, ada, bo)
+    for text in ("one", "two", "three"):
+        await bo.send("Birds", text)
+    device = mine.device
+    await wires.until(lambda: theirs.heads.get(device, NONE).length == 3)
+    wires.cut(ada, bo)
+    await ada.close()
+    ada = await opened("Ada")
+    wires.connect(ada, bo)
+    [theirs] = ada._rooms.values()
+    log = await theirs.logs.borrow(device)
+    await wires.until(lambda: log.replication.peers != [])
+    await log.core.core.clear(place, place + 1)
+    assert theirs.heads[device].length == place
+    await wires.until(lambda: theirs.heads[device].length == 3)
+    await bo.send("Birds", "four")
+    await wires.until(lambda: theirs.heads[device].length == 4)
+    assert await texts(ada) == ["one", "two", "three", "four"]
+    theirs.logs.give_back(log)
 
 
 def test_logs_differ_by_room_and_device() -> None:

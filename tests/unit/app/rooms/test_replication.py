@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,7 @@ def test_what_is_written_finds_an_open_channel(crowd: Crowd) -> None:
     crowd.settle()
     both = {ada.device, bo.device}
     for end in (left, right):
-        assert set(end.attached) == end.open_there == both
+        assert set(end.attached) == set(end.open_there) == both
     crowd.pass_time(10 * replication.QUIET_S)
     assert set(left.attached) == set(right.attached) == both
 
@@ -144,15 +145,42 @@ def test_logs_are_fetched_from_few_at_a_time(
 
 def test_who_brings_nothing_is_asked_again_after_a_pause(crowd: Crowd) -> None:
     ada, bo, cy = crowd.members
-    left, _ = crowd.link(ada, bo)
+    left, right = crowd.link(ada, bo)
+    crowd.settle()
+    crowd.ends.remove(right)
+    more = [RemoteHead(who.device, 0, 9, bytes(32)) for who in (bo, cy)]
+    told(left, crowd, HAVE, messages.encode_have(more))
+    right.inbox.clear()
+    crowd.pass_time(replication.STALL_LIMIT_S)
+    channels = left.session._channels
+    assert [channels[who.device].stalled_at for who in (bo, cy)] == [None, None]
+    crowd.pass_time(replication.REST_S)
+    assert None not in [channels[who.device].stalled_at for who in (bo, cy)]
+    assert left.session.state is SessionState.OPEN
+    for who in (bo, cy):
+        told_of = [kind for kind, (writer, _) in right.inbox if writer == who.device]
+        assert told_of == ["close", "open"], "on a channel opened anew"
+
+
+def test_a_log_that_was_refused_is_asked_for_again_soon_and_then_more_rarely(
+    crowd: Crowd,
+) -> None:
+    """Whoever has too much to open refuses at first."""
+    ada, bo, cy = crowd.members
+    left, right = crowd.link(ada, bo)
     crowd.settle()
     more = RemoteHead(cy.device, 0, 9, bytes(32))
     told(left, crowd, HAVE, messages.encode_have([more]))
-    crowd.pass_time(replication.STALL_LIMIT_S)
-    assert left.session._channels[cy.device].stalled_at is None
-    crowd.pass_time(replication.REST_S)
-    assert left.session._channels[cy.device].stalled_at is not None
-    assert left.session.state is SessionState.OPEN
+    asked = [crowd.now]
+    answered = right.session.log_asked
+    right.session.log_asked = (  # type: ignore[method-assign]
+        lambda writer, now: asked.append(now) or answered(writer, now)
+    )
+    crowd.settle()
+    crowd.pass_time(300.0)
+    pauses = [after - before for before, after in itertools.pairwise(asked)]
+    assert pauses[:6] == [0.0, 5.0, 10.0, 20.0, 40.0, 60.0]
+    assert set(pauses[6:]) <= {replication.REST_S}
 
 
 def test_logs_fetched_at_a_time_are_limited_and_all_have_their_turn(

@@ -78,7 +78,7 @@ def test_a_stranger_learns_nothing_from_what_it_is_asked(
 def test_a_stranger_is_served_nothing(open_crowd: Crowd) -> None:
     theirs, ours = stranger_link(open_crowd)
     for who in (ADA, BO):
-        ours.inbox.append(("open", who.device.public_key))
+        ours.inbox.append(("open", (who.device.public_key, 1)))
     while ours.busy:
         open_crowd.step(ours)
     assert ours.session.state is SessionState.OPEN

@@ -59,6 +59,14 @@ def accept(state: CoreState, proof: Proof) -> Change:
         head = _signed_head(
             state, manifest, proof.fork, verified, proof.upgrade.signature
         )
+    # A stored node stays: the sizes of a new one may not be vouched for.
+    nodes = [
+        node
+        for node in verified.nodes
+        if not tip.is_whole or not state.has_node(node.index)
+    ]
+    if verified.mended is not None:
+        nodes.append(verified.mended)
     blocks = {}
     if proof.block is not None and not state.has_block(proof.block.index):
         blocks = {proof.block.index: proof.block.value}
@@ -67,12 +75,7 @@ def accept(state: CoreState, proof: Proof) -> Change:
     return Change(
         base=tip,
         head=head,
-        # A stored node stays: the sizes of a new one may not be vouched for.
-        nodes=[
-            node
-            for node in verified.nodes
-            if not tip.is_whole or not state.has_node(node.index)
-        ],
+        nodes=nodes,
         blocks=blocks,
     )
 
@@ -98,7 +101,10 @@ def join(state: CoreState, proof: Proof) -> bool:
     ):
         return False
     _check_thawed(state)
-    state.join(verify_block(block, tip, state), block)
+    nodes = verify_block(block, tip, state)
+    if nodes is None:
+        return False
+    state.join(nodes, block)
     return True
 
 

@@ -87,7 +87,8 @@ def _verify(proof: Proof, own: Tree, nodes: Any, prologue: Any) -> None:
         return
     assert all(TREE.nodes[node.index].hash == node.hash for node in verified.nodes)
     if proof.block is not None and proof[2:] == (None, None, None, None):
-        assert verify_block(proof.block, own.head, nodes) == verified.nodes
+        plain = None if verified.mended else verified.nodes
+        assert verify_block(proof.block, own.head, nodes) == plain
     assert verified.length in (own.head.length, TREE.head.length)
     assert verified.byte_length == sum(map(len, TREE.blocks[: verified.length]))
     if verified.block is not None:

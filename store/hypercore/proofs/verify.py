@@ -57,6 +57,9 @@ class VerifiedTree(NamedTuple):
     """The tree is longer than it was, and its signature has to be verified."""
     block: BlockProof | None
     """The block, when there was one."""
+    mended: Node | None = None
+    """The stored node that it was measured by, with another size than the stored one:
+    a peer that shifted bytes between two siblings is put right by this."""
 
 
 class _NoNodes:
@@ -99,16 +102,17 @@ def verify_proof(
     root = fold(proof, nodes)
     upgrade = proof.upgrade
     if upgrade is None:
+        mended = None
         if root is not None:
-            _measure(nodes, head, source, was_given=_was_given(proof, nodes))
-        return VerifiedTree(
-            nodes, head.roots, head.length, head.byte_length, False, proof.block
-        )
+            mended = _measure(nodes, head, source, was_given=_was_given(proof, nodes))
+        roots, length, size = head.roots, head.length, head.byte_length
+        return VerifiedTree(nodes, roots, length, size, False, proof.block, mended)
     batch = TreeBatch(head.roots, head.length, head.byte_length)
+    mended = None
     if grow(batch, upgrade, root, prologue=prologue):
         nodes.pop()
     elif root is not None:
-        _measure(nodes, head, source, was_given=_was_given(proof, nodes))
+        mended = _measure(nodes, head, source, was_given=_was_given(proof, nodes))
     nodes += batch.nodes
     return VerifiedTree(
         nodes,
@@ -117,19 +121,25 @@ def verify_proof(
         batch.byte_length,
         batch.length > head.length,
         proof.block,
+        mended,
     )
 
 
-def verify_block(block: BlockProof, head: Head, source: NodeSource) -> list[Node]:
-    """What ``verify_proof`` does for a block that nothing comes with; returns nodes."""
+def verify_block(
+    block: BlockProof, head: Head, source: NodeSource
+) -> list[Node] | None:
+    """What ``verify_proof`` does for a block that nothing comes with.
+
+    Returns:
+        Its nodes; None when there is one to be mended besides.
+    """
     nodes: list[Node] = []
     if not 0 <= block.index < MAX_LENGTH:
         raise _refused(f"block {block.index} is out of range")
     value = block.value
     leaf = Node(2 * block.index, len(value), leaf_hash(value))
     _fold_block(leaf, block.nodes, nodes)
-    _measure(nodes, head, source, was_given=False)
-    return nodes
+    return nodes if _measure(nodes, head, source, was_given=False) is None else None
 
 
 def missing_levels(index: int, head: Head, source: NodeSource) -> int:
@@ -221,11 +231,7 @@ def grow(
         and tree_hash(batch.roots) != prologue[1]
     ):
         raise RemoteProtocolError("another prologue", code="invalid-proof")
-    for node in upgrade.additional_nodes:
-        _check_node(node)
-        if flat_tree.left_span(node.index) != 2 * batch.length:
-            raise _refused(f"node {node.index} does not follow {batch.length} blocks")
-        batch.append_root(node)
+    _add_more(batch, upgrade.additional_nodes)
     if batch.length > MAX_LENGTH or batch.byte_length > MAX_TREE_BYTES:
         raise RemoteProtocolError("a tree beyond all limits", code="invalid-proof")
     return folded is not None and queue.extra is None
@@ -331,6 +337,23 @@ def _reach(batch: TreeBatch, end: int, queue: _Queue) -> None:
         batch.append_root(queue.take(target))
 
 
+def _add_more(batch: TreeBatch, given: Sequence[Node]) -> None:
+    """Lets a tree grow to where the last of some nodes ends.
+
+    By these and no others: two siblings in place of the node over them would be bound
+    by their sum only, so that bytes could be shifted between them.
+    """
+    if not given:
+        return
+    end = flat_tree.right_span(given[-1].index) // 2 + 1
+    if not batch.length < end <= MAX_LENGTH:
+        raise _refused(f"nodes that lead from {batch.length} to {end} blocks")
+    queue = _Queue(given, None)
+    _reach(batch, end, queue)
+    if not queue.is_used_up:
+        raise _refused("more nodes than lead to the end")
+
+
 def _was_given(proof: Proof, nodes: list[Node]) -> bool:
     """The folded node was not computed from anything."""
     return proof.block is None and len(nodes) == 1
@@ -338,9 +361,13 @@ def _was_given(proof: Proof, nodes: list[Node]) -> bool:
 
 def _measure(
     nodes: list[Node], head: Head, source: NodeSource, *, was_given: bool
-) -> None:
-    """Compares the folded node, the last one, with the stored one."""
-    root = nodes[-1]
+) -> Node | None:
+    """Compares the folded node, taken off the list, with the stored one.
+
+    Returns:
+        The folded one, if it mends the stored one.
+    """
+    root = nodes.pop()
     if flat_tree.right_span(root.index) >= 2 * head.length:
         raise _refused(f"node {root.index} is behind {head.length} blocks")
     known = source.node(root.index)
@@ -351,9 +378,8 @@ def _measure(
             f"node {root.index} is another one", code="invalid-checksum"
         )
     # A hash that was computed binds its size: if the stored size differs, it came from
-    # a peer that shifted bytes between two siblings, and the new one mends it.
-    if known.size == root.size:
-        nodes.pop()
+    # a peer that shifted bytes between two siblings.
+    return None if known.size == root.size else root
 
 
 def _check_node(node: Node) -> None:

@@ -24,6 +24,7 @@ from store.hypercore.depot import INDEX_BITS, Depot, first_core
 from store.hypercore.events import CoreEvent, VerificationFailed
 from store.hypercore.manifest import Prologue, Signer, create_manifest
 from store.hypercore.merkle_tree import TreeBatch, tree_hash
+from store.hypercore.proofs import missing_levels
 from store.hypercore.records import (
     MAX_BLOCK_BYTES,
     BlockRequest,
@@ -729,5 +730,34 @@ async def test_what_was_written_is_not_kept_for_the_next_answer(
     assert reader._accepted is last
     await asyncio.gather(first.durable, last.durable)
     assert reader._accepted is None
+    reader.close()
+    other.close()
+
+
+async def test_sizes_that_a_peer_shifted_do_not_damage_blocks_for_ever(
+    core: Core, tmp_path: Path
+) -> None:
+    """The hash above two unknown siblings binds their sizes by the sum only."""
+    await core.append([b"%d" % at for at in range(4)])
+    other = Database.open(tmp_path / "y.db", key=None, synchronous=Synchronous.NORMAL)
+    reader = await Cores(other).open(core.state.key)
+    await reader.accept(await whole_proof(core)).durable
+    request = Request(0, hash=BlockRequest(0, 2))
+    await core.load(request)
+    honest = core.prove(request)
+    assert honest.hash is not None
+    low, high, *above = honest.hash.nodes
+    lies = [low._replace(size=low.size + 1), high._replace(size=high.size - 1)]
+    lie = honest._replace(hash=honest.hash._replace(nodes=[*lies, *above]))
+    await reader.accept(lie).durable
+    assert reader.state.node(0) == lies[0]
+    for _ in range(2):
+        levels = missing_levels(0, reader.state.tip, reader.state)
+        await reader.accept(await block_proof(core, 0, levels=levels)).durable
+        reader.state.forget()
+        await reader.blocks([0])
+        await reader.flushed()
+    assert await reader.blocks([0]) == {0: b"0"}
+    assert reader.damaged_blocks == 0
     reader.close()
     other.close()

@@ -16,6 +16,7 @@ from store.hypercore.proofs import (
     VerifiedTree,
     grow,
     missing_levels,
+    verify_block,
     verify_proof,
 )
 from store.hypercore.proofs.verify import MAX_PATH_NODES, MAX_UPGRADE_NODES
@@ -315,7 +316,31 @@ def test_bytes_that_were_shifted_between_siblings_are_put_right_by_the_block() -
         "invalid-checksum"
     )
     proof = _ask(block=BlockRequest(4, 0))
-    assert list(verify_proof(proof, TREE.head, nodes).nodes) == [low]
+    verified = verify_proof(proof, TREE.head, nodes)
+    assert not verified.nodes
+    assert verified.mended == low
+    assert proof.block is not None
+    assert verify_block(proof.block, TREE.head, nodes) is None
+
+
+def test_bytes_cannot_be_shifted_between_the_nodes_of_an_upgrade() -> None:
+    low, high = TREE.nodes[32], TREE.nodes[34]
+    shifted = [low._replace(size=low.size + 3), high._replace(size=high.size - 3)]
+    honest = _ask(upgrade=UpgradeRequest(0, 16)).upgrade
+    assert honest is not None
+    assert [node.index for node in honest.additional_nodes] == [35]
+    for pair in (shifted, [low, high]):
+        more = honest._replace(additional_nodes=[*pair, TREE.nodes[37]])
+        assert _code(Proof(0, upgrade=more), EMPTY, NO_NODES) == "invalid-operation"
+
+
+@pytest.mark.parametrize("more", [[35, 35], [37], [2**54 - 2], [15], [33, 37, 36]])
+def test_nodes_that_do_not_follow_an_upgrade(more: list[int]) -> None:
+    honest = _ask(upgrade=UpgradeRequest(0, 16)).upgrade
+    assert honest is not None
+    given = [Node(index, 1, bytes(32)) for index in more]
+    proof = Proof(0, upgrade=honest._replace(additional_nodes=given))
+    assert _code(proof, EMPTY, NO_NODES) == "invalid-operation"
 
 
 def test_the_prologue_comes_first_and_whole() -> None:

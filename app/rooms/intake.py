@@ -1,8 +1,9 @@
 """What a room's logs hold, derived as it comes: between the cores and the ``RoomView``.
 
 Cores commit on their own; here their new blocks are read and handed to the view, each
-log in order and a portion at a time. A log whose next block is dated too far ahead
-waits. What a crash left between a core's commit and the view's is derived at the start.
+log in order, the logs in turns of a portion each. A log whose next block is dated too
+far ahead waits, and so does one for which the disk has no room. What a crash left
+between a core's commit and the view's is derived at the start.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from app.rooms.view import Applied, RoomView
 from app.tasks import Tasks
 from store import rooms
 from store.database import Connection
-from store.errors import StoreError
+from store.errors import EnvironmentFault, StoreError
 
 _LOG = logging.getLogger("covey.room")
 
 HELD_RETRY_S = 600.0
 """After so long a log dated too far ahead is looked at again."""
+RETRY_S = 5.0
+"""After so long what the disk refused is tried again; twice as long each time, up to
+``MAX_RETRY_S``."""
+MAX_RETRY_S = 300.0
 
 Transact = Callable[[Callable[[Connection, RoomView], Applied]], Awaitable[Applied]]
 
@@ -49,14 +54,27 @@ class Intake:
         self._now_ms = now_ms
         self._due: dict[bytes, None] = {}
         self._held: dict[bytes, asyncio.TimerHandle] = {}
+        self._refused: dict[bytes, None] = {}
+        self._retry_s = RETRY_S
+        self._retry: asyncio.TimerHandle | None = None
         self._running = False
         self._stopped = False
         self._tasks = Tasks(_LOG, "a room's log could not be read")
 
     async def catch_up(self) -> None:
-        """Derive everything that is here and was not derived yet."""
+        """Derive everything that is here and was not derived yet.
+
+        What the disk refuses is derived later: a full one keeps nobody from reading.
+
+        Raises:
+            StoreError: What is stored is damaged.
+        """
         for writer in self._logs.behind():
-            await self._derive_all(writer)
+            try:
+                while await self._derive_some(writer):
+                    pass
+            except EnvironmentFault as error:
+                self._try_later(writer, error)
 
     def log_grew(self, writer: bytes) -> None:
         """A log has more blocks than were derived."""
@@ -66,9 +84,7 @@ class Intake:
             self._logs.settle(writer, held=True)
             return
         self._due[writer] = None
-        if not self._running:
-            self._running = True
-            self._tasks.spawn(self._run())
+        self._go_on()
 
     async def derive(
         self, writer: bytes, start: int, blocks: Sequence[bytes]
@@ -95,9 +111,24 @@ class Intake:
         """Let the work in hand end."""
         self._stopped = True
         self._due.clear()
-        for timer in self._held.values():
-            timer.cancel()
+        for timer in (*self._held.values(), self._retry):
+            if timer is not None:
+                timer.cancel()
         await self._tasks.finish()
+
+    async def level(self, writer: bytes) -> None:
+        """Derive one log as far as it reaches.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        while await self._portion(writer):
+            pass
+
+    def _go_on(self) -> None:
+        if not self._running:
+            self._running = True
+            self._tasks.spawn(self._run())
 
     async def _run(self) -> None:
         try:
@@ -105,33 +136,54 @@ class Intake:
                 writer = next(iter(self._due))
                 del self._due[writer]
                 try:
-                    await self._derive_all(writer)
+                    more = await self._derive_some(writer)
                 except StoreError as error:
-                    # The disk refused: what is not derived now is when more comes.
-                    _LOG.error("a room's log could not be derived: %s", error)
+                    self._try_later(writer, error)
+                    continue
+                self._retry_s = RETRY_S
+                if more and not self._stopped:
+                    self._due[writer] = None
         finally:
             self._running = False
 
-    async def _derive_all(self, writer: bytes) -> None:
+    async def _derive_some(self, writer: bytes) -> bool:
+        """Derive a portion of a log; tells whether there is more of it."""
         if writer == self._logs.device:
             async with self.own:
-                await self.level(writer)
-        else:
-            await self.level(writer)
+                return await self._portion(writer)
+        return await self._portion(writer)
 
-    async def level(self, writer: bytes) -> None:
-        """Derive one log as far as it reaches."""
+    async def _portion(self, writer: bytes) -> bool:
         logs = self._logs
-        while (start := logs.derived.get(writer, 0)) < logs.length(writer):
+        start = logs.derived.get(writer, 0)
+        if start < logs.length(writer):
             blocks = await logs.read(writer, start)
             applied = await self.derive(writer, start, blocks)
             if applied.held:
                 self._hold(writer)
                 logs.settle(writer, held=True)
-                return
-            if applied.length == start:
-                break
+                return False
+            if start < applied.length < logs.length(writer):
+                return True
         logs.settle(writer)
+        return False
+
+    def _try_later(self, writer: bytes, error: StoreError) -> None:
+        """What the disk refused is derived when it may have room again."""
+        _LOG.error("a room's log could not be derived: %s", error)
+        if self._stopped:
+            return
+        self._refused[writer] = None
+        if self._retry is None:
+            loop = asyncio.get_running_loop()
+            self._retry = loop.call_later(self._retry_s, self._try_again)
+            self._retry_s = min(MAX_RETRY_S, 2 * self._retry_s)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._due.update(self._refused)
+        self._refused.clear()
+        self._go_on()
 
     def _hold(self, writer: bytes) -> None:
         _LOG.warning(

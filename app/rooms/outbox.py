@@ -20,6 +20,7 @@ from app.rooms.operations import Body
 from app.rooms.view import Applied, RoomView
 from app.tasks import Tasks
 from store.database import Connection
+from store.errors import LocalProtocolError
 from store.rooms import RoomRow
 
 MAX_BATCH = 64
@@ -185,7 +186,11 @@ class Outbox:
 
     async def _append(self, log: OpenLog, start: int, blocks: list[bytes]) -> Applied:
         """Append and derive in one go: both wait for the disk together."""
-        appending = self._tasks.spawn(log.core.append(blocks))
+        appending = self._tasks.spawn(_place(log, start, blocks))
+        # What is derived below must be what stands there: the place is taken first.
+        await asyncio.sleep(0)
+        if appending.done():
+            appending.result()
         try:
             applied = await self._intake.derive(log.writer, start, blocks)
         finally:
@@ -204,3 +209,17 @@ class Outbox:
             sequence=sequence,
             entropy=self._entropy,
         )
+
+
+async def _place(log: OpenLog, start: int, blocks: list[bytes]) -> None:
+    """Append blocks that were sealed for a place, or none if it is another's.
+
+    Raises:
+        LocalProtocolError: ``behind``: a peer brings more of this log just now.
+        StoreError: The disk refused.
+    """
+    if log.core.core.state.tip.length != start:
+        raise LocalProtocolError(
+            "what this device wrote before is just coming in", code="behind"
+        )
+    await log.core.append(blocks)

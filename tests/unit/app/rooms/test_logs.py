@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,10 @@ from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.rooms import intake, logs
 from app.rooms.blocks import LogHead, log_key, log_manifest, seal_block
+from app.rooms.logs import OpenLog
 from app.rooms.operations import Message, Operation, encode_operation
 from app.rooms.room import Room
-from app.rooms.view import MAX_AHEAD_MS, DeviceFact
+from app.rooms.view import MAX_AHEAD_MS, Applied, DeviceFact, RoomView
 from store import rooms as stored_rooms
 from store.database import Connection
 from store.errors import EnvironmentFault, LocalProtocolError
@@ -190,6 +192,95 @@ async def test_a_disk_that_refuses_loses_nobody_else_s_message(
         assert told.value.code == "disk"
     await ada.send("Birds", "kept")
     assert await texts(ada) == ["kept"]
+
+
+async def test_nothing_is_written_where_more_of_the_own_log_comes_in(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile put back from a copy gets its own log from a peer just now."""
+    ada = await opened("Ada")
+    await ada.create_room("Birds")
+    [room] = ada._rooms.values()
+    log = await room.logs.own_log()
+    append = room._outbox._append
+    coming: list[asyncio.Task[object]] = []
+
+    async def meanwhile(log: OpenLog, start: int, blocks: list[bytes]) -> Applied:
+        theirs = log.core.append(block(room, start, "from before"))
+        coming.append(asyncio.create_task(theirs))
+        await asyncio.sleep(0)
+        return await append(log, start, blocks)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room._outbox, "_append", meanwhile)
+        with pytest.raises(UserFacingError) as told:
+            await ada.send("Birds", "in its place")
+    assert told.value.code == "behind"
+    await asyncio.gather(*coming)
+    await ada.send("Birds", "after it")
+    assert log.core.length == 3
+    assert await texts(ada) == ["from before", "after it"]
+
+
+async def test_what_a_full_disk_left_is_derived_once_there_is_room(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more has to come for that, and the profile starts meanwhile."""
+    monkeypatch.setattr(intake, "RETRY_S", 0.01)
+    derive, full = RoomView.derive, True
+
+    def refused(*arguments: Any, **options: Any) -> Applied:
+        if full:
+            raise EnvironmentFault("the disk is full")
+        return derive(*arguments, **options)
+
+    ada, bo = await opened("Ada"), await opened("Bo")
+    wires = Wires()
+    await ada.create_room("Birds")
+    theirs, mine = await meet(wires, ada, bo)
+    monkeypatch.setattr(RoomView, "derive", refused)
+    with pytest.raises(UserFacingError) as told:
+        await bo.send("Birds", "the log had room for it")
+    assert told.value.code == "disk"
+    await wires.until(lambda: theirs.logs.length(mine.device) == 1)
+    wires.cut(ada, bo)
+    for _ in range(2):
+        await ada.close()
+        ada = await opened("Ada")
+        assert await texts(ada) == []
+    full = False
+    [theirs] = ada._rooms.values()
+    await wires.until(lambda: theirs._last is not None)
+    assert await texts(ada) == ["the log had room for it"]
+    await wires.until(lambda: mine._last is not None)
+    assert await texts(bo) == ["the log had room for it"]
+
+
+async def test_a_long_log_holds_up_no_other(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "MAX_READ_BLOCKS", 1)
+    ada, bo = await opened("Ada"), await opened("Bo")
+    wires = Wires()
+    await ada.create_room("Birds")
+    theirs, mine = await meet(wires, ada, bo)
+    wires.cut(ada, bo)
+    for number in range(20):
+        await bo.send("Birds", str(number))
+    turns: list[bytes] = []
+
+    async def noted(writer: bytes, start: int, blocks: list[bytes]) -> Applied:
+        turns.append(writer)
+        mine.logs.derived[writer] = start + len(blocks)
+        return Applied(writer, start + len(blocks))
+
+    monkeypatch.setattr(mine._intake, "derive", noted)
+    for writer in (mine.device, theirs.device):
+        mine.logs.derived[writer] = 0
+        mine._intake.log_grew(writer)
+    await mine._intake._tasks.finish()
+    assert len(turns) > 20
+    assert turns[:4] == [mine.device, theirs.device] * 2
 
 
 async def test_a_log_ahead_of_time_is_kept_told_and_read_in_its_time(

@@ -170,7 +170,7 @@ async def test_sends_at_once_share_an_append_and_keep_their_order(
     assert len(sizes) < 10
     with pytest.raises(UserFacingError):
         await asyncio.gather(
-            ada.send("Birds", "fine"), ada.send("Birds", "x", reply_to="ffff")
+            ada.send("Birds", "fine"), ada.send("Birds", "x", reply_to="ff" * 32)
         )
 
 

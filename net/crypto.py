@@ -43,6 +43,9 @@ XSALSA20_KEY_BYTES: Final = 32
 XSALSA20_NONCE_BYTES: Final = 24
 """Nonce of the XSalsa20 stream."""
 
+XCHACHA20_NONCE_BYTES: Final = 24
+"""Nonce of XChaCha20-Poly1305."""
+
 STREAM_HEADER_BYTES: Final = 24
 """Header that starts a secret stream."""
 
@@ -210,6 +213,34 @@ def chacha20poly1305_open(
         raise RemoteProtocolError("a ciphertext without a tag", code="bad-mac")
     try:
         return bindings.crypto_aead_chacha20poly1305_ietf_decrypt(
+            ciphertext, associated, nonce, key
+        )
+    except CryptoError as error:
+        raise RemoteProtocolError("decryption failed", code="bad-mac") from error
+
+
+def xchacha20poly1305_seal(
+    plaintext: bytes, associated: bytes, nonce: bytes, key: bytes
+) -> bytes:
+    """XChaCha20-Poly1305 with a 24-byte nonce: ciphertext, then the 16-byte tag."""
+    return bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
+        plaintext, associated, nonce, key
+    )
+
+
+def xchacha20poly1305_open(
+    ciphertext: bytes, associated: bytes, nonce: bytes, key: bytes
+) -> bytes:
+    """The inverse of ``xchacha20poly1305_seal``.
+
+    Raises:
+        RemoteProtocolError: Key, nonce, associated data or ciphertext are not what was
+            sealed.
+    """
+    if len(ciphertext) < AEAD_TAG_BYTES:
+        raise RemoteProtocolError("a ciphertext without a tag", code="bad-mac")
+    try:
+        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
             ciphertext, associated, nonce, key
         )
     except CryptoError as error:

@@ -78,6 +78,7 @@ ZONES: dict[str, Zone] = {
     "net.swarm": _machine(
         "net.noise", "net.udx", "net.mux", "net.rpc", "net.dht", "net.swarm"
     ),
+    "net.pairing": _machine("net.mux", "net.dht.addresses", "net.pairing"),
     "net.aio": Zone(ours=("net",), others=(*CRYPTO, "uvloop", "winloop")),
     "store": _store("store"),
     **{name: _store(*STORE_FLOOR) for name in STORE_FLOOR},

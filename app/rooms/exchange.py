@@ -117,6 +117,7 @@ class Exchange:
         for timer in self._peers.values():
             timer.cancel()
         for attached in self._attached.values():
+            attached.room.on_alone = None
             if attached.timer is not None:
                 attached.timer.cancel()
             await attached.links.stop()
@@ -136,13 +137,13 @@ class Exchange:
         attached = _Attached(room, links, Host(room, self._tasks))
         self._attached[room.row.room] = attached
         room.on_facts = lambda: self._facts_changed(attached)
+        room.on_alone = lambda: self._gone(attached)
         if self._network is not None:
             topic = keys.room_topic(room.row.key)
             self._network.join(topic, server=True, client=True)
         for peer in tuple(self._peers):
             links.attach(peer, open_now=True)
         self._facts_changed(attached)
-        self._look_later(attached)
         gone = room.row.left_at
         if gone is not None and self._around.now_ms() - gone > FAREWELL_LIMIT_MS:
             self._said_farewell(room)
@@ -152,7 +153,7 @@ class Exchange:
         attached = self._attached.pop(room.row.room, None)
         if attached is None:
             return
-        room.on_facts = None
+        room.on_facts = room.on_alone = None
         if attached.timer is not None:
             attached.timer.cancel()
         for peer in tuple(self._peers):
@@ -381,27 +382,33 @@ class Exchange:
         peer.destroy(reason)
         self.peer_disconnected(peer)
 
+    def _gone(self, attached: _Attached) -> None:
+        """The last member who was connected is not any more."""
+        attached.looks = 0
+        self._look_later(attached)
+
     def _look_later(self, attached: _Attached) -> None:
         """Look for members again after a while, as long as none is connected."""
+        if self._network is None or attached.timer is not None:
+            return
+        if not _misses_somebody(attached.room):
+            return
         pause_s = LOOK_AGAIN_S[min(attached.looks, len(LOOK_AGAIN_S) - 1)]
         loop = asyncio.get_running_loop()
         attached.timer = loop.call_later(pause_s, self._look, attached)
 
     def _look(self, attached: _Attached) -> None:
-        room = attached.room
-        # A newcomer knows of nobody yet, itself included.
-        alone = room.is_member and room.facts.present_count == 1
-        if room.online or alone:
-            attached.looks = 0
-        elif self._network is not None:
+        attached.timer = None
+        if self._network is not None and _misses_somebody(attached.room):
             attached.looks += 1
-            self._network.refresh(keys.room_topic(room.row.key))
+            self._network.refresh(keys.room_topic(attached.room.row.key))
         self._look_later(attached)
 
     def _facts_changed(self, attached: _Attached) -> None:
         room = attached.room
         wanted = set(room.facts.invites) if not room.left and room.is_member else set()
         self._serve_invites(attached, wanted)
+        self._look_later(attached)
 
     def _serve_invites(self, attached: _Attached, wanted: set[bytes]) -> None:
         """Wait for newcomers with exactly these invites."""
@@ -433,6 +440,13 @@ class Exchange:
                     if member is not None:
                         return member.name
         return ""
+
+
+def _misses_somebody(room: Room) -> bool:
+    """Nobody is connected, though there are others as far as known."""
+    # A newcomer knows of nobody yet, itself included.
+    alone = room.is_member and room.facts.present_count == 1
+    return not room.online and not alone
 
 
 async def _member_soon(room: Room) -> bool:

@@ -90,6 +90,7 @@ class Room:
         online: Devices connected and proven now, by device key.
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
+        on_alone: Called when the last connected device has gone.
     """
 
     def __init__(self, row: RoomRow, surroundings: Surroundings) -> None:
@@ -99,6 +100,7 @@ class Room:
         self.online: dict[bytes, int] = {}
         self.listener: RoomListener | None = None
         self.on_facts: Callable[[], None] | None = None
+        self.on_alone: Callable[[], None] | None = None
         self._facts_news = asyncio.Event()
         self._around = surroundings
         self._view: RoomView | None = None
@@ -118,6 +120,8 @@ class Room:
         self.logs.on_grown = self._intake.log_grew
         self.logs.on_head = self._head_changed
         self._held: dict[bytes, int] = {}
+        self._claims: dict[bytes, int] = {}
+        self._recording = False
         self._held_changed = asyncio.Event()
         self._unread = 0
         self._last: MessageRow | None = None
@@ -440,25 +444,45 @@ class Room:
         return "open" if again == "yours" else "closed"
 
     async def record_held(self, device: bytes, length: int) -> None:
-        """Remember that another device holds so much of this device's log."""
-        before = self._held.get(device, 0)
-        if length <= before or device == self.device:
+        """Remember that another device holds so much of this device's log.
+
+        What is told while something is being remembered goes together, so that nobody
+        makes work by telling one block after the other.
+        """
+        known = max(self._held.get(device, 0), self._claims.get(device, 0))
+        if length <= known or device == self.device:
             return
+        self._claims[device] = length
+        if self._recording:
+            return
+        self._recording = True
+        try:
+            while self._claims:
+                claims, self._claims = self._claims, {}
+                await self._record(claims)
+        finally:
+            self._recording = False
+
+    async def _record(self, claims: dict[bytes, int]) -> None:
         row, writer = self.row.row, self.device
-        with explained():
-            await asyncio.wrap_future(
-                self._around.profile.database.write(
-                    lambda connection: rooms.set_held(
-                        connection, row, writer=writer, device=device, length=length
-                    )
+
+        def work(connection: Connection) -> None:
+            for device, length in claims.items():
+                rooms.set_held(
+                    connection, row, writer=writer, device=device, length=length
                 )
-            )
-        before = self._held.get(device, 0)
-        if length <= before:
-            return
-        self._held[device] = length
+
+        try:
+            with explained():
+                await asyncio.wrap_future(self._around.profile.database.write(work))
+        except UserFacingError as error:
+            # It is so nevertheless, and told again on the next connection.
+            _LOG.error("what others hold could not be stored: %s", error.code)
+        before = {device: self._held.get(device, 0) for device in claims}
+        self._held.update(claims)
         self._held_changed.set()
-        await self._tell_delivered(before, length)
+        for device, length in claims.items():
+            await self._tell_delivered(before[device], length)
 
     def set_online(self, device: bytes, *, online: bool) -> None:
         """Count one connection of a proven device more or less."""
@@ -469,6 +493,8 @@ class Room:
             self.online.pop(device, None)
         self._around.publish(MembersChanged(self.id))
         self.publish_changed()
+        if not self.online and self.on_alone is not None:
+            self.on_alone()
 
     def publish_changed(self) -> None:
         """Tell clients how the room's line looks now."""

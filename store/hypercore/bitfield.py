@@ -274,7 +274,11 @@ class Bitfield:
             return
         self._check(number, number)
         self._dirty.add(number)
-        ones = int.from_bytes(data, "little").bit_count()
+        if data is _ONES or data is _ZEROS:
+            # Whole ranges of pages are made the same.
+            ones = 0 if data is _ZEROS else PAGE_BITS
+        else:
+            ones = int.from_bytes(data, "little").bit_count()
         if ones == 0:
             del self._pages[number], self._counts[number]
             return

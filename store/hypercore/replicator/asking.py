@@ -32,6 +32,7 @@ from store.hypercore.records import (
     SeekRequest,
     UpgradeRequest,
 )
+from store.hypercore.replicator.availability import bits_end
 from store.hypercore.replicator.ledger import (
     FORGIVE_S,
     MAX_REFUSALS,
@@ -330,7 +331,8 @@ class Asking(Ledger):
 
     def _want(self, peer: Peer, index: int) -> None:
         """Ask to hear what a peer has around a block."""
-        if index < peer.has.contiguous:
+        if index < peer.has.contiguous or index >= bits_end(self._core.length):
+            # In the latter case it is asked for when our tree has come nearer.
             return
         start, dropped = peer.local_wants.add(index)
         if dropped is not None:

@@ -9,14 +9,29 @@ from __future__ import annotations
 from typing import Final
 
 from store.hypercore.bitfield import PAGE_BITS, Bitfield
+from store.hypercore.replicator.wants import WANT_BLOCKS
 
 MAX_PAGES: Final = 4096
 """Pages of 32,768 bits kept for one peer; what lies beyond them is not believed."""
+
+MAX_BLOCKS_AHEAD: Final = 1 << 20
+"""Bits kept of a peer behind the end of our tree, at most three times as many. How
+long the peer says that the log is costs it nothing, so that this decides nothing."""
 
 MAX_DENIED: Final = 64
 """Blocks kept that the peer said it had and then did not give."""
 
 MAX_BITS: Final = MAX_PAGES * PAGE_BITS
+
+
+def bits_end(length: int) -> int:
+    """Where the bits end that are kept of a peer; whole batches are wanted before it.
+
+    Args:
+        length: Of our tree.
+    """
+    end = (length + MAX_BLOCKS_AHEAD + WANT_BLOCKS - 1) & -WANT_BLOCKS
+    return min(end, MAX_BITS)
 
 
 class Availability:
@@ -74,39 +89,39 @@ class Availability:
             return True
         return self._bits.first_unset(max(start, self.contiguous)) >= end
 
-    def add(self, start: int, end: int, *, known_length: int) -> None:
+    def add(self, start: int, end: int, *, bits_end: int) -> None:
         """It has a range.
 
         Args:
             start: Its first block; from 0 it is taken as it is, whatever its length.
             end: The block behind it.
-            known_length: No tree is known to be longer; bits far behind are let go.
+            bits_end: Bits from there on are let go.
         """
         if start <= self.contiguous:
             self.contiguous = max(self.contiguous, end)
             if self._denied:
                 self._denied = {at for at in self._denied if not start <= at < end}
             return
-        end = min(end, MAX_BITS, known_length)
+        end = min(end, bits_end)
         if start < end:
             self._bits.set_range(start, end)
 
-    def drop(self, start: int, end: int) -> None:
+    def drop(self, start: int, end: int, *, bits_end: int) -> None:
         """It has a range no longer; what it had behind it is remembered."""
         if start < self.contiguous:
             if end < self.contiguous:
-                self._keep_as_bits(end)
+                self._keep_as_bits(end, bits_end)
             self.contiguous = start
         self._bits.set_range(start, min(end, MAX_BITS), value=False)
 
-    def replace(self, start: int, data: bytes) -> None:
+    def replace(self, start: int, data: bytes, *, bits_end: int) -> None:
         """The truth about the blocks from ``start`` on, eight a byte."""
         end = start + 8 * len(data)
-        if end > MAX_BITS:
-            data = data[: max(0, MAX_BITS - start) // 8]
+        if end > bits_end:
+            data = data[: max(0, bits_end - start) // 8]
         if start < self.contiguous:
             if end < self.contiguous:
-                self._keep_as_bits(end)
+                self._keep_as_bits(end, bits_end)
             self.contiguous = start
         self._bits.insert(start, data)
         if start == self.contiguous:
@@ -128,8 +143,8 @@ class Availability:
         self._bits.truncate(length)
         self._denied.clear()
 
-    def _keep_as_bits(self, start: int) -> None:
+    def _keep_as_bits(self, start: int, bits_end: int) -> None:
         """Write what ``contiguous`` says from ``start`` on into the bits."""
-        end = min(self.contiguous, MAX_BITS)
+        end = min(self.contiguous, bits_end)
         if start < end:
             self._bits.set_range(start, end)

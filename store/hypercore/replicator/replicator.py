@@ -32,6 +32,7 @@ from store.hypercore.messages import (
 from store.hypercore.records import BlockRequest, Proof, Request, UpgradeRequest
 from store.hypercore.replicator.answering import Answering
 from store.hypercore.replicator.asking import Asking
+from store.hypercore.replicator.availability import bits_end
 from store.hypercore.replicator.context import Context, ReplicatorOptions
 from store.hypercore.replicator.forks import Forks
 from store.hypercore.replicator.peer import AskKind, Peer
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 MAX_UPDATE_PEERS: Final = 3
 """So many peers that have told their state settle whether there is an update."""
-
-_RANGE_SLACK_BLOCKS: Final = 1 << 21
 
 ExtensionHandler = Callable[[bytes, Peer], object]
 
@@ -447,16 +446,16 @@ class Replicator:
 
     def _receive_bitfield(self, peer: Peer, message: bytes, _now: float) -> None:
         start, bits = decode_bitfield(message)
-        peer.has.replace(start, bits)
+        peer.has.replace(start, bits, bits_end=bits_end(self._core.length))
         self.asking.news_of(peer)
 
     def _receive_range(self, peer: Peer, message: bytes, _now: float) -> None:
         start, length, drop = decode_range(message)
+        end = bits_end(self._core.length)
         if drop:
-            peer.has.drop(start, start + length)
+            peer.has.drop(start, start + length, bits_end=end)
             return
-        known = max(peer.remote_length, self._core.length) + _RANGE_SLACK_BLOCKS
-        peer.has.add(start, start + length, known_length=known)
+        peer.has.add(start, start + length, bits_end=end)
         self.asking.news_of(peer)
 
     def _receive_extension(self, peer: Peer, message: bytes, _now: float) -> None:

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 
 import pytest
 
 from net.crypto import KeyPair
 from store.errors import RemoteProtocolError
 from store.hypercore.messages import (
+    BitfieldUpdate,
     MessageKind,
     NoData,
+    RangeUpdate,
+    Sync,
     WireRequest,
     decode_data,
+    encode_bitfield,
     encode_no_data,
+    encode_range,
     encode_request,
+    encode_sync,
 )
 from store.hypercore.records import BlockRequest, Request
-from store.hypercore.replicator import Peer, Replicator
-from store.hypercore.replicator.availability import MAX_BITS, Availability
+from store.hypercore.replicator import Peer, Replicator, asking, availability, wants
+from store.hypercore.replicator.availability import (
+    MAX_BITS,
+    MAX_BLOCKS_AHEAD,
+    Availability,
+    bits_end,
+)
 from store.hypercore.replicator.pace import MAX_WINDOW, MIN_WINDOW, Pace
 from store.hypercore.replicator.peer import MAX_WAITING_REQUESTS
 from store.hypercore.replicator.wants import (
@@ -30,6 +42,9 @@ from store.hypercore.replicator.wants import (
     RemoteWants,
 )
 from tests.helpers.memory_core import MemoryCore
+from tests.helpers.replica_world import ReplicaWorld
+
+PAIR = KeyPair.from_seed(b"\1" * 32)
 
 
 class Link:
@@ -45,7 +60,7 @@ class Link:
 
 
 def holder() -> tuple[Replicator, Peer, Link]:
-    core = MemoryCore(key_pair=KeyPair.from_seed(b"\1" * 32))
+    core = MemoryCore(key_pair=PAIR)
     core.append(b"a", b"b")
     machine = Replicator(core, random.Random(0))
     core.machine = machine
@@ -117,13 +132,53 @@ def test_the_request_that_waits_for_the_disk_is_refused_and_no_other() -> None:
 
 def test_availability_far_behind_everything_is_let_go() -> None:
     has = Availability()
-    has.add(5, 2**52, known_length=2**52)
+    has.add(5, 2**52, bits_end=bits_end(2**52))
     assert has.has(MAX_BITS - 1)
     assert not has.has(MAX_BITS)
-    has.add(0, 2**52, known_length=100)
+    has.add(0, 2**52, bits_end=64)
     assert has.has(2**52 - 1)
-    has.drop(7, 8)
+    has.drop(7, 8, bits_end=bits_end(0))
     assert (has.has(6), has.has(7), has.has(8)) == (True, False, True)
+
+
+def test_a_peer_makes_us_keep_no_more_than_our_tree_is_long() -> None:
+    machine, peer, _ = holder()
+    claim = Sync(0, 2**50, 0, True, True, True, True, False)
+    machine.receive(peer, MessageKind.SYNC, encode_sync(claim), 0.0)
+    end = bits_end(machine.context.core.length)
+    assert MAX_BLOCKS_AHEAD < end <= 4 * MAX_BLOCKS_AHEAD
+    one = encode_bitfield(BitfieldUpdate(2 * end, b"\1\0\0\0"))
+    machine.receive(peer, MessageKind.BITFIELD, one, 0.0)
+    for start, length, drop in ((32, 2**40, False), (0, 2**40, False), (0, 1, True)):
+        told = encode_range(RangeUpdate(start, length, drop=drop))
+        machine.receive(peer, MessageKind.RANGE, told, 0.0)
+    assert peer.has.has(end - 1)
+    assert not any(peer.has.has(at) for at in (0, end, 2 * end, MAX_BITS - 1))
+
+
+def test_what_was_told_too_early_is_asked_for_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (availability, wants, asking):
+        monkeypatch.setattr(module, "WANT_BLOCKS", 32)
+    monkeypatch.setattr(availability, "MAX_BLOCKS_AHEAD", 32)
+    world = ReplicaWorld()
+    w = world.add("writer", MemoryCore(key_pair=PAIR))
+    r = world.add("reader", MemoryCore(w.core.key))
+    w.core.append(*(b"%d" % at for at in range(10)))
+    world.connect(w, r)
+    world.run()
+    got: list[int] = []
+    for index in (60, 100, 900):
+        r.machine.asking.want_block(index, 1, partial(got.append, index))
+    world.touch(r)
+    world.run()
+    for _ in range(10):
+        w.core.append(*(bytes([at]) for at in range(99)))
+        w.core.clear(w.core.length - 70, w.core.length - 60)
+        world.touch(w)
+        world.run()
+    assert sorted(got) == [60, 100, 900]
 
 
 def test_wants_are_bounded_on_both_sides() -> None:

@@ -34,7 +34,7 @@ from store.errors import (
     LocalProtocolError,
     StoreError,
 )
-from store.schema import APPLICATION_ID, migrate
+from store.schema import PROFILE, Schema, migrate
 
 T = TypeVar("T")
 
@@ -149,6 +149,25 @@ class _Write:
             self.error = error
 
 
+class _LogEmptying(_Write):
+    """A wish that is fulfilled behind the commit and not in it."""
+
+    __slots__ = ()
+
+    def fulfil(self, connection: Connection) -> None:
+        """Empty the log and tell the asker."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            statement = "PRAGMA wal_checkpoint(TRUNCATE)"
+            ((busy, _, _),) = connection.execute(statement).fetchall()
+            if busy:
+                self.error = EnvironmentFault("a read still needs the log", code="busy")
+        except apsw.Error as error:
+            self.error = error
+        self.settle()
+
+
 class Database:
     """An open database.
 
@@ -190,6 +209,7 @@ class Database:
         *,
         key: bytes | None,
         synchronous: Synchronous = Synchronous.FULL,
+        schema: Schema = PROFILE,
     ) -> Database:
         """Open the file, making it when it is missing, and bring its schema up to date.
 
@@ -201,6 +221,7 @@ class Database:
                 open under it is reported as damaged. None for a plain file, whose
                 pages anybody can read and nothing vouches for.
             synchronous: What a finished write shall survive.
+            schema: Which tables the file holds.
 
         Raises:
             DatabaseCorruptError: The file is damaged.
@@ -215,11 +236,11 @@ class Database:
             try:
                 _prepare(writer, key, cache_kib=WRITER_CACHE_KIB)
                 # Look first: a file that is damaged or foreign must stay as it is.
-                _look_over(writer, path, size)
+                _look_over(writer, path, size, schema.application_id)
                 writer.pragma("journal_mode", "WAL")
                 writer.pragma("synchronous", synchronous.value)
                 writer.pragma("journal_size_limit", MAX_LOG_FILE_BYTES)
-                migrate(writer)
+                migrate(writer, schema)
             except BaseException:
                 writer.close()
                 raise
@@ -290,6 +311,20 @@ class Database:
         """
         return self.read(lambda connection: _check_whole(connection, self.path))
 
+    def empty_log(self) -> Future[None]:
+        """Bring every page home and cut the write-ahead log to nothing.
+
+        What was overwritten or deleted before lives on in the log until then. Runs in
+        the writer thread behind the writes handed over so far. The future fails with
+        ``EnvironmentFault`` when a long read still needs the log.
+
+        Raises:
+            StoreError: As for ``write``.
+        """
+        future: Future[None] = Future()
+        self._put(_LogEmptying(lambda _: None, future, None))
+        return future
+
     def close(self) -> None:
         """Finish what was handed over, then close every connection. Blocks."""
         with self._handing_over:
@@ -314,10 +349,17 @@ class Database:
     def _run_writer(self) -> None:
         while True:
             group = self._next_group()
-            jobs = [job for job in group if job is not None]
+            emptyings = [job for job in group if isinstance(job, _LogEmptying)]
+            jobs = [
+                job
+                for job in group
+                if job is not None and not isinstance(job, _LogEmptying)
+            ]
             if jobs:
                 self._commit(jobs)
-            if len(jobs) < len(group):
+            for emptying in emptyings:
+                emptying.fulfil(self._writer)
+            if None in group:
                 return
 
     def _next_group(self) -> list[_Write | None]:
@@ -379,15 +421,19 @@ def _prepare(connection: Connection, key: bytes | None, *, cache_kib: int) -> No
     connection.pragma("temp_store", "MEMORY")
     connection.pragma("cache_size", -cache_kib)
     connection.pragma("foreign_keys", "ON")
+    # What is deleted must not live on in free pages.
+    connection.pragma("secure_delete", "ON")
 
 
-def _look_over(connection: Connection, path: Path, size: int) -> None:
+def _look_over(
+    connection: Connection, path: Path, size: int, application_id: int
+) -> None:
     """Refuse a file that is damaged or somebody else's; ready a new one."""
     if not size or _is_blank(connection):
         connection.pragma("auto_vacuum", "INCREMENTAL")
         return
-    if connection.pragma("application_id") != APPLICATION_ID:
-        raise DatabaseCorruptError(f"{path.name} is no Covey database")
+    if connection.pragma("application_id") != application_id:
+        raise DatabaseCorruptError(f"{path.name} is no Covey database of this kind")
     if size <= CHECKED_WHOLE_BYTES:
         _check_whole(connection, path)
 

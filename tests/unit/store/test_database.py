@@ -19,7 +19,7 @@ from store.errors import (
     LocalProtocolError,
     SchemaError,
 )
-from store.schema import NEWEST_SCHEMA
+from store.schema import NEWEST_SCHEMA, Schema
 from store.settings import get_setting, set_setting
 
 KEY = bytes(range(32))
@@ -289,3 +289,49 @@ def test_what_is_taken_while_closing_is_done(tmp_path: Path) -> None:
         thread.join()
         for future in taken:
             assert future.result(5) is None
+
+
+def test_an_emptied_log_holds_nothing_of_what_was_overwritten(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "x.db", key=None)
+    database.write(put("word", SECRET)).result(5)  # type: ignore[arg-type]
+    database.write(put("word", b"")).result(5)  # type: ignore[arg-type]
+    log = tmp_path / "x.db-wal"
+    assert SECRET in log.read_bytes()
+    database.empty_log().result(10)
+    assert log.stat().st_size == 0
+    assert SECRET not in (tmp_path / "x.db").read_bytes()
+    database.write(put("other")).result(5)  # type: ignore[arg-type]
+    assert read(database, "other") == b"1"
+    database.close()
+
+
+def test_a_log_that_is_being_read_is_not_emptied(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "x.db", key=KEY)
+    database.write(put("a")).result(5)  # type: ignore[arg-type]
+    gate, reading = threading.Event(), threading.Event()
+
+    def long_read(connection: Connection) -> bytes | None:
+        found = get_setting(connection, "a")
+        reading.set()
+        gate.wait(5)
+        return found
+
+    pending = database.read(long_read)
+    assert reading.wait(5)
+    database.write(put("a", b"2")).result(5)  # type: ignore[arg-type]
+    database.write(lambda connection: connection.set_busy_timeout(0)).result(5)
+    with pytest.raises(EnvironmentFault) as caught:
+        database.empty_log().result(10)
+    assert caught.value.code == "busy"
+    gate.set()
+    assert pending.result(5) == b"1"
+    database.empty_log().result(10)
+    database.close()
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    other = Schema(0x01020304, 1, ("CREATE TABLE thing (id INTEGER PRIMARY KEY)",))
+    Database.open(tmp_path / "x.db", key=KEY, schema=other).close()
+    Database.open(tmp_path / "x.db", key=KEY, schema=other).close()
+    with pytest.raises(DatabaseCorruptError, match="no Covey database"):
+        Database.open(tmp_path / "x.db", key=KEY)

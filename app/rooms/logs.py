@@ -48,6 +48,8 @@ PROTOCOL = "hypercore/alpha"
 """On whose channels the blocks travel."""
 MAX_READ_BLOCKS = 256
 """Blocks derived in one transaction."""
+MIN_READ_BLOCKS = 8
+"""Blocks read at a time, however large those of the log are on average."""
 MAX_READ_BYTES = 1024 * 1024
 """The same; a single larger block is taken alone."""
 
@@ -302,9 +304,13 @@ class RoomLogs:
         Raises:
             StoreError: The disk refused.
         """
-        end = min(self.length(writer), start + MAX_READ_BLOCKS)
         log = await self.borrow(writer)
         try:
+            head = log.core.core.state.head
+            # What does not fit into the transaction would be read again for the next.
+            count = MAX_READ_BYTES * head.length // max(head.byte_length, 1)
+            count = min(max(count, MIN_READ_BLOCKS), MAX_READ_BLOCKS)
+            end = min(self.length(writer), start + count)
             found = await log.core.core.blocks(range(start, end))
         finally:
             self.give_back(log)

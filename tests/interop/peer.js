@@ -14,6 +14,7 @@ const commands = {
   ...require('./peer_noise'),
   ...require('./peer_streams'),
   ...require('./peer_dht'),
+  ...require('./peer_pairing'),
   ...require('./peer_hypercore'),
   ...require('./peer_hyperbee'),
   ...require('./peer_hyperdrive')

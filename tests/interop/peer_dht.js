@@ -170,3 +170,5 @@ module.exports = {
     await swarms.get(swarm).destroy()
   }
 }
+
+Object.defineProperty(module.exports, 'helpers', { value: { nodes, swarms } })

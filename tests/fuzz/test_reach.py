@@ -36,6 +36,7 @@ TARGETS = (
     "test_hyperbee.py::test_headers_are_read_or_refused",
     "test_hyperbee.py::test_messages_are_read_or_refused",
     "test_drives.py",
+    "test_entries.py",
     "test_udx.py::test_one_packet",
     "test_udx.py::test_runs_agree_with_single_packets",
 )
@@ -59,6 +60,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "net/rpc/messages.py": ("decode_*", "_decode_*", "_take"),
     "net/dht/messages.py": ("*.decode", "_read_*"),
     "net/udx/packet.py": ("decode_*",),
+    "store/autobase/entry.py": ("decode_*", "_read_*", "_check"),
     "store/corestore/heads.py": ("HeadsTable.receive", "HeadsTable._hear*"),
     "store/hypercore/wire.py": ("read_*",),
     "store/hypercore/manifest.py": ("decode_*", "read_*", "_read_*", "_skip_*"),

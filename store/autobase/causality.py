@@ -1,0 +1,109 @@
+"""Who had seen what: for each entry, how much of every log stood behind it.
+
+Nothing is kept a second time. An entry adds to what its writer had seen before, and
+only what it adds is noted, so a room in which everybody sees everybody costs a few
+numbers an entry, however many writers it has.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from store.autobase.entry import Entry, Link
+
+
+@dataclass(slots=True)
+class _Steps:
+    """How what one writer had seen grew.
+
+    ``sequences``, ``others`` and ``lengths`` run side by side, an element for each time
+    that an entry of the writer raised what it had seen of another log; ``by_other`` has
+    the same once more for each other log.
+    """
+
+    sequences: list[int] = field(default_factory=list)
+    others: list[bytes] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    by_other: dict[bytes, tuple[list[int], list[int]]] = field(default_factory=dict)
+    seen: dict[bytes, int] = field(default_factory=dict)
+
+    def note(self, sequence: int, other: bytes, length: int) -> None:
+        """An entry had seen so much of another log."""
+        self.sequences.append(sequence)
+        self.others.append(other)
+        self.lengths.append(length)
+        sequences, lengths = self.by_other.setdefault(other, ([], []))
+        sequences.append(sequence)
+        lengths.append(length)
+        self.seen[other] = length
+
+    def between(self, start: int, end: int) -> Iterable[tuple[bytes, int]]:
+        """What the entries from ``start`` to before ``end`` added."""
+        first = bisect_left(self.sequences, start)
+        last = bisect_left(self.sequences, end, lo=first)
+        return zip(self.others[first:last], self.lengths[first:last], strict=True)
+
+
+class Causality:
+    """What stood behind each entry, given each log in order and causes first."""
+
+    def __init__(self) -> None:
+        self._steps: dict[bytes, _Steps] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Note an entry; everything that it links to was added before."""
+        writer = entry.writer
+        steps = self._steps.get(writer)
+        if steps is None:
+            steps = self._steps[writer] = _Steps()
+        for link in entry.links:
+            self._follow(steps, entry, link)
+
+    def seen(self, writer: bytes, sequence: int, other: bytes) -> int:
+        """How much of a log an entry had seen; of its own log, itself as well."""
+        if other == writer:
+            return sequence + 1
+        steps = self._steps.get(writer)
+        if steps is None or other not in steps.by_other:
+            return 0
+        sequences, lengths = steps.by_other[other]
+        before = bisect_left(sequences, sequence + 1)
+        return lengths[before - 1] if before else 0
+
+    def first_that_saw(self, writer: bytes, other: bytes, sequence: int) -> int | None:
+        """The number of a writer's first entry that had seen an entry of another."""
+        steps = self._steps.get(writer)
+        if steps is None or other not in steps.by_other:
+            return None
+        sequences, lengths = steps.by_other[other]
+        at = bisect_left(lengths, sequence + 1)
+        return sequences[at] if at < len(sequences) else None
+
+    def precedes(self, earlier: tuple[bytes, int], later: tuple[bytes, int]) -> bool:
+        """Tells whether an entry, given as writer and sequence, had seen another."""
+        writer, sequence = earlier
+        return earlier != later and self.seen(*later, writer) > sequence
+
+    def concurrent(self, one: tuple[bytes, int], other: tuple[bytes, int]) -> bool:
+        """Tells whether neither of two entries had seen the other."""
+        return (
+            one != other
+            and not self.precedes(one, other)
+            and not self.precedes(other, one)
+        )
+
+    def _follow(self, steps: _Steps, entry: Entry, link: Link) -> None:
+        seen = steps.seen
+        before = seen.get(link.writer, 0)
+        if before >= link.length:
+            return
+        steps.note(entry.sequence, link.writer, link.length)
+        linked = self._steps.get(link.writer)
+        if linked is None:
+            return
+        # What they had seen before is known already, through whatever led there.
+        for other, length in linked.between(before, link.length):
+            if other != entry.writer and seen.get(other, 0) < length:
+                steps.note(entry.sequence, other, length)

@@ -1,0 +1,200 @@
+"""One order out of many logs: entries in, changes of the order out.
+
+    linearizer.receive(entry, horizon=now_ms + DAY_MS)
+    for writer in linearizer.woken():  # their logs may go on
+        ...
+    reorder = linearizer.take_changes()
+
+A machine without a disk. It keeps, for each entry, its place and what it added to what
+its writer had seen; the entries themselves stay where they are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from store.autobase.causality import Causality
+from store.autobase.confirmation import Stay, confirmed_clock
+from store.autobase.entry import MAX_LINKS, Entry, Link, Place
+from store.autobase.gate import Gate, Verdict
+from store.autobase.order import Order, Reorder
+from store.autobase.spans import ALL, Spans, before, counts
+from store.errors import LocalProtocolError
+
+
+class Linearizer:
+    """The history of one set of logs, void entries included: causes of what counts.
+
+    Attributes:
+        causality: What each entry had seen.
+        order: All entries that count; as of the last ``take_changes``.
+        clock: The highest of all that were taken.
+    """
+
+    def __init__(self, frozen: Mapping[bytes, int] | None = None) -> None:
+        """Begin without entries.
+
+        Args:
+            frozen: Lengths of logs whose writers were shown to have written two
+                histories or clocks that do not rise: where they do. To freeze one
+                more, begin anew. What others link to beyond is nothing, to everybody,
+                whichever half of it they had seen.
+        """
+        self.causality = Causality()
+        self._frozen = dict(frozen or {})
+        self.order = Order()
+        self.clock = 0
+        self._gate = Gate()
+        self._heads: dict[bytes, Place] = {}
+        self._spans: dict[bytes, Spans] = {}
+        self._taken: dict[bytes, list[Place]] = {}
+        self._settled: dict[bytes, int] = {}
+        self._added: set[Place] = set()
+        self._removed: set[Place] = set()
+
+    def length(self, writer: bytes) -> int:
+        """How much of a log was taken."""
+        return self._gate.lengths.get(writer, 0)
+
+    def receive(self, entry: Entry, *, horizon: int) -> Verdict:
+        """Take the next entry of a log, if it may be taken; see ``Gate.offer``."""
+        if self._frozen:
+            if entry.sequence >= self._frozen.get(entry.writer, entry.sequence + 1):
+                return Verdict.FROZEN
+            entry = entry._replace(links=tuple(self._clipped(entry.links)))
+        verdict = self._gate.offer(entry, horizon=horizon)
+        if verdict is Verdict.TAKEN:
+            self.causality.add(entry)
+            self.clock = max(self.clock, entry.clock)
+            place = entry.place
+            self._behead(entry)
+            self._heads[entry.writer] = place
+            self._taken.setdefault(entry.writer, []).append(place)
+            if counts(self._spans.get(entry.writer, ALL), place.sequence):
+                self._added.add(place)
+        return verdict
+
+    def woken(self) -> list[bytes]:
+        """The logs that waited and may go on, since last asked."""
+        return self._gate.woken()
+
+    def links(self, writer: bytes) -> tuple[Link, ...]:
+        """What an entry that a writer writes now links to: all that nobody linked to.
+
+        Of more than ``MAX_LINKS`` the earliest come first, the others next time.
+        """
+        heads = sorted(it for it in self._heads.values() if it.writer != writer)
+        first = heads[:MAX_LINKS]
+        return tuple(sorted(Link(it.writer, it.sequence + 1) for it in first))
+
+    def next_clock(self, now_ms: int) -> int:
+        """The clock of an entry that is written now."""
+        return max(now_ms, self.clock + 1)
+
+    def count(self, writer: bytes, spans: Spans) -> None:
+        """Let only some entries of a log count; the others have no place.
+
+        Args:
+            writer: Whose log.
+            spans: ``ALL``, or what the rules left of it.
+
+        Raises:
+            LocalProtocolError: ``settled``: the rules contradict what they said when
+                some of these entries were confirmed.
+        """
+        old = self._spans.get(writer, ALL)
+        if old == spans:
+            return
+        settled = self._settled.get(writer, 0)
+        if before(old, settled) != before(spans, settled):
+            raise LocalProtocolError("that part is confirmed", code="settled")
+        self._spans[writer] = spans
+        for place in self._taken.get(writer, ()):
+            counted, counting = (counts(it, place.sequence) for it in (old, spans))
+            if counting and not counted:
+                self._put(place)
+            elif counted and not counting:
+                self._take_out(place)
+
+    def take_changes(self) -> Reorder:
+        """What became of the order since last asked.
+
+        Raises:
+            LocalProtocolError: ``settled``: an entry stands where that was confirmed
+                to be impossible; the stays were not what the rules say.
+        """
+        added, self._added = self._added, set()
+        removed, self._removed = self._removed, set()
+        return self.order.change(added, removed)
+
+    def settle(self, stays: Iterable[Stay]) -> Sequence[Place]:
+        """Confirm what can never change; what became so is given back, in order.
+
+        Args:
+            stays: Who may write when, as everything taken so far says.
+
+        Raises:
+            LocalProtocolError: ``bad-argument``: ``take_changes`` comes first.
+        """
+        if self._added or self._removed:
+            raise LocalProtocolError("changes were not taken", code="bad-argument")
+        clock = confirmed_clock({stay: self._sure(stay) for stay in stays})
+        for writer, places in self._taken.items():
+            if at := bisect_right(places, clock, key=_clock):
+                self._settled[writer] = places[at - 1].sequence + 1
+                del places[:at]
+        return self.order.settle(clock)
+
+    def _sure(self, stay: Stay) -> int:
+        """Up to which clock a writer will neither add nor take away anything."""
+        clock = self._gate.clocks.get(stay.writer, 0)
+        if clock > stay.start:
+            last = stay.writer, self.length(stay.writer) - 1
+        elif stay.host is not None:
+            # What it writes some day will at least have seen its being let in.
+            clock, last = stay.start, stay.host
+        else:
+            return 0
+        unseen = (self._first_unseen(last, writer) for writer in self._taken)
+        return min([clock, *(it.clock - 1 for it in unseen if it is not None)])
+
+    def _first_unseen(self, entry: tuple[bytes, int], writer: bytes) -> Place | None:
+        """The first one of a log that counts and that an entry had not seen."""
+        places = self._taken[writer]
+        seen = self.causality.seen(*entry, writer)
+        spans = self._spans.get(writer, ALL)
+        at = bisect_left(places, seen, key=_sequence)
+        return next((it for it in places[at:] if counts(spans, it.sequence)), None)
+
+    def _clipped(self, links: Sequence[Link]) -> Iterator[Link]:
+        for writer, length in links:
+            length = min(length, self._frozen.get(writer, length))
+            if length:
+                yield Link(writer, length)
+
+    def _behead(self, entry: Entry) -> None:
+        for writer, length in entry.links:
+            head = self._heads.get(writer)
+            if head is not None and head.sequence < length:
+                del self._heads[writer]
+
+    def _put(self, place: Place) -> None:
+        if place in self._removed:
+            self._removed.remove(place)
+        else:
+            self._added.add(place)
+
+    def _take_out(self, place: Place) -> None:
+        if place in self._added:
+            self._added.remove(place)
+        else:
+            self._removed.add(place)
+
+
+def _clock(place: Place) -> int:
+    return place.clock
+
+
+def _sequence(place: Place) -> int:
+    return place.sequence

@@ -74,21 +74,24 @@ class CandidatePoll(_Plan):
     """A candidate's records: its request, offered once, and the answer, looked for.
 
     Moved by ``handle_timer`` and by reports of what was done.
-
-    Attributes:
-        announced: True while the request can be found through the DHT.
     """
 
     def __init__(
         self, request: CandidateRequest, *, entropy: Callable[[int], bytes]
     ) -> None:
         super().__init__(entropy)
-        self.announced = False
+        self._announced = False
+        self._to_publish = True
         self._request = request
         self._topic = pairing_topic(request.discovery_key)
         self._ephemeral = ephemeral_key_pair(request.token)
         self._reply_key = reply_key_pair(request.token).public_key
         self._paired = False
+
+    @property
+    def announced(self) -> bool:
+        """True while the request can be found through the DHT."""
+        return self._announced
 
     @property
     def publishable(self) -> bool:
@@ -98,7 +101,7 @@ class CandidatePoll(_Plan):
     @property
     def mode(self) -> Mode:
         """Client from the start; server too once members may come looking."""
-        return Mode(server=self.announced, client=True)
+        return Mode(server=self._announced, client=True)
 
     def handle_timer(self, now: float) -> None:
         """Look for the answer if it is time to."""
@@ -109,7 +112,7 @@ class CandidatePoll(_Plan):
         """The answer's record was looked for; what was found is the candidate's."""
         if self._paired:
             return
-        if self.announced or not self.publishable:
+        if not (self._to_publish and self.publishable):
             self._poll_ended(now)
             return
         self._actions.append(PutRecord(self._ephemeral, self._request.encoded))
@@ -117,7 +120,8 @@ class CandidatePoll(_Plan):
 
     def published(self, now: float, *, succeeded: bool) -> None:
         """The record was put and announced, or not; then the next poll tries again."""
-        self.announced = succeeded
+        self._announced |= succeeded
+        self._to_publish = not succeeded
         if self._paired:
             self._withdraw()
         else:
@@ -127,7 +131,7 @@ class CandidatePoll(_Plan):
         """The network changed, or the machine woke up: look and announce now."""
         if not self._paired:
             self._actions.clear()
-            self.announced = False
+            self._to_publish = True
             self._due_at = float("-inf")
 
     def finish(self) -> None:
@@ -138,8 +142,8 @@ class CandidatePoll(_Plan):
         self._withdraw()
 
     def _withdraw(self) -> None:
-        if self.announced:
-            self.announced = False
+        if self._announced:
+            self._announced = False
             self._actions.append(Unannounce(self._topic, self._ephemeral))
 
 

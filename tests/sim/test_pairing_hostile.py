@@ -13,8 +13,10 @@ import random
 import pytest
 
 from net.crypto import discovery_key
+from net.errors import RemoteProtocolError
 from net.mux import Channel, Mux
 from net.pairing import (
+    Admission,
     Candidate,
     CandidateRequest,
     Drop,
@@ -34,7 +36,13 @@ from net.pairing.constants import (
     PROTOCOL,
 )
 from net.pairing.exchange import REQUEST, RESPONSE
-from net.pairing.messages import encode_frame
+from net.pairing.messages import (
+    Decision,
+    decode_frame,
+    decode_request,
+    encode_frame,
+)
+from net.pairing.request import open_sealed
 
 KEY = b"\x10" * 32
 ENCRYPTION_KEY = b"\x44" * 32
@@ -65,19 +73,28 @@ class Connection:
 
 
 class Stranger:
-    """Sends what it pleases on every channel it can open."""
+    """Sends what it pleases on every channel it can open.
 
-    def __init__(self, chance: random.Random) -> None:
+    It even knows the invites as members do, so that it can answer, but no seed.
+    """
+
+    def __init__(self, chance: random.Random, records: list[InviteRecord]) -> None:
         self.chance = chance
+        self.records = {record.id: record for record in records}
         self.channels: list[Channel] = []
         self.known: list[bytes] = []
 
     def meet(self, mux: Mux) -> None:
-        self.channels.append(
-            mux.create_channel(
-                PROTOCOL, GROUP, messages=[self.known.append, self.known.append]
-            )
+        def asked(message: bytes) -> None:
+            self.known.append(message)
+            lie = self._lie(message)
+            if lie is not None:
+                channel.send(RESPONSE, lie)
+
+        channel = mux.create_channel(
+            PROTOCOL, GROUP, messages=[asked, self.known.append]
         )
+        self.channels.append(channel)
 
     def act(self) -> None:
         """Say something to somebody."""
@@ -107,6 +124,17 @@ class Stranger:
             )
         return bytes(damaged)
 
+    def _lie(self, overheard: bytes) -> bytes | None:
+        """Admit whoever asked into a group of its own, if that was a request."""
+        try:
+            request = decode_request(decode_frame(overheard))
+            record = self.records[request.invite_id]
+            opened = open_sealed(request, record.public_key)
+        except (RemoteProtocolError, KeyError):
+            return None
+        admission = Admission(b"\x77" * 32, None, record.additional)
+        return encode_frame(opened.respond(Decision(Status.OK, admission)))
+
 
 class Party:
     """Everybody at one group's door."""
@@ -119,7 +147,8 @@ class Party:
         self.doors = [Exchange(GROUP, member=member) for member in self.members]
         self.candidates = [self._candidate(number) for number in range(6)]
         self.guests = [Exchange(GROUP, candidate=each) for each in self.candidates]
-        self.strangers = [Stranger(self.chance) for _ in range(2)]
+        records = [record for _, record in self.invites]
+        self.strangers = [Stranger(self.chance, records) for _ in range(2)]
         self.connections: list[Connection] = []
         self.paired: list[Paired | None] = [None] * len(self.candidates)
         self.rejected: list[Status | None] = [None] * len(self.candidates)
@@ -138,10 +167,11 @@ class Party:
     def connect(self) -> None:
         """One more connection between somebody and a door."""
         left, right = Mux(), Mux()
-        self.chance.choice(self.doors).attach(left)
-        if self.chance.random() < 0.3:
+        if self.chance.random() < 0.4:
+            self.chance.choice([*self.doors, *self.guests]).attach(left)
             self.chance.choice(self.strangers).meet(right)
         else:
+            self.chance.choice(self.doors).attach(left)
             self.chance.choice(self.guests).attach(right)
         self.connections.append(Connection(left, right))
 
@@ -231,10 +261,12 @@ def test_who_has_a_right_gets_in_and_nobody_else(seed: int) -> None:
         assert event.admission.additional is not None
         assert event.admission.additional.data == b"welcome"
     # One was refused by everybody, one's invite was over, one's was never known.
-    for _ in range(400):
+    for _ in range(800):
         party.step()
     assert (party.paired[2], party.rejected[2]) == (None, Status.USED)
     assert (party.paired[4], party.rejected[4]) == (None, Status.EXPIRED)
     assert (party.paired[5], party.rejected[5]) == (None, None)
     dropped = {drop for member in party.members for drop in member.dropped}
     assert {Drop.MALFORMED, Drop.UNKNOWN_INVITE, Drop.BAD_SEAL} <= dropped
+    doubted = {drop for each in party.candidates for drop in each.dropped}
+    assert {Drop.MALFORMED, Drop.NOT_OURS, Drop.BAD_CONTENT} <= doubted

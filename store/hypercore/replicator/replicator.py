@@ -234,6 +234,7 @@ class Replicator:
         if self.asking.held_back:
             self.asking.held_back = False
             self.context.touch_all()
+        self._telling.note_nodes()
         if truncated_to is not None:
             if truncated_to < old_length:
                 self._telling.dropped(truncated_to, old_length)

@@ -43,6 +43,7 @@ class Telling:
         self._core = context.core
         self._added: set[int] = set()
         self._appended = False
+        self._grew_whole = False
 
     def greet(self, peer: Peer) -> None:
         """Both sides have opened the channel: say what we have."""
@@ -91,6 +92,10 @@ class Telling:
         """Blocks were committed; told of when the turn ends."""
         self._added.update(blocks)
 
+    def note_nodes(self) -> None:
+        """More of the tree is here: what could not be proven before may be now."""
+        self._grew_whole = True
+
     def note_length(self) -> None:
         """The length or the fork is another one."""
         self._appended = True
@@ -110,9 +115,19 @@ class Telling:
             added, self._added = self._added, set()
             self._tell_added(added)
         if self._appended:
-            self._appended = False
+            self._appended = self._grew_whole = False
             for peer in self._context.peers:
                 self.sync(peer)
+        elif self._grew_whole:
+            self._grew_whole = False
+            for peer in self._context.peers:
+                sent = peer.sent_sync
+                if (
+                    sent is not None
+                    and not sent.can_upgrade
+                    and peer.remote_length < self._core.length
+                ):
+                    self.sync(peer)
 
     def answer_want(self, peer: Peer, start: int, length: int, *, any_: bool) -> None:
         """Tell a peer which blocks of a range are here."""

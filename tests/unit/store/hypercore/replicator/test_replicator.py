@@ -210,6 +210,29 @@ def test_what_a_stalled_peer_owes_is_asked_of_others() -> None:
     assert not silent.ended
 
 
+def test_who_could_not_prove_its_length_at_first_says_when_it_can() -> None:
+    """It has the whole tree and lacks the hashes that lead there from a shorter one."""
+    world = ReplicaWorld()
+    w, between, r = writer(world, 60), reader(world, "between"), reader(world)
+    for node in (between, r):
+        want_all(node, world)
+    wire, _ = world.connect(w, r)
+    world.run()
+    assert holds_all(r, 60)
+    world.cut(wire)
+    w.core.append(*(f"more-{at}".encode() for at in range(12)))
+    world.connect(w, between, delay_s=1.0)
+    world.run(until=lambda: between.core.length == 72)
+    world.connect(between, r)
+    world.run(until=lambda: any(peer.synced for peer in r.machine.peers))
+    [peer] = r.machine.peers
+    assert (peer.remote_length, peer.remote_can_upgrade) == (72, True)
+    world.run(until=lambda: not peer.remote_can_upgrade)
+    assert not peer.remote_can_upgrade
+    world.run()
+    assert holds_all(r, 72)
+
+
 def test_a_stalled_peer_that_wakes_up_is_used_again() -> None:
     world = ReplicaWorld()
     w, r = writer(world, 50), reader(world)

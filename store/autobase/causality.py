@@ -1,8 +1,8 @@
 """Who had seen what: for each entry, how much of every log stood behind it.
 
-Nothing is kept a second time. An entry adds to what its writer had seen before, and
-only what it adds is noted, so a room in which everybody sees everybody costs a few
-numbers an entry, however many writers it has.
+An entry adds to what its writer had seen before, and only what it adds is noted, so a
+room in which everybody sees everybody costs a few numbers an entry, however many
+writers it has. Of entries that nobody asks about any more only the sum is kept.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from store.autobase.entry import Entry, Link
+from store.errors import LocalProtocolError
 
 
 @dataclass(slots=True)
@@ -20,7 +22,8 @@ class _Steps:
 
     ``sequences``, ``others`` and ``lengths`` run side by side, an element for each time
     that an entry of the writer raised what it had seen of another log; ``by_other`` has
-    the same once more for each other log.
+    the same once more for each other log. ``base`` is what had been seen before all of
+    that, by the entries before ``floor``.
     """
 
     sequences: list[int] = field(default_factory=list)
@@ -28,6 +31,8 @@ class _Steps:
     lengths: list[int] = field(default_factory=list)
     by_other: dict[bytes, tuple[list[int], list[int]]] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=dict)
+    base: dict[bytes, int] = field(default_factory=dict)
+    floor: int = 0
 
     def note(self, sequence: int, other: bytes, length: int) -> None:
         """An entry had seen so much of another log."""
@@ -43,7 +48,22 @@ class _Steps:
         """What the entries from ``start`` to before ``end`` added."""
         first = bisect_left(self.sequences, start)
         last = bisect_left(self.sequences, end, lo=first)
-        return zip(self.others[first:last], self.lengths[first:last], strict=True)
+        steps = zip(self.others[first:last], self.lengths[first:last], strict=True)
+        return steps if start >= self.floor else chain(self.base.items(), steps)
+
+    def forget(self, floor: int) -> None:
+        """Keep of the entries before a number only the sum."""
+        if floor <= self.floor:
+            return
+        self.floor = floor
+        at = bisect_left(self.sequences, floor)
+        for other, length in zip(self.others[:at], self.lengths[:at], strict=True):
+            self.base[other] = length
+        for other in set(self.others[:at]):
+            sequences, lengths = self.by_other[other]
+            gone = bisect_left(sequences, floor)
+            del sequences[:gone], lengths[:gone]
+        del self.sequences[:at], self.others[:at], self.lengths[:at]
 
 
 class Causality:
@@ -62,21 +82,33 @@ class Causality:
             self._follow(steps, entry, link)
 
     def seen(self, writer: bytes, sequence: int, other: bytes) -> int:
-        """How much of a log an entry had seen; of its own log, itself as well."""
+        """How much of a log an entry had seen; of its own log, itself as well.
+
+        Raises:
+            LocalProtocolError: ``settled``: that was forgotten.
+        """
         if other == writer:
             return sequence + 1
         steps = self._steps.get(writer)
         if steps is None or other not in steps.by_other:
             return 0
+        if sequence < steps.floor - 1:
+            raise _forgotten()
         sequences, lengths = steps.by_other[other]
         before = bisect_left(sequences, sequence + 1)
-        return lengths[before - 1] if before else 0
+        return lengths[before - 1] if before else steps.base.get(other, 0)
 
     def first_that_saw(self, writer: bytes, other: bytes, sequence: int) -> int | None:
-        """The number of a writer's first entry that had seen an entry of another."""
+        """The number of a writer's first entry that had seen an entry of another.
+
+        Raises:
+            LocalProtocolError: ``settled``: that was forgotten.
+        """
         steps = self._steps.get(writer)
         if steps is None or other not in steps.by_other:
             return None
+        if steps.base.get(other, 0) > sequence:
+            raise _forgotten()
         sequences, lengths = steps.by_other[other]
         at = bisect_left(lengths, sequence + 1)
         return sequences[at] if at < len(sequences) else None
@@ -94,6 +126,12 @@ class Causality:
             and not self.precedes(other, one)
         )
 
+    def forget(self, writer: bytes, length: int) -> None:
+        """Let nobody ask any more about a log's entries before the last of a length."""
+        steps = self._steps.get(writer)
+        if steps is not None:
+            steps.forget(length)
+
     def _follow(self, steps: _Steps, entry: Entry, link: Link) -> None:
         seen = steps.seen
         before = seen.get(link.writer, 0)
@@ -107,3 +145,7 @@ class Causality:
         for other, length in linked.between(before, link.length):
             if other != entry.writer and seen.get(other, 0) < length:
                 steps.note(entry.sequence, other, length)
+
+
+def _forgotten() -> LocalProtocolError:
+    return LocalProtocolError("that part is confirmed and forgotten", code="settled")

@@ -139,11 +139,15 @@ class Linearizer:
         """
         if self._added or self._removed:
             raise LocalProtocolError("changes were not taken", code="bad-argument")
-        clock = confirmed_clock({stay: self._sure(stay) for stay in stays})
+        floor = self.order.floor.clock if self.order.floor else 0
+        # A stay that ended in the confirmed part has no say any more.
+        asked = [stay for stay in stays if stay.end is None or stay.end > floor]
+        clock = confirmed_clock({stay: self._sure(stay) for stay in asked})
         for writer, places in self._taken.items():
             if at := bisect_right(places, clock, key=_clock):
                 self._settled[writer] = places[at - 1].sequence + 1
                 del places[:at]
+                self.causality.forget(writer, self._settled[writer])
         return self.order.settle(clock)
 
     def _sure(self, stay: Stay) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from store.autobase import ALL, Place, Spans, Stay, confirmed_clock
+from store.errors import LocalProtocolError
 from tests.unit.store.autobase.flocks import Device, meet, name
 
 SEED = 20_261_121
@@ -29,6 +30,7 @@ class Room(Device):
 
     stays: list[Stay] = field(default_factory=list)
     confirmed: list[Place] = field(default_factory=list)
+    firsts: dict[int, int | None] = field(default_factory=dict)
 
     def judge(self) -> None:
         """Fold the rules over the founder's log, see what counts, and confirm."""
@@ -41,7 +43,11 @@ class Room(Device):
             verb, number, length = entry.payload.decode().split()
             writer = name(int(number))
             if verb == "admit":
-                first = causality.first_that_saw(writer, FOUNDER, entry.sequence)
+                # It stays the first one, and is not told again when it is confirmed.
+                first = self.firsts.get(entry.sequence)
+                if first is None:
+                    first = causality.first_that_saw(writer, FOUNDER, entry.sequence)
+                    self.firsts[entry.sequence] = first
                 host = FOUNDER, entry.sequence
                 stays.setdefault(writer, []).append(Stay(writer, entry.clock, host))
                 reached = () if first is None else ((first, None),)
@@ -161,3 +167,28 @@ def test_what_one_of_them_lacks_is_not_confirmed() -> None:
     ada.hear([heard])
     ada.judge()
     assert ada.confirmed == ada.told[:-1]
+
+
+def test_of_what_is_confirmed_only_the_sum_is_kept() -> None:
+    ada, bob = Room(name(1)), Room(name(2))
+    ada.write(rule("admit", 2), now_ms=10)
+    for step in range(2, 200):
+        room, other = (ada, bob) if step % 2 else (bob, ada)
+        meet(room, other, random.Random(step))
+        room.write(b"-", now_ms=10 * step)
+        room.judge()
+    causality = ada.linearizer.causality
+    steps = causality._steps[ada.writer]
+    assert len(ada.confirmed) > 190
+    assert len(steps.sequences) < 5
+    last = ada.linearizer.length(ada.writer) - 1
+    # As much as somebody knows who forgot nothing.
+    whole = Device(name(9))
+    meet(whole, ada, random.Random(1))
+    for asked in (last, last - 1):
+        told = causality.seen(ada.writer, asked, bob.writer)
+        assert told == whole.linearizer.causality.seen(ada.writer, asked, bob.writer)
+    with pytest.raises(LocalProtocolError):
+        causality.seen(ada.writer, 5, bob.writer)
+    with pytest.raises(LocalProtocolError):
+        causality.first_that_saw(ada.writer, bob.writer, 5)

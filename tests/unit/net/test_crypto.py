@@ -214,3 +214,22 @@ def test_xsalsa20_takes_no_other_sizes() -> None:
     for nonce, key in ((bytes(23), bytes(32)), (bytes(24), bytes(31))):
         with pytest.raises(LocalProtocolError):
             crypto.xsalsa20_xor(b"", nonce, key)
+
+
+def test_xchacha20_opens_what_it_sealed_and_nothing_else() -> None:
+    # Appendix A.3.1 of the draft that defines it.
+    key = bytes(range(0x80, 0xA0))
+    nonce = bytes(range(0x40, 0x58))
+    associated = bytes.fromhex("50515253c0c1c2c3c4c5c6c7")
+    plaintext = (
+        b"Ladies and Gentlemen of the class of '99: If I could offer you only one "
+        b"tip for the future, sunscreen would be it."
+    )
+    sealed = crypto.xchacha20poly1305_seal(plaintext, associated, nonce, key)
+    assert sealed[-16:].hex() == "c0875924c1c7987947deafd8780acf49"
+    opened = crypto.xchacha20poly1305_open(sealed, associated, nonce, key)
+    assert opened == plaintext
+    for wrong in (sealed[:-1] + b"\0", sealed[:10], b""):
+        with pytest.raises(RemoteProtocolError) as caught:
+            crypto.xchacha20poly1305_open(wrong, associated, nonce, key)
+        assert caught.value.code == "bad-mac"

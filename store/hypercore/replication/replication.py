@@ -133,7 +133,14 @@ class Replication:
                 attachment.close()
         attachment = Attachment(self, connection, upload=upload, download=download)
         self._attachments.append(attachment)
-        attachment.open()
+        attached = False
+        try:
+            attachment.open()
+            attached = True
+        finally:
+            # Where the connection has no channel left, nothing answers later either.
+            if not attached:
+                attachment.close()
         return attachment
 
     @property

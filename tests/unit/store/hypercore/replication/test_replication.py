@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from net.errors import LocalProtocolError as MuxError
 from store.database import Connection
 from store.errors import EnvironmentFault, LocalProtocolError
 from store.hypercore.core import kernel
@@ -257,6 +258,26 @@ async def test_a_channel_comes_back_when_the_other_side_opens_it(
     await settled()
     assert gone == [ours]
     assert ours.closed
+
+
+async def test_what_could_not_be_attached_answers_nobody(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = await places.writer(b"0")
+    reader = await places.reader(writer.key)
+    left, right = connected()
+
+    def full() -> int:
+        raise MuxError("too many channels", code="too-many-channels")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(left.mux, "_take_local_id", full)
+        with pytest.raises(MuxError):
+            replication(writer).attach(left)
+    reader.replicate(right)
+    await settled()
+    assert replication(writer).attachments == []
+    assert replication(reader).peers == []
 
 
 async def test_extensions(places: Places) -> None:

@@ -117,7 +117,8 @@ class Candidate:
         """Take what stood in the DHT where the answer would be.
 
         Returns:
-            Whether it was an answer to this request.
+            Whether it was an answer to this request, which may be a refusal: ``state``
+            tells whether anything is still to be hoped for.
         """
         return self._receive(data)
 

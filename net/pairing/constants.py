@@ -112,5 +112,11 @@ MAX_INBOX: Final = 32
 MAX_SEEN_RECORDS: Final = 512
 """Keys of requests in the DHT that need not be fetched again."""
 
+MAX_RECORD_VALUE_BYTES: Final = 1000
+"""What nodes of the DHT accept as the value of a mutable record."""
+
+MAX_RECORDS: Final = 256
+"""Answers that wait to be put into the DHT."""
+
 MAX_LOOKUP_PEERS: Final = 64
 """Keys taken from one look-up of a pairing topic."""

@@ -24,6 +24,8 @@ from net.pairing.constants import (
     MAX_PEERS,
     MAX_PENDING,
     MAX_PENDING_PER_INVITE,
+    MAX_RECORD_VALUE_BYTES,
+    MAX_RECORDS,
     MAX_SEALED_PER_MINUTE,
     MAX_WAITING_PEERS,
     PENDING_LIMIT_S,
@@ -238,7 +240,10 @@ class Member:
         return outgoing
 
     def records_to_put(self) -> list[PutRecord]:
-        """Responses for those who asked through the DHT."""
+        """Responses for those who asked through the DHT, or left before the answer.
+
+        Whoever cannot put them need not ask: no more than ``MAX_RECORDS`` are kept.
+        """
         records, self._records = list(self._records.values()), {}
         return records
 
@@ -350,9 +355,11 @@ class Member:
     ) -> None:
         """Queue an answer for connections, or for the DHT if there are none."""
         self._outgoing += [Outgoing(peer, response) for peer in peers]
-        if not peers:
+        if not peers and len(response) <= MAX_RECORD_VALUE_BYTES:
             pair = reply_key_pair(opened.token)
             self._records[pair.public_key] = PutRecord(pair, response)
+            if len(self._records) > MAX_RECORDS:
+                del self._records[next(iter(self._records))]
 
     def _waiting(self, ticket: bytes) -> _Pending:
         pending = self._pending.get(ticket)

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from net.pairing.constants import (
     MAX_LOOKUP_PEERS,
+    MAX_RECORD_VALUE_BYTES,
     MAX_SEEN_RECORDS,
     POLL_INTERVAL_S,
 )
@@ -30,9 +30,6 @@ from net.pairing.events import (
 )
 from net.pairing.request import CandidateRequest
 from net.pairing.sealing import ephemeral_key_pair, pairing_topic, reply_key_pair
-
-MAX_RECORD_VALUE_BYTES: Final = 1000
-"""What nodes of the DHT accept as the value of a mutable record."""
 
 
 @dataclass(frozen=True, slots=True)

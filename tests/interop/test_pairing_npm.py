@@ -19,6 +19,7 @@ from net.pairing import (
     Candidate,
     CandidatePoll,
     CandidateRequest,
+    CandidateState,
     Exchange,
     Invite,
     InviteRecord,
@@ -301,7 +302,9 @@ async def _carry_out(dht: DHT, poll: CandidatePoll, candidate: Candidate) -> Non
         match action:
             case GetRecord(public_key):
                 found = await dht.mutable_get(public_key, latest=False)
-                if found is not None and candidate.receive_record(found.value):
+                if found is not None:
+                    candidate.receive_record(found.value)
+                if candidate.state is CandidateState.PAIRED:
                     poll.finish()
                 else:
                     poll.record_checked(time.monotonic())

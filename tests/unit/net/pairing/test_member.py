@@ -108,6 +108,27 @@ def test_asked_through_the_dht() -> None:
     assert member.records_to_put() == []
 
 
+def test_the_answer_to_one_who_left_goes_to_the_dht(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(member_module, "MAX_RECORDS", 2)
+    member = member_of(RECORD, peers=(1,))
+    requests = [asking(INVITE, b"%d" % number) for number in range(3)]
+    for request in requests:
+        member.receive_request(1, request.encoded, 0.0)
+    member.remove_peer(1)
+    for ticket in member.pending:
+        member.deny(ticket)
+    assert answers(member) == []
+    kept = [reply_key_pair(request.token) for request in requests[1:]]
+    assert [record.key_pair for record in member.records_to_put()] == kept
+    # What is too large for a record is kept out of it.
+    member.receive_record(REQUEST.encoded, 0.0)
+    extra = Additional(bytes(1000), bytes(64))
+    member.confirm(member.pending[0], key=KEY, additional=extra)
+    assert member.records_to_put() == []
+
+
 def test_a_record_that_cannot_be_dealt_with_yet() -> None:
     member = member_of()
     assert not member.receive_record(REQUEST.encoded, 0.0)

@@ -152,13 +152,19 @@ class _Write:
 class _LogEmptying(_Write):
     """A wish that is fulfilled behind the commit and not in it."""
 
-    __slots__ = ()
+    __slots__ = ("rewrite",)
+
+    def __init__(self, future: Future[None], *, rewrite: bool) -> None:
+        super().__init__(lambda _: None, future, None)
+        self.rewrite = rewrite
 
     def fulfil(self, connection: Connection) -> None:
         """Empty the log and tell the asker."""
         if not self.future.set_running_or_notify_cancel():
             return
         try:
+            if self.rewrite:
+                connection.execute("VACUUM")
             statement = "PRAGMA wal_checkpoint(TRUNCATE)"
             ((busy, _, _),) = connection.execute(statement).fetchall()
             if busy:
@@ -311,18 +317,23 @@ class Database:
         """
         return self.read(lambda connection: _check_whole(connection, self.path))
 
-    def empty_log(self) -> Future[None]:
+    def empty_log(self, *, rewrite: bool = False) -> Future[None]:
         """Bring every page home and cut the write-ahead log to nothing.
 
         What was overwritten or deleted before lives on in the log until then. Runs in
         the writer thread behind the writes handed over so far. The future fails with
         ``EnvironmentFault`` when a long read still needs the log.
 
+        Args:
+            rewrite: Rewrite the whole file before. SQLite overwrites what is deleted,
+                but where it moves rows between pages it leaves copies in the slack of
+                these; only this ends them. Takes the memory of the whole file.
+
         Raises:
             StoreError: As for ``write``.
         """
         future: Future[None] = Future()
-        self._put(_LogEmptying(lambda _: None, future, None))
+        self._put(_LogEmptying(future, rewrite=rewrite))
         return future
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from store.search.schema import (
     PREFIX_INDEX_CHARS,
     SLOT_BITS,
     SLOT_COUNT,
+    first_id,
 )
 from store.search.words import normalise, words
 
@@ -94,6 +95,8 @@ def apply(
         fresh.append((entry, old))
     _take_out(connection, list(gone.values()))
     rows = []
+    # Those that keep their numbers come before somebody else takes these.
+    fresh.sort(key=lambda pair: not _same_second(*pair))
     for entry, old in fresh:
         row = _insert(
             connection,
@@ -223,32 +226,40 @@ def _insert(
 ) -> _Row:
     """Keep an entry in the table; one of the same time keeps its number."""
     time_ms = max(0, min(entry.time_ms, MAX_TIME_MS))
-    if old is not None and old.id >> SLOT_BITS == time_ms:
+    if old is not None and _same_second(entry, old):
         id = old.id
     else:
-        id = _free_id(connection, time_ms)
+        id = _free_id(connection, first_id(time_ms))
+        time_ms = max(time_ms, (id >> SLOT_BITS) * 1_000)
     row = _Row(id, room, author, entry.has_file, normalise(entry.text))
     connection.execute(
-        "INSERT INTO entry (id, room, author, message, has_file, text)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (row.id, room, author, entry.message, row.has_file, row.text),
+        "INSERT INTO entry (id, room, author, message, time_ms, has_file, text)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (row.id, room, author, entry.message, time_ms, row.has_file, row.text),
     )
     return row
 
 
-def _free_id(connection: Connection, time_ms: int) -> int:
-    """A number behind the others of a millisecond, or of the next that has room."""
+def _same_second(entry: Entry, old: _Row | None) -> bool:
+    """Tell whether an entry can have the number of the one it replaces."""
+    if old is None:
+        return False
+    time_ms = max(0, min(entry.time_ms, MAX_TIME_MS))
+    return old.id >> SLOT_BITS == first_id(time_ms) >> SLOT_BITS
+
+
+def _free_id(connection: Connection, first: int) -> int:
+    """A number behind the others of a second, or of the next that has room."""
     while True:
-        first = time_ms << SLOT_BITS
+        end = first + SLOT_COUNT - 1
         last = connection.execute(
-            "SELECT max(id) FROM entry WHERE id BETWEEN ? AND ?",
-            (first, first + SLOT_COUNT - 1),
+            "SELECT max(id) FROM entry WHERE id BETWEEN ? AND ?", (first, end)
         ).get
         if last is None:
             return first
-        if last < first + SLOT_COUNT - 1:
+        if last < end:
             return int(last) + 1
-        time_ms += 1
+        first += SLOT_COUNT
 
 
 def _take_out(connection: Connection, rows: list[_Row]) -> None:

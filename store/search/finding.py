@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from store.database import Connection
 from store.search.query import SearchQuery, Term, expression, parse, tag_filter
-from store.search.schema import MAX_TIME_MS, SLOT_BITS
+from store.search.schema import MAX_TIME_MS, first_id
 from store.search.snippet import Snippet, snippet
 
 MAX_PAGE = 200
@@ -19,35 +19,30 @@ MAX_PAGE = 200
 MAX_RANKED = 10_000
 """Newest hits among which the best are looked for."""
 
-_COLUMNS = (
-    "SELECT e.id, r.key, e.message, a.key, e.has_file, e.text{more} FROM words w"
-    " CROSS JOIN entry e ON e.id = w.rowid"
+_NEVER = MAX_TIME_MS + 1_000
+_COLUMNS = "SELECT e.id, r.key, e.message, a.key, e.time_ms, e.has_file, e.text"
+_NAMES = (
     " CROSS JOIN room r ON r.id = e.room AND r.key IS NOT NULL"
     " CROSS JOIN author a ON a.id = e.author"
 )
+_TIMES = "e.time_ms >= ? AND e.time_ms < ?"
 NEWEST = (
-    _COLUMNS.format(more="") + " WHERE w.words MATCH ? AND w.rowid >= ? AND w.rowid < ?"
+    f"{_COLUMNS} FROM words w CROSS JOIN entry e ON e.id = w.rowid{_NAMES}"
+    f" WHERE w.words MATCH ? AND w.rowid >= ? AND w.rowid < ? AND {_TIMES}"
     " ORDER BY w.rowid DESC LIMIT ?"
 )
-_ALL = (
-    "SELECT e.id, r.key, e.message, a.key, e.has_file, e.text FROM entry e"
-    " CROSS JOIN room r ON r.id = e.room AND r.key IS NOT NULL"
-    " CROSS JOIN author a ON a.id = e.author"
-    " WHERE e.id >= ? AND e.id < ? ORDER BY e.id DESC LIMIT ?"
+NEWEST_OF_ALL = (
+    f"{_COLUMNS} FROM entry e{_NAMES} WHERE e.id >= ? AND e.id < ? AND {_TIMES}"
+    " ORDER BY e.id DESC LIMIT ?"
 )
-RANKED = (
+_RANKED = (
     "SELECT rowid, bm25(words, 1.0, 0.0) AS score FROM words WHERE words MATCH ?"
-    " AND rowid >= ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
+    f" AND rowid >= ? AND rowid < ? ORDER BY rowid DESC LIMIT {MAX_RANKED}"
 )
 BEST = (
-    "SELECT e.id, r.key, e.message, a.key, e.has_file, e.text"
-    f" FROM ({RANKED}) AS w"
-    " CROSS JOIN entry e ON e.id = w.rowid"
-    " CROSS JOIN room r ON r.id = e.room AND r.key IS NOT NULL"
-    " CROSS JOIN author a ON a.id = e.author"
-    " ORDER BY w.score, w.rowid DESC LIMIT ? OFFSET ?"
+    f"{_COLUMNS} FROM ({_RANKED}) AS w CROSS JOIN entry e ON e.id = w.rowid{_NAMES}"
+    f" WHERE {_TIMES} ORDER BY w.score, w.rowid DESC LIMIT ? OFFSET ?"
 )
-_END = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +74,16 @@ def newest(
     terms, match = _match(connection, query)
     if match is None:
         return []
-    low, high = _bounds(query)
+    low, high, since, until = _bounds(query)
     if before is not None:
         high = min(high, before)
     limit = max(0, min(limit, MAX_PAGE))
     if match:
-        found = connection.execute(NEWEST, (match, low, high, limit))
+        values: tuple[object, ...] = (match, low, high, since, until, limit)
     else:
-        found = connection.execute(_ALL, (low, high, limit))
-    return [_hit(values, terms) for values in found]
+        values = (low, high, since, until, limit)
+    statement = NEWEST if match else NEWEST_OF_ALL
+    return [_hit(row, terms) for row in connection.execute(statement, values)]
 
 
 def best(
@@ -106,12 +102,12 @@ def best(
     terms, match = _match(connection, query)
     if match is None:
         return []
-    low, high = _bounds(query)
+    low, high, since, until = _bounds(query)
     limit, skip = max(0, min(limit, MAX_PAGE)), max(0, min(skip, MAX_RANKED))
     if match:
-        values = (match, low, high, MAX_RANKED, limit, skip)
+        values = (match, low, high, since, until, limit, skip)
         return [_hit(row, terms) for row in connection.execute(BEST, values)]
-    found = connection.execute(_ALL, (low, high, limit + skip))
+    found = connection.execute(NEWEST_OF_ALL, (low, high, since, until, limit + skip))
     return [_hit(row, terms) for row in found.fetchall()[skip:]]
 
 
@@ -141,25 +137,21 @@ def _numbers(connection: Connection, table: str, keys: Sequence[bytes]) -> list[
     return found
 
 
-def _bounds(query: SearchQuery) -> tuple[int, int]:
-    """The first number of an entry that fits and the one behind the last."""
-    low, high = 0, _END
-    if query.since_ms is not None:
-        low = max(0, min(query.since_ms, MAX_TIME_MS + 1)) << SLOT_BITS
-    if query.until_ms is not None:
-        high = max(0, min(query.until_ms, MAX_TIME_MS + 1)) << SLOT_BITS
-    return low, high
+def _bounds(query: SearchQuery) -> tuple[int, int, int, int]:
+    """Of numbers and of times: the first that fits and the one behind the last."""
+    since = 0 if query.since_ms is None else max(0, min(query.since_ms, _NEVER))
+    until = _NEVER if query.until_ms is None else max(0, min(query.until_ms, _NEVER))
+    return first_id(since), first_id(until + 999), since, until
 
 
 def _hit(values: Sequence[object], terms: Sequence[Term]) -> Hit:
-    id, room, message, author, has_file, text = values
-    assert isinstance(id, int)
+    id, room, message, author, time_ms, has_file, text = values
     return Hit(
-        id,
+        id,  # type: ignore[arg-type]
         bytes(room),  # type: ignore[call-overload]
         bytes(message),  # type: ignore[call-overload]
         bytes(author),  # type: ignore[call-overload]
-        id >> SLOT_BITS,
+        time_ms,  # type: ignore[arg-type]
         bool(has_file),
         snippet(str(text), terms),
     )

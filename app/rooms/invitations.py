@@ -37,6 +37,7 @@ from app.rooms.operations import MAX_NAME_BYTES, read_name
 from app.rooms.roles import Kind
 from net.crypto import KeyPair, blake2b_256, namespace
 from net.encoding import Reader, Writer
+from net.encoding.z_base_32 import read_z_base_32, write_z_base_32
 from net.errors import RemoteProtocolError
 
 SCHEME = "covey://"
@@ -59,9 +60,6 @@ _CHANNEL = namespace(_NAME, 2)
 _PROOF = namespace(_NAME, 3)
 _CHALLENGE = namespace(_NAME, 4)
 _CHECKSUM = namespace(_NAME, 5)
-
-_ALPHABET = "ybndrfg8ejkmcpqxot1uwisza345h769"
-_VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 
 
 class Refusal(IntEnum):
@@ -116,7 +114,7 @@ class Link:
         """The link as people pass it on."""
         writer = Writer().uint8(LINK_VERSION).fixed(self.secret, SECRET_BYTES)
         body = writer.fixed(self.room, 32).uint32(self.expires_at_s).finish()
-        return SCHEME + z32_encode(body + _checksum(body))
+        return SCHEME + write_z_base_32(body + _checksum(body))
 
 
 def decode_link(text: str) -> Link:
@@ -137,7 +135,9 @@ def decode_link(text: str) -> Link:
     if text[: len(SCHEME)].lower() != SCHEME:
         raise wrong
     try:
-        raw = z32_decode(text[len(SCHEME) :].rstrip("/").lower())
+        raw = read_z_base_32(
+            text[len(SCHEME) :].rstrip("/"), max_bytes=MAX_LINK_CHARACTERS
+        )
     except ValueError as error:
         raise wrong from error
     body, checksum = raw[:-CHECKSUM_BYTES], raw[-CHECKSUM_BYTES:]
@@ -257,33 +257,6 @@ def decode_refused(data: bytes) -> Refusal:
     """Raises ``RemoteProtocolError`` on no bytes; unknown reasons become ``CLOSED``."""
     number = Reader(data).uint()
     return Refusal(number) if number in set(Refusal) else Refusal.CLOSED
-
-
-def z32_encode(data: bytes) -> str:
-    """z-base-32, the highest bits first, filled up with zero bits."""
-    bits = int.from_bytes(data, "big")
-    count = -(-len(data) * 8 // 5)
-    bits <<= count * 5 - len(data) * 8
-    return "".join(_ALPHABET[bits >> 5 * n & 31] for n in reversed(range(count)))
-
-
-def z32_decode(text: str) -> bytes:
-    """The inverse of ``z32_encode``.
-
-    Raises:
-        ValueError: A letter is not of the alphabet, or the length or the filling is
-            none that ``z32_encode`` gives.
-    """
-    bits = 0
-    for letter in text:
-        if letter not in _VALUES:
-            raise ValueError(f"{letter!r} is no letter of z-base-32")
-        bits = bits << 5 | _VALUES[letter]
-    size = len(text) * 5 // 8
-    spare = len(text) * 5 - size * 8
-    if spare >= 5 or bits & ((1 << spare) - 1):
-        raise ValueError("not a whole number of bytes")
-    return (bits >> spare).to_bytes(size, "big")
 
 
 def _proof(invite_key: bytes, handshake_hash: bytes, *, from_initiator: bool) -> bytes:

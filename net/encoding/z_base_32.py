@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from net.errors import RemoteProtocolError
-
 _ALPHABET: Final = "ybndrfg8ejkmcpqxot1uwisza345h769"
 _VALUES: Final = {letter: value for value, letter in enumerate(_ALPHABET)}
 
@@ -32,18 +30,19 @@ def read_z_base_32(text: str, *, max_bytes: int) -> bytes:
         max_bytes: What may come out; checked before anything is computed.
 
     Raises:
-        RemoteProtocolError: A letter is not of the alphabet, or the length or the
-            filling is none that writing gives, or it is too long.
+        ValueError: A letter is not of the alphabet, or the length or the filling is
+            none that writing gives, or it is too long. Such text mostly comes from
+            people; whose fault it is the caller knows.
     """
     size, spare = divmod(len(text) * 5, 8)
     if size > max_bytes:
-        raise RemoteProtocolError(f"text for {size} bytes", code="too-large")
+        raise ValueError(f"text for {size} bytes")
     bits = 0
     for letter in text.lower():
         value = _VALUES.get(letter)
         if value is None:
-            raise RemoteProtocolError(f"{letter!r} is no letter of z-base-32")
+            raise ValueError(f"{letter!r} is no letter of z-base-32")
         bits = bits << 5 | value
     if spare >= 5 or bits & ((1 << spare) - 1):
-        raise RemoteProtocolError("not a whole number of bytes")
+        raise ValueError("not a whole number of bytes")
     return (bits >> spare).to_bytes(size, "big")

@@ -132,7 +132,11 @@ def read_invite(text: str) -> Invite:
     Raises:
         RemoteProtocolError: It is no invite.
     """
-    return decode_invite(read_z_base_32(text.strip(), max_bytes=MAX_INVITE_BYTES))
+    try:
+        data = read_z_base_32(text.strip(), max_bytes=MAX_INVITE_BYTES)
+    except ValueError as error:
+        raise RemoteProtocolError(f"no invite: {error}") from error
+    return decode_invite(data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from net.crypto import KeyPair, blake2b_256, discovery_key, namespace
+from net.encoding.z_base_32 import read_z_base_32, write_z_base_32
 from store.errors import LocalProtocolError
 
 __all__ = [
@@ -50,9 +51,6 @@ ROOT_NAMESPACE: Final = bytes(32)
 _CORESTORE: Final = namespace("corestore", 0)
 _KEY_BYTES: Final = 32
 _ID_CHARS: Final = 52
-_PADDING_BITS: Final = 4
-_ALPHABET: Final = "ybndrfg8ejkmcpqxot1uwisza345h769"
-_VALUES: Final = {char: value for value, char in enumerate(_ALPHABET)}
 _LINK_START: Final = "pear://"
 
 
@@ -94,10 +92,7 @@ def encode_id(key: bytes) -> str:
     """A key of 32 bytes as 52 letters and digits, z-base-32."""
     if len(key) != _KEY_BYTES:
         raise LocalProtocolError("a key has 32 bytes", code="bad-argument")
-    bits = int.from_bytes(key, "big") << _PADDING_BITS
-    return "".join(
-        _ALPHABET[bits >> 5 * place & 31] for place in reversed(range(_ID_CHARS))
-    )
+    return write_z_base_32(key)
 
 
 def decode_id(text: str) -> bytes:
@@ -113,13 +108,10 @@ def decode_id(text: str) -> bytes:
     if text.startswith(_LINK_START):
         text = text.removeprefix(_LINK_START).split("/")[0]
     if len(text) == _ID_CHARS:
-        bits = 0
-        for char in text.lower():
-            value = _VALUES.get(char)
-            if value is None:
-                raise _no_key()
-            bits = bits << 5 | value
-        return (bits >> _PADDING_BITS).to_bytes(_KEY_BYTES, "big")
+        try:
+            return read_z_base_32(text, max_bytes=_KEY_BYTES)
+        except ValueError as error:
+            raise _no_key() from error
     if len(text) == 2 * _KEY_BYTES and text.isascii() and text.isalnum():
         try:
             return bytes.fromhex(text)

@@ -27,6 +27,7 @@ from app.rooms.operations import (
     encode_operation,
 )
 from app.rooms.roles import Kind, Role
+from net.encoding.z_base_32 import read_z_base_32
 from net.errors import RemoteProtocolError
 from tests.unit.app.rooms.people import ADA, BO, ROOM, ROOM_KEY, admit, found, invite
 
@@ -176,7 +177,7 @@ def test_links_round_trip_and_forgive_spaces_and_case() -> None:
     assert invitations.decode_link(text) == link
     assert invitations.decode_link(f" {text[:40]}\n{text[40:]} ") == link
     assert invitations.decode_link(text.upper()) == link
-    assert ROOM_KEY.hex() not in invitations.z32_decode(text[8:]).hex()
+    assert ROOM_KEY.hex() not in read_z_base_32(text[8:], max_bytes=200).hex()
 
 
 @given(st.data())
@@ -201,11 +202,6 @@ def test_what_is_no_link(text: str) -> None:
     with pytest.raises(UserFacingError) as caught:
         invitations.decode_link(text)
     assert caught.value.code == "bad-invite"
-
-
-@given(st.binary(max_size=70))
-def test_z_base_32_round_trips(data: bytes) -> None:
-    assert invitations.z32_decode(invitations.z32_encode(data)) == data
 
 
 def test_a_room_is_believed_only_with_its_key_and_founder() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from net.encoding.z_base_32 import read_z_base_32, write_z_base_32
 from net.errors import LocalProtocolError, RemoteProtocolError
 from net.pairing import Invite, decode_invite, read_invite
 from net.pairing.constants import (
@@ -90,22 +89,4 @@ def test_text_that_is_no_invite(text: str) -> None:
 def test_text_that_is_too_long_is_not_even_read() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         read_invite("y" * (MAX_INVITE_BYTES * 2))
-    assert caught.value.code == "too-large"
-
-
-def test_z_base_32_both_ways() -> None:
-    # The examples of the alphabet's author that are whole bytes.
-    for data, text in (
-        (b"\xf0\xbf\xc7", "6n9hq"),
-        (b"\xd4\x7a\x04", "4t7ye"),
-        (b"", ""),
-    ):
-        assert write_z_base_32(data) == text
-        assert read_z_base_32(text, max_bytes=3) == data
-    for size in range(20):
-        data = bytes(range(200, 200 + size))
-        assert read_z_base_32(write_z_base_32(data), max_bytes=20) == data
-    # One letter holds no byte, and filling bits are zero.
-    for text in ("y", "6n9", "yb"):
-        with pytest.raises(RemoteProtocolError):
-            read_z_base_32(text, max_bytes=3)
+    assert "no invite" in str(caught.value)

@@ -162,7 +162,5 @@ class Change:
     """Stored bytes by index."""
     truncated_to: int | None = None
     """Blocks and nodes from this length on are dropped first."""
-    placed: tuple[int, int] | None = None
-    """Blocks that lie in the core's own place already, the end not included."""
     cleared: tuple[int, int] | None = None
     """Blocks that are dropped while the tree stays, the end not included."""

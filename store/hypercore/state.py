@@ -262,27 +262,6 @@ class CoreState:
             blocks=dict(enumerate(blocks, tip.length)),
         )
 
-    def adopt(self, batch: TreeBatch, *, placed: bool) -> Change:
-        """Take over the whole tree of a static core that is still empty.
-
-        Args:
-            batch: The tree, made from nothing.
-            placed: Its blocks lie in the core's place already.
-
-        Raises:
-            LocalProtocolError: It is not the tree of the manifest
-                (``invalid-signature``), or the core is not empty.
-        """
-        if self.tip.length or batch.length > MAX_CORE_LENGTH:
-            raise LocalProtocolError("the core is not empty", code="bad-argument")
-        head = self._signed(
-            Head(self.tip.fork, batch.length, batch.byte_length, batch.roots), b""
-        )
-        held = (0, batch.length) if placed else None
-        return self.advance(
-            Change(base=self.tip, head=head, nodes=batch.nodes, placed=held)
-        )
-
     def truncate(
         self, length: int, *, fork: int | None = None, signature: bytes | None = None
     ) -> Change:
@@ -590,8 +569,6 @@ class CoreState:
             holdings.truncate(change.truncated_to, before)
         if change.cleared is not None:
             dropped = holdings.clear(*change.cleared, before)
-        if change.placed is not None:
-            holdings.place(*change.placed)
         holdings.add(change.blocks, change.nodes)
         return dropped
 
@@ -664,8 +641,3 @@ class _Rows:
         self.flush()
         self._write.steps.append(("drop-blocks", blocks))
         self._write.steps.extend(("drop-nodes", span) for span in nodes)
-
-
-def held_blocks(change: Change) -> Mapping[int, bytes] | range:
-    """The blocks that a change makes available."""
-    return range(*change.placed) if change.placed is not None else change.blocks

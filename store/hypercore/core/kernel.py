@@ -38,7 +38,7 @@ from store.hypercore.core.traffic import Traffic
 from store.hypercore.depot import CoreWrite, StoredCore
 from store.hypercore.encryption import BlockEncryption
 from store.hypercore.events import Conflict, CoreEvent, ForkRefused
-from store.hypercore.merkle_tree import TreeBatch, truncated_roots
+from store.hypercore.merkle_tree import truncated_roots
 from store.hypercore.messages import WireData, encode_data
 from store.hypercore.proofs import (
     ReorgBatch,
@@ -215,13 +215,6 @@ class Core:
             for index in range(length - len(blocks), length):
                 self._replication.push(index)
         return length, size
-
-    async def adopt(self, batch: TreeBatch, *, placed: bool) -> None:
-        """Take over the whole tree of a static core; see ``CoreState.adopt``."""
-        self.check_open()
-        self.state.check_writable(None)
-        self.state.adopt(batch, placed=placed)
-        await self._handed_over()
 
     async def truncate(
         self, length: int, *, fork: int | None = None, signature: bytes | None = None

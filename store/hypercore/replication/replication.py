@@ -38,7 +38,6 @@ from store.hypercore.replicator import (
     ReplicatorOptions,
     SeekWish,
 )
-from store.hypercore.state import held_blocks
 
 if TYPE_CHECKING:
     from store.hypercore.core import Core
@@ -376,11 +375,10 @@ class Replication:
             for repair in repairs:
                 if not repair.done():
                     repair.set_result(None)
-        blocks = held_blocks(change)
         manifest_is_news = self._had_manifest is not self._view.has_manifest
         self._had_manifest = self._view.has_manifest
         self.machine.committed(
-            blocks if isinstance(blocks, range) else list(blocks),
+            list(change.blocks),
             old_length=change.base.length,
             truncated_to=change.truncated_to,
             head_changed=change.head is not change.base or manifest_is_news,

@@ -7,7 +7,7 @@ needed any more. What is asked next is decided in ``asking``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from store.hypercore.messages import MessageKind, encode_cancel
@@ -211,7 +211,7 @@ class Ledger:
 
     # -- changes of the core -----------------------------------------------------
 
-    def committed(self, blocks: range | list[int]) -> None:
+    def committed(self, blocks: Sequence[int]) -> None:
         """Blocks are stored."""
         for index in blocks:
             wish = self._wishes.pop(index, None) if self._wishes else None

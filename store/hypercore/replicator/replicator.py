@@ -13,7 +13,7 @@ code that is counted, and the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from store.hypercore.messages import (
@@ -217,7 +217,7 @@ class Replicator:
 
     def committed(
         self,
-        blocks: range | list[int],
+        blocks: Sequence[int],
         *,
         old_length: int,
         truncated_to: int | None = None,

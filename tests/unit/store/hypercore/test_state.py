@@ -36,7 +36,7 @@ from store.hypercore.records import (
     UpgradeRequest,
 )
 from store.hypercore.signatures import sign_tree, state_of, verify_signature
-from store.hypercore.state import CoreState, held_blocks
+from store.hypercore.state import CoreState
 
 
 @pytest.fixture
@@ -245,12 +245,6 @@ def test_a_log_never_loses_its_prologue(depot: Depot) -> None:
     assert caught.value.code == "bad-argument"
     state.truncate(2)
     assert state.tip.length == 2
-
-
-def test_held_blocks_are_those_that_came() -> None:
-    change = Change(Head(), Head(), blocks={3: b""})
-    assert list(held_blocks(change)) == [3]
-    assert list(held_blocks(Change(Head(), Head(), placed=(1, 3)))) == [1, 2]
 
 
 def _other() -> Manifest:

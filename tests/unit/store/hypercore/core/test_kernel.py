@@ -505,24 +505,6 @@ async def test_a_static_core_is_its_prologue(cores: Cores) -> None:
     assert caught.value.code == "not-writable"
 
 
-async def test_a_static_core_over_what_is_placed_already(database: Database) -> None:
-    shelf = Shelf()
-    shelf.blocks = {0: b"a", 1: b"bc", 2: b"d"}
-    cores = Cores(database)
-    cores.depot.find_place = lambda *_: shelf
-    tree = TreeBatch()
-    tree.extend(shelf.blocks.values())
-    manifest = create_manifest([], prologue=Prologue(tree_hash(tree.roots), 3))
-    core = await cores.open(manifest=manifest)
-    await core.adopt(tree, placed=True)
-    assert core.state.contiguous_length == 3
-    assert await core.blocks([0, 2]) == {0: b"a", 2: b"d"}
-    core.close()
-    core = await cores.open(core.state.key)
-    assert core.state.contiguous_length == 3
-    assert not core.state.needs_repair
-
-
 async def test_a_core_is_opened_once(cores: Cores) -> None:
     pair = KeyPair.generate()
     opened = await asyncio.gather(*(cores.open(key_pair=pair) for _ in range(5)))

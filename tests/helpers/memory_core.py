@@ -62,6 +62,7 @@ class MemoryCore:
         self.planned = Inventory(0, {})
         self.stored = Inventory(0, {})
         self.nodes: dict[int, Node] = {}
+        self.committed_nodes: dict[int, Node] = {}
         self.blocks: dict[int, bytes] = {}
         self.not_loaded: set[int] = set()
         self.machine: Replicator | None = None
@@ -156,7 +157,7 @@ class MemoryCore:
             if 2 * index in self.not_loaded:
                 raise NotInMemoryError(2 * index)
             block = self.blocks[index]
-        proof = build_proof(request, self.head, self, block)
+        proof = build_proof(request, self.head, _Committed(self), block)
         if request.manifest and self.manifest is not None:
             proof = proof._replace(manifest=encode_manifest(self.manifest))
         return proof
@@ -205,8 +206,9 @@ class MemoryCore:
         """Drop blocks, and the nodes that prove nothing any more."""
         for holdings in (self.planned, self.stored):
             for low, high in holdings.clear(start, end, self.length):
-                for index in [at for at in self.nodes if low <= at < high]:
-                    del self.nodes[index]
+                for nodes in (self.nodes, self.committed_nodes):
+                    for index in [at for at in nodes if low <= at < high]:
+                        del nodes[index]
         for index in range(start, end):
             self.blocks.pop(index, None)
         if self.machine is not None:
@@ -222,6 +224,7 @@ class MemoryCore:
         self._pending.clear()
         self.tip = self.head
         self.planned = self.stored.copy(written=self.planned)
+        self.nodes = dict(self.committed_nodes)
         if self.machine is not None:
             self.machine.write_failed()
 
@@ -258,12 +261,16 @@ class MemoryCore:
             self._cut(self.stored, change)
             for index in [at for at in self.blocks if at >= change.truncated_to]:
                 del self.blocks[index]
-            for index in list(self.nodes):
-                if not self.planned.has_node(index) and index not in {
-                    root.index for root in change.head.roots
-                }:
-                    del self.nodes[index]
+            roots = {root.index for root in change.head.roots}
+            for nodes, holdings in (
+                (self.nodes, self.planned),
+                (self.committed_nodes, self.stored),
+            ):
+                for index in [at for at in nodes if not holdings.has_node(at)]:
+                    if index not in roots:
+                        del nodes[index]
         self.stored.add(change.blocks, change.nodes)
+        self.committed_nodes.update({node.index: node for node in change.nodes})
         self.blocks.update(change.blocks)
         self.head = change.head
         if self.machine is not None:
@@ -273,3 +280,15 @@ class MemoryCore:
                 truncated_to=change.truncated_to,
                 head_changed=change.head is not change.base,
             )
+
+
+class _Committed:
+    """The nodes that peers may see."""
+
+    def __init__(self, core: MemoryCore) -> None:
+        self._core = core
+
+    def node(self, index: int) -> Node | None:
+        if index in self._core.not_loaded:
+            raise NotInMemoryError(index)
+        return self._core.committed_nodes.get(index)

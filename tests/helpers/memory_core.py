@@ -11,7 +11,11 @@ from collections import deque
 from typing import Any, cast
 
 from net.crypto import KeyPair
-from store.errors import BlockMissingError
+from store.errors import (
+    BlockMissingError,
+    LocalProtocolError,
+    RemoteProtocolError,
+)
 from store.hypercore import acceptance
 from store.hypercore.inventory import Inventory
 from store.hypercore.manifest import (
@@ -172,7 +176,10 @@ class MemoryCore:
         return continue_reorg(batch, proof, self)
 
     def finish_reorg(self, batch: ReorgBatch) -> None:
-        self._take(acceptance.finish_reorg(cast("Any", self), batch))
+        try:
+            self._take(acceptance.finish_reorg(cast("Any", self), batch))
+        except LocalProtocolError as error:
+            raise RemoteProtocolError(str(error), code="outdated") from error
 
     def check_conflict(self, proof: Proof) -> bool:
         if acceptance.contradicts(cast("Any", self), proof, self):

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Connection
 from store.search import Entry, SearchIndex, SearchQuery
 from store.search import entries as entries_module
+from store.search import index as index_module
 from store.search.words import words
 
 ROOM, AUTHOR = b"r" * 32, b"a" * 32
@@ -151,8 +153,8 @@ def test_the_directory_of_pages_is_what_would_keep_words(
     monkeypatch.setattr(entries_module, "_mend_directory", lambda *_: None)
     invented = Invented(1, 4_000)
     index = SearchIndex.open(tmp_path, key=None)
-    fill(index, invented.entries, job=500)
-    numbers = set(invented.secrets)
+    fill(index, invented.entries, job=4_000)
+    numbers = set(sorted(invented.secrets)[::2])
     index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(30)
     assert left_of(invented, numbers, on_disk(tmp_path))
     index.close()
@@ -163,3 +165,32 @@ def test_words_that_are_counted_as_secret_are_words() -> None:
     for number, secrets in invented.secrets.items():
         (entry,) = [e for e in invented.entries if e.message == message(number)]
         assert set(secrets) <= set(words(entry.text).split())
+
+
+def test_a_large_index_is_clean_in_its_tables_at_once_and_whole_when_compacted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "MAX_REWRITTEN_BYTES", 0)
+    invented = Invented(9, 1_000)
+    index = SearchIndex.open(tmp_path, key=None)
+    fill(index, invented.entries, job=100)
+    numbers = set(invented.secrets)
+    index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(30)
+    assert (tmp_path / "search.db-wal").stat().st_size == 0
+
+    def everything(connection: Connection) -> bytes:
+        found = b""
+        for table, column in (
+            ("entry", "text"),
+            ("words_idx", "term"),
+            ("words_data", "block"),
+        ):
+            for (value,) in connection.execute(f"SELECT {column} FROM {table}"):
+                found += value.encode() if isinstance(value, str) else value
+        return found
+
+    tables = index._database.read(everything).result(30)
+    assert left_of(invented, numbers, tables) == []
+    index.compact().result(30)
+    assert left_of(invented, numbers, on_disk(tmp_path)) == []
+    index.close()

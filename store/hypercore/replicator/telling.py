@@ -164,9 +164,7 @@ class Telling:
     def _tell_added(self, added: set[int]) -> None:
         core = self._core
         peers = [
-            peer
-            for peer in self._context.peers
-            if peer.opened and peer.allow_upload and not peer.paused
+            peer for peer in self._context.peers if peer.opened and peer.allow_upload
         ]
         if not peers:
             return

@@ -15,7 +15,8 @@ from store.hypercore.messages import (
     encode_extension,
     encode_sync,
 )
-from store.hypercore.records import SeekRequest
+from store.hypercore.proofs import missing_levels
+from store.hypercore.records import BlockRequest, Request, SeekRequest
 from store.hypercore.replicator import Download, SeekWish
 from tests.helpers.replica_world import ReplicaWorld, Wire
 from tests.unit.store.hypercore.replicator.test_replicator import (
@@ -371,3 +372,26 @@ def test_nobody_is_blamed_for_blocks_of_a_history_that_is_being_left() -> None:
     assert not r.ended
     assert late.open
     assert r.core.fork == 1
+
+
+def test_who_is_asked_for_nothing_a_while_hears_of_blocks_nevertheless() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 600), reader(world)
+    between = reader(world, "between")
+    wire, _ = world.connect(w, between)
+    world.run()
+    world.cut(wire)
+    world.connect(between, r)
+    got: list[int] = []
+    r.machine.asking.want_block(5, 1, lambda: got.append(5))
+    world.touch(r)
+    world.run()
+    assert not got
+    # It refused too often what it does not have; that says nothing of what it wants.
+    (peer,) = between.machine.peers
+    peer.paused = True
+    request = Request(0, BlockRequest(5, missing_levels(10, w.core.head, between.core)))
+    between.core.accept(w.core.prove(request))
+    world.touch(between)
+    world.run()
+    assert got == [5]

@@ -24,6 +24,8 @@ from store.search.schema import (
 from store.search.words import normalise, words
 
 MAX_MARK_BYTES = 4_096
+MAX_LOOKUPS = 20_000
+"""Beyond so many the directory of the lists is read through instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,24 +296,47 @@ def _mend_directory(connection: Connection, removed: set[str]) -> None:
             for word in removed
             if len(word) >= chars
         }
-    for segment in _segments(connection):
+    segments = _segments(connection)
+    if len(keys) * len(segments) <= MAX_LOOKUPS:
+        _mend_by_keys(connection, segments, keys)
+        return
+    beginnings = {key[:size] for key in keys for size in range(2, len(key) + 1)}
+    found = [
+        (segment, bytes(term), page)
+        for segment, term, page in connection.execute(
+            "SELECT segid, term, pgno FROM words_idx"
+        )
+        if bytes(term) in beginnings
+    ]
+    for segment, term, page in found:
+        _mend_page(connection, segment, term, page)
+
+
+def _mend_by_keys(
+    connection: Connection, segments: list[int], keys: set[bytes]
+) -> None:
+    """Look up each word: it, or a beginning of it, comes last before its place."""
+    for segment in segments:
         for key in keys:
             found = connection.execute(
                 "SELECT term, pgno FROM words_idx WHERE segid = ? AND term <= ?"
                 " ORDER BY term DESC LIMIT 1",
                 (segment, key),
             ).get
-            if found is None:
-                continue
-            term, page = bytes(found[0]), int(found[1])
-            if len(term) < 2 or not key.startswith(term):
-                continue
-            first = _first_word(connection, segment, page >> 1)
-            if first is not None and not first.startswith(term):
-                connection.execute(
-                    "UPDATE words_idx SET term = ? WHERE segid = ? AND term = ?",
-                    (first, segment, term),
-                )
+            if found is not None:
+                term = bytes(found[0])
+                if len(term) > 1 and key.startswith(term):
+                    _mend_page(connection, segment, term, found[1])
+
+
+def _mend_page(connection: Connection, segment: int, term: bytes, page: int) -> None:
+    """Let the directory name the first word of a page, if it names one that went."""
+    first = _first_word(connection, segment, page >> 1)
+    if first is not None and not first.startswith(term):
+        connection.execute(
+            "UPDATE words_idx SET term = ? WHERE segid = ? AND term = ?",
+            (first, segment, term),
+        )
 
 
 def _segments(connection: Connection) -> list[int]:

@@ -94,6 +94,7 @@ ZONES: dict[str, Zone] = {
         *("store.hypercore", "store.corestore", "store.hyperbee"),
         *("store.hyperblobs", "store.hyperdrive"),
     ),
+    "store.search": _store(*STORE_FLOOR, "store.search"),
     "store.autobase": _store(
         *STORE_FLOOR,
         *("store.hypercore", "store.corestore", "store.hyperbee"),

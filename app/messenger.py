@@ -290,7 +290,8 @@ class Messenger:
 
         Raises:
             UserFacingError: ``empty-message``, ``too-large``, ``read-only``,
-                ``not-a-member``, ``unknown-message``, ``disk``.
+                ``not-a-member``, ``unknown-message``, ``disk``; ``stored-only``: it is
+                shown and sent once the disk has room.
         """
         return await self._find(room).send(text, reply_to=reply_to)
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from app.errors import UserFacingError
 from app.rooms.blocks import seal_block
 from app.rooms.intake import Intake
 from app.rooms.logs import OpenLog, RoomLogs
@@ -20,7 +21,7 @@ from app.rooms.operations import Body
 from app.rooms.view import Applied, RoomView
 from app.tasks import Tasks
 from store.database import Connection
-from store.errors import LocalProtocolError
+from store.errors import EnvironmentFault, LocalProtocolError
 from store.rooms import RoomRow
 
 MAX_BATCH = 64
@@ -192,11 +193,21 @@ class Outbox:
         if appending.done():
             appending.result()
         try:
-            applied = await self._intake.derive(log.writer, start, blocks)
-        finally:
-            await appending
-        if applied.length == start:
-            applied = await self._intake.derive(log.writer, start, blocks)
+            try:
+                applied = await self._intake.derive(log.writer, start, blocks)
+            finally:
+                await appending
+            if applied.length == start:
+                applied = await self._intake.derive(log.writer, start, blocks)
+        except EnvironmentFault as error:
+            if appending.exception() is not None:
+                raise
+            # It stands in the log: who heard that it failed would write it again.
+            raise UserFacingError(
+                "stored-only",
+                "What you wrote is stored, but the disk is full: it is shown and sent"
+                " once there is room.",
+            ) from error
         self._logs.settle(log.writer)
         return applied
 

@@ -279,7 +279,7 @@ class Room:
 
         Raises:
             UserFacingError: ``empty-message``, ``too-large``, ``read-only``,
-                ``not-a-member``, ``unknown-message``, ``disk``.
+                ``not-a-member``, ``unknown-message``, ``disk``, ``stored-only``.
         """
         body = Message(_clean_text(text), await self._message_id(reply_to))
 

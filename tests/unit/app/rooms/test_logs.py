@@ -241,7 +241,7 @@ async def test_what_a_full_disk_left_is_derived_once_there_is_room(
     monkeypatch.setattr(RoomView, "derive", refused)
     with pytest.raises(UserFacingError) as told:
         await bo.send("Birds", "the log had room for it")
-    assert told.value.code == "disk"
+    assert told.value.code == "stored-only"
     await wires.until(lambda: theirs.logs.length(mine.device) == 1)
     wires.cut(ada, bo)
     for _ in range(2):

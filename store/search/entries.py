@@ -136,6 +136,17 @@ def marks(connection: Connection) -> dict[bytes, bytes]:
     )
 
 
+def has_traces(connection: Connection) -> bool:
+    """Tell whether the slack of pages may hold what was removed."""
+    found = connection.execute("SELECT count(*) FROM fact WHERE name = 'traces'").get
+    return bool(found)
+
+
+def forget_traces(connection: Connection) -> None:
+    """Note that the file was rewritten."""
+    connection.execute("DELETE FROM fact WHERE name = 'traces'")
+
+
 def hide_room(connection: Connection, room: bytes) -> bool:
     """Let a room be found no more; its entries wait for ``sweep``.
 
@@ -280,6 +291,9 @@ def _take_out(connection: Connection, rows: list[_Row]) -> None:
     # Only now FTS5 writes to its pages.
     connection.execute("INSERT INTO words (words) VALUES ('flush')")
     _mend_directory(connection, {word for body in bodies for word in body.split()})
+    connection.execute(
+        "INSERT INTO fact (name, value) VALUES ('traces', '') ON CONFLICT DO NOTHING"
+    )
 
 
 def _mend_directory(connection: Connection, removed: set[str]) -> None:

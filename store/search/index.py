@@ -24,6 +24,8 @@ from store.search.entries import (
     MAX_MARK_BYTES,
     Entry,
     apply,
+    forget_traces,
+    has_traces,
     hide_room,
     mark,
     marks,
@@ -135,6 +137,9 @@ class SearchIndex:
                 passed over.
             marks: By room, how far its source is indexed, in words of the caller's.
 
+        A future that fails with code ``busy`` means: all this holds, but a long read
+        kept the log from being emptied; ``compact`` does it.
+
         Raises:
             LocalProtocolError: Too much for one job, or the index is closed.
             EnvironmentFault: Too much is waiting.
@@ -219,7 +224,17 @@ class SearchIndex:
         Raises:
             StoreError: As for ``apply``.
         """
-        return self._database.empty_log(rewrite=True)
+        done: Future[None] = Future()
+        self._rewrite(done)
+        return done
+
+    def has_traces(self) -> Future[bool]:
+        """Whether ``compact`` has anything to do.
+
+        Raises:
+            LocalProtocolError: The index is closed.
+        """
+        return self._database.read(has_traces)
 
     def check(self) -> Future[None]:
         """Read the whole file; fails with ``DatabaseCorruptError`` if it is damaged.
@@ -249,11 +264,19 @@ class SearchIndex:
 
     def _finish(self, done: Future[None], *, empty_log: bool) -> None:
         if empty_log:
-            size = self._database.path.stat().st_size
-            emptied = self._database.empty_log(rewrite=size <= MAX_REWRITTEN_BYTES)
-            _follow(emptied, done, lambda _: _settle(done))
+            if _is_small(self._database):
+                self._rewrite(done)
+            else:
+                _follow(self._database.empty_log(), done, lambda _: _settle(done))
         else:
             _settle(done)
+
+    def _rewrite(self, done: Future[None]) -> None:
+        _follow(
+            self._database.empty_log(rewrite=True),
+            done,
+            lambda _: self._write(forget_traces, done, lambda _: _settle(done)),
+        )
 
     def _write(
         self,
@@ -303,7 +326,10 @@ def _open(path: Path, key: bytes | None) -> Database:
                 "words were cut otherwise", found=SEARCH.newest, known=SEARCH.newest
             )
         # A process that was killed may have left deleted words in the log.
-        database.empty_log().result()
+        rewrite = database.read(has_traces).result() and _is_small(database)
+        database.empty_log(rewrite=rewrite).result()
+        if rewrite:
+            database.write(forget_traces).result()
     except apsw.Error as error:
         database.close()
         raise DatabaseCorruptError(f"{path.name} is no index: {error}") from error
@@ -311,6 +337,10 @@ def _open(path: Path, key: bytes | None) -> Database:
         database.close()
         raise
     return database
+
+
+def _is_small(database: Database) -> bool:
+    return database.path.stat().st_size <= MAX_REWRITTEN_BYTES
 
 
 def _signature(connection: Connection) -> str:

@@ -194,6 +194,27 @@ def test_a_large_index_is_clean_in_its_tables_at_once_and_whole_when_compacted(
 
     tables = index._database.read(everything).result(30)
     assert left_of(invented, numbers, tables) == []
+    assert index.has_traces().result(10)
     index.compact().result(30)
+    assert not index.has_traces().result(10)
     assert left_of(invented, numbers, on_disk(tmp_path)) == []
+    index.close()
+
+
+def test_traces_that_a_killed_process_left_go_at_the_next_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invented = Invented(9, 1_000)
+    numbers = set(invented.secrets)
+    with monkeypatch.context() as patch:
+        patch.setattr(index_module, "MAX_REWRITTEN_BYTES", 0)
+        index = SearchIndex.open(tmp_path, key=None)
+        fill(index, invented.entries, job=100)
+        index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(30)
+        index.close()
+        assert left_of(invented, numbers, on_disk(tmp_path))
+    index = SearchIndex.open(tmp_path, key=None)
+    assert index.rebuild is None
+    assert left_of(invented, numbers, on_disk(tmp_path)) == []
+    assert not index.has_traces().result(10)
     index.close()

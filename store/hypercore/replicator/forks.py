@@ -139,7 +139,9 @@ class Forks:
             return
         try:
             if proof.fork > self._core.fork:
-                self._follow(proof)
+                # While another tree is being written it may be this very fork's.
+                if self._core.settled:
+                    self._follow(proof)
                 self._context.touch_all()
             else:
                 self._judge_conflict(peer, proof)

@@ -395,3 +395,15 @@ def test_who_is_asked_for_nothing_a_while_hears_of_blocks_nevertheless() -> None
     world.touch(between)
     world.run()
     assert got == [5]
+
+
+def test_nobody_is_blamed_for_a_fork_that_is_being_taken_already() -> None:
+    world = ReplicaWorld()
+    w, other, r = writer(world, 40), writer(world, 40, "other"), reader(world)
+    for node in (w, other):
+        node.core.truncate(20)
+        node.core.append(b"new")
+        world.connect(node, r)
+    world.run()
+    assert not r.ended
+    assert (r.core.fork, r.core.length) == (1, 21)

@@ -15,9 +15,11 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
-from store.search import Entry, SearchIndex, SearchQuery
+from store.search import Entry, Hit, SearchIndex, SearchQuery
 
 START_MS = 1_600_000_000_000
 STEP_MS = 150_000
@@ -161,6 +163,11 @@ def queries(corpus: Corpus) -> dict[str, SearchQuery]:
     }
 
 
+def answer(ask: Callable[[SearchQuery], Future[list[Hit]]], query: SearchQuery) -> None:
+    """Ask and wait."""
+    ask(query).result()
+
+
 def measure(work: Callable[[], object], rounds: int) -> tuple[float, float, float]:
     """Median, 99th percentile and first of all, in milliseconds."""
     taken = []
@@ -194,14 +201,14 @@ def main() -> None:
         for name, query in queries(corpus).items():
             hits = len(index.newest(query).result())
             p50, p99, first = measure(
-                lambda query=query: index.newest(query).result(), options.rounds
+                partial(answer, index.newest, query), options.rounds
             )
             print(f"{name:<28}{hits:>5}{p50:>9.2f}{p99:>9.2f}{first:>9.2f}")
         print("best 50 of the newest 10,000")
         for name in ("rare word", "common word (every 2nd)", "common, large room"):
             query = queries(corpus)[name]
             p50, p99, first = measure(
-                lambda query=query: index.best(query).result(), options.rounds // 5
+                partial(answer, index.best, query), options.rounds // 5
             )
             print(f"{name:<28}{'':>5}{p50:>9.2f}{p99:>9.2f}{first:>9.2f}")
         measure_removals(index, options.rounds)

@@ -417,7 +417,9 @@ class Asking(Ledger):
         peer.counters.refused += 1
         if ask.kind is AskKind.BLOCK:
             peer.has.deny(ask.index)
-            peer.forgive_at = now + FORGIVE_S
+            if peer.forgive_at is None:
+                # Further refusals do not put it off.
+                peer.forgive_at = now + FORGIVE_S
         self.release(ask, again=True)
         self.refused(peer, now)
         self._context.touch(peer)

@@ -8,11 +8,14 @@ from store.errors import RemoteProtocolError
 from store.hypercore.messages import (
     ExtensionMessage,
     MessageKind,
+    NoData,
     Sync,
     WireData,
+    decode_data,
     decode_sync,
     encode_data,
     encode_extension,
+    encode_no_data,
     encode_sync,
 )
 from store.hypercore.proofs import missing_levels
@@ -407,3 +410,26 @@ def test_nobody_is_blamed_for_a_fork_that_is_being_taken_already() -> None:
     world.run()
     assert not r.ended
     assert (r.core.fork, r.core.length) == (1, 21)
+
+
+def test_a_refused_block_is_asked_for_again_while_others_are_being_refused() -> None:
+    world = ReplicaWorld()
+    w, r = writer(world, 40), reader(world)
+
+    def refuse(_wire: Wire, kind: int, message: bytes) -> Messages:
+        if kind != MessageKind.DATA:
+            return [(kind, message)]
+        number, proof = decode_data(message)
+        block = proof.block
+        if block is None or (block.index == 0 and world.now > 6):
+            return [(kind, message)]
+        return [(MessageKind.NO_DATA, encode_no_data(NoData(number, 1)))]
+
+    w.tamper = refuse
+    world.connect(w, r)
+    got: list[int] = []
+    for index in range(8):
+        r.machine.asking.want_block(index, 1, partial(got.append, index))
+        world.touch(r)
+        world.run(2)
+    assert got == [0]

@@ -180,6 +180,7 @@ class Session:
         self._effects: deque[Effect] = deque()
         self._remote_heads: dict[bytes, RemoteHead] = {}
         self._told: dict[bytes, LogHead] = {}
+        self._acked = 0
         self._shown: set[bytes] = set()
         self._checked: set[bytes] = set()
         self._channels: dict[bytes, _LogChannel] = {}
@@ -322,6 +323,8 @@ class Session:
                 channel.stalled_at = now + STALL_LIMIT_S
         if writer == self._visiting:
             self._deadline = now + STRANGER_LIMIT_S
+        if writer == self._own:
+            self._acknowledged()
         self._tell([writer])
         remote = self._remote_heads.get(writer)
         if remote is not None:
@@ -407,9 +410,7 @@ class Session:
         self._tell(list(self._heads))
         for head in self._remote_heads.values():
             self._compare(head)
-        acknowledged = self._remote_heads.get(self._own)
-        if acknowledged is not None:
-            self._acknowledged(None, acknowledged)
+        self._acknowledged()
         for writer, channel in tuple(self._channels.items()):
             if not channel.upload:
                 self._detach(writer)
@@ -422,19 +423,24 @@ class Session:
                 raise RemoteProtocolError("too many writers", code="too-many")
             self._remote_heads[head.writer] = head
             if head.writer == self._own:
-                self._acknowledged(before, head)
+                self._acknowledged()
             channel = self._channels.get(head.writer)
             if channel is not None:
                 _had_news(channel, now)
             self._compare(head)
         self._review([head.writer for head in heads], now)
 
-    def _acknowledged(self, before: RemoteHead | None, head: RemoteHead) -> None:
-        mine = self._heads.get(head.writer)
-        if mine is None or head.fork != mine.fork or not self.is_member:
+    def _acknowledged(self) -> None:
+        """Hear what the peer has of the own log, once that is told here as well.
+
+        A block is pushed when the log has it, and may be acknowledged before its
+        meaning is on the disk here.
+        """
+        mine, head = self._heads.get(self._own), self._remote_heads.get(self._own)
+        if mine is None or head is None or not self.is_member:
             return
-        grown = before is None or head.length > before.length
-        if grown and 0 < head.length <= mine.length:
+        if head.fork == mine.fork and self._acked < head.length <= mine.length:
+            self._acked = head.length
             self._effects.append(Acknowledged(self.remote_device, head.length))
 
     def _compare(self, head: RemoteHead) -> None:

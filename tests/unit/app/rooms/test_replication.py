@@ -162,6 +162,25 @@ def test_who_brings_nothing_is_asked_again_after_a_pause(crowd: Crowd) -> None:
         assert told_of == ["close", "open"], "on a channel opened anew"
 
 
+def test_an_acknowledgement_may_come_before_what_it_is_for_is_told(
+    crowd: Crowd,
+) -> None:
+    """A block is pushed when its log has it, before its meaning is on the disk."""
+    ada, bo, _ = crowd.members
+    left, right = crowd.link(ada, bo)
+    crowd.settle()
+    length = ada.heads[ada.device].length
+    assert ada.held == {bo.device: length}
+    early = RemoteHead(ada.device, 0, length + 1, bytes(32))
+    told(left, crowd, HAVE, messages.encode_have([early]))
+    assert ada.held == {bo.device: length}, "nobody can have what is not here"
+    crowd.ends.remove(right)
+    say(ada, "there already", crowd.now)
+    while left.busy:
+        crowd.step(left)
+    assert ada.held == {bo.device: length + 1}
+
+
 def test_a_log_that_was_refused_is_asked_for_again_soon_and_then_more_rarely(
     crowd: Crowd,
 ) -> None:

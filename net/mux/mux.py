@@ -108,6 +108,11 @@ class Mux:
         return self._frames_bytes + self._batch.size
 
     @property
+    def has_channel_room(self) -> bool:
+        """False while as many channels are open as may be."""
+        return bool(self._free) or len(self._local) < MAX_CHANNELS
+
+    @property
     def channels(self) -> list[Channel]:
         """The channels that this side has opened and not closed."""
         return [channel for channel in self._local if channel is not None]
@@ -291,10 +296,10 @@ class Mux:
             self.put_frame(batch.finish())
 
     def _take_local_id(self) -> int:
+        if not self.has_channel_room:
+            raise LocalProtocolError("too many channels", code=_TOO_MANY)
         if self._free:
             return self._free.pop()
-        if len(self._local) >= MAX_CHANNELS:
-            raise LocalProtocolError("too many channels", code=_TOO_MANY)
         self._local.append(None)
         return len(self._local)
 

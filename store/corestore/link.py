@@ -163,7 +163,9 @@ class StoreLink:
             return
         if not self._has_reason(core):
             self._waiting.pop(discovery_key, None)
-        elif self.kind is PeerKind.COVEY and len(self._ours) >= MAX_OPEN:
+        elif (
+            self.kind is PeerKind.COVEY and len(self._ours) >= MAX_OPEN
+        ) or not self.connection.mux.has_channel_room:
             self._waiting[discovery_key] = None
             self._schedule_room()
         else:
@@ -227,9 +229,9 @@ class StoreLink:
     def _attach(self, core: Core, *, ours: bool) -> None:
         discovery_key = core.state.discovery_key
         self._detach(discovery_key)
+        attachment = core.replication.attach(self.connection)
         self._settled.pop(discovery_key, None)
         self.table.hold(core.state.key)
-        attachment = core.replication.attach(self.connection)
         self._open[discovery_key] = _Open(
             core, attachment, self._loop.time(), ours=ours
         )

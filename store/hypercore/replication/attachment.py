@@ -152,13 +152,15 @@ class Attachment:
         return self.link.peer if self.link is not None and self.opened else None
 
     def open(self) -> None:
-        """Open the channel, if it is not."""
+        """Open the channel, if it is not and the connection has one left."""
         mux = self.connection.mux
         if self.closed or self.link is not None:
             return
         if mux.closed:
             self._end()
-        elif not mux.is_open(PROTOCOL, self.replication.discovery_key):
+        elif mux.has_channel_room and not mux.is_open(
+            PROTOCOL, self.replication.discovery_key
+        ):
             self.link = Link(self)
 
     def close(self) -> None:

@@ -124,22 +124,21 @@ class Replication:
             download: Ask for blocks.
 
         Raises:
-            LocalProtocolError: The core is closed.
+            LocalProtocolError: The core is closed, or ``too-many-channels``: the
+                connection has as many as it may have.
         """
         self._check_open()
         for attachment in list(self._attachments):
             if attachment.connection.mux is connection.mux:
                 attachment.close()
+        mux = connection.mux
+        if not mux.closed and not mux.has_channel_room:
+            raise LocalProtocolError(
+                "the connection has no channel left", code="too-many-channels"
+            )
         attachment = Attachment(self, connection, upload=upload, download=download)
         self._attachments.append(attachment)
-        attached = False
-        try:
-            attachment.open()
-            attached = True
-        finally:
-            # Where the connection has no channel left, nothing answers later either.
-            if not attached:
-                attachment.close()
+        attachment.open()
         return attachment
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from net.errors import LocalProtocolError as MuxError
+from net.mux.mux import MAX_CHANNELS
 from store.database import Connection
 from store.errors import EnvironmentFault, LocalProtocolError
 from store.hypercore.core import kernel
@@ -260,24 +260,27 @@ async def test_a_channel_comes_back_when_the_other_side_opens_it(
     assert ours.closed
 
 
-async def test_what_could_not_be_attached_answers_nobody(
+async def test_a_connection_without_a_channel_left(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It answers nobody later either, and what is attached goes on without."""
     writer = await places.writer(b"0")
     reader = await places.reader(writer.key)
     left, right = connected()
-
-    def full() -> int:
-        raise MuxError("too many channels", code="too-many-channels")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(left.mux, "_take_local_id", full)
-        with pytest.raises(MuxError):
-            replication(writer).attach(left)
-    reader.replicate(right)
+    monkeypatch.setattr(left.mux, "_local", [None] * MAX_CHANNELS)
+    with pytest.raises(LocalProtocolError) as caught:
+        replication(writer).attach(left)
+    assert caught.value.code == "too-many-channels"
+    replication(reader).attach(right)
     await settled()
     assert replication(writer).attachments == []
     assert replication(reader).peers == []
+    attached = replication(reader).attachments[0]
+    monkeypatch.setattr(right.mux, "_local", [None] * MAX_CHANNELS)
+    monkeypatch.setattr(right.mux, "_free", [])
+    attached.link = None
+    attached.open()
+    assert attached.link is None
 
 
 async def test_extensions(places: Places) -> None:

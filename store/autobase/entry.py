@@ -79,6 +79,8 @@ def encode_entry(clock: int, links: Sequence[Link], payload: bytes) -> bytes:
     Raises:
         LocalProtocolError: ``bad-argument``: nobody could read it.
     """
+    if len(links) > MAX_LINKS:
+        raise LocalProtocolError("too many links", code="bad-argument")
     _check(clock, links, LocalProtocolError, "bad-argument")
     parts = [write_uint(ENTRY_VERSION), write_uint(clock), write_uint(len(links))]
     for key, length in links:
@@ -116,8 +118,6 @@ def _check(
 ) -> None:
     if not 0 < clock <= MAX_SAFE_UINT:
         raise error("the clock is no time", code=code)
-    if len(links) > MAX_LINKS:
-        raise error("too many links", code=code)
     before = b""
     for writer, length in links:
         # One spelling: two entries that say the same are the same.

@@ -20,7 +20,7 @@ from itertools import zip_longest
 from app.errors import UserFacingError
 from app.rooms.blocks import block_id, log_key, open_block
 from app.rooms.operations import (
-    RULE_TYPES,
+    ACT_TYPES,
     Admit,
     Body,
     Message,
@@ -191,7 +191,7 @@ class RoomView:
             UserFacingError: ``too-many-changes``: this device's operations are full.
         """
         own = self._device.public_key
-        if isinstance(body, RULE_TYPES):
+        if isinstance(body, ACT_TYPES):
             count = history.progress(connection, self.row.row, own).operations
             if count >= self._most_operations(own, body):
                 raise UserFacingError(
@@ -381,7 +381,7 @@ class RoomView:
                 self.refused_count += 1
                 continue
             clock = operation.clock
-            if not isinstance(operation.body, RULE_TYPES):
+            if not isinstance(operation.body, ACT_TYPES):
                 written.append(self._message(writer, sequence, block, operation))
                 continue
             if count >= self._most_operations(writer, operation.body):

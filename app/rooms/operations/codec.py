@@ -1,0 +1,88 @@
+"""What an entry of a room's log says, and how it becomes bytes.
+
+An operation is the plaintext inside a sealed payload::
+
+    uint type | uint clock | uint sent at, ms | body by type
+
+``clock`` is a hybrid clock: milliseconds of the writer's wall clock, but always above
+every clock the writer had taken in. Ordering by (clock, writer, sequence) therefore
+never puts an answer before its question. Types this version does not know are kept as
+``Unknown``. Names lose what is not printable when they are read. The bodies stand in
+``acts`` and ``contents``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.rooms.operations import acts, contents
+from app.rooms.operations.acts import Act
+from app.rooms.operations.contents import Content
+from net.encoding import Reader, Writer
+from net.errors import RemoteProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Something a newer version of Covey wrote."""
+
+    type: int
+    body: bytes
+
+
+Body = Act | Content | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A body with its place in time."""
+
+    clock: int
+    sent_at: int
+    """Milliseconds since 1970 by the author's clock, for people to read."""
+    body: Body
+
+
+def encode_operation(operation: Operation) -> bytes:
+    """The bytes drawn in the module's docstring."""
+    number, write = _WRITERS[type(operation.body)]
+    writer = Writer()
+    if isinstance(operation.body, Unknown):
+        number = operation.body.type
+    writer.uint(number).uint(operation.clock).uint(operation.sent_at)
+    write(writer, operation.body)
+    return writer.finish()
+
+
+def decode_operation(data: bytes) -> Operation:
+    """The inverse of ``encode_operation``.
+
+    Raises:
+        RemoteProtocolError: These are not the bytes of an operation.
+    """
+    reader = Reader(data)
+    number = reader.uint()
+    clock = reader.uint()
+    sent_at = reader.uint()
+    read = _READERS.get(number)
+    body: Body
+    if read is None:
+        return Operation(clock, sent_at, Unknown(number, reader.raw()))
+    body = read(reader)
+    if reader.remaining:
+        raise RemoteProtocolError("bytes after the operation")
+    return Operation(clock, sent_at, body)
+
+
+def _write_unknown(writer: Writer, body: Unknown) -> None:
+    writer.raw(body.body)
+
+
+_WRITERS: dict[type[Any], tuple[int, Callable[[Writer, Any], None]]] = {
+    **acts.WRITERS,
+    **contents.WRITERS,
+    Unknown: (0, _write_unknown),
+}
+_READERS: dict[int, Callable[[Reader], Body]] = {**acts.READERS, **contents.READERS}

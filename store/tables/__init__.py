@@ -1,0 +1,1 @@
+"""The tables of a profile's database, by what they are about."""

@@ -63,7 +63,7 @@ def _store(*ours: str) -> Zone:
 
 
 STORE_FLOOR = (
-    *("store.database", "store.schema", "store.migrations"),
+    *("store.database", "store.schema", "store.tables"),
     *("store.keys", "store.keychain"),
 )
 

@@ -22,6 +22,7 @@ CREATE TABLE writer (
     id INTEGER PRIMARY KEY,
     room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
     key BLOB NOT NULL,                  -- device key, 32 bytes
+    identity BLOB,                      -- whose device it is, once known
     log BLOB NOT NULL,                  -- discovery key of its core
     length INTEGER NOT NULL DEFAULT 0,  -- blocks that are derived
     clock INTEGER NOT NULL DEFAULT 0,   -- highest one in these

@@ -38,6 +38,7 @@ TARGETS = (
     "test_drives.py",
     "test_pairing.py",
     "test_entries.py",
+    "test_contents.py",
     "test_udx.py::test_one_packet",
     "test_udx.py::test_runs_agree_with_single_packets",
 )
@@ -73,6 +74,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "net/rpc/messages.py": ("decode_*", "_decode_*", "_take"),
     "net/dht/messages.py": ("*.decode", "_read_*"),
     "net/udx/packet.py": ("decode_*",),
+    "app/rooms/operations/contents.py": ("_read_*", "_flags", "_versioned.versioned"),
     "store/autobase/entry.py": ("decode_*", "_read_*", "_check"),
     "store/corestore/heads.py": ("HeadsTable.receive", "HeadsTable._hear*"),
     "store/hypercore/wire.py": ("read_*",),

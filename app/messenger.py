@@ -41,6 +41,7 @@ from app.snapshots import (
 from app.tasks import Tasks
 from net.crypto import discovery_key
 from store import rooms as stored_rooms
+from store.autobase import encode_entry
 from store.corestore import Corestore
 from store.database import Connection
 from store.rooms import NewRoom, RoomRow
@@ -198,7 +199,7 @@ class Messenger:
         async def keep() -> Room:
             # The room begins with its first block: without it there is none.
             block = seal_block(
-                encode_operation(Operation(now_ms, now_ms, found)),
+                encode_entry(now_ms, (), encode_operation(Operation(now_ms, found))),
                 room_key=room_key,
                 room=fresh.room,
                 writer=founder,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from store.autobase import Place
 from store.database import Connection
 
 MAX_PAGE = 1_000
@@ -87,23 +88,24 @@ def add_message(
 
 
 def add_operation(
-    connection: Connection, row: int, *, writer: bytes, sequence: int, data: bytes
+    connection: Connection, row: int, *, place: Place, data: bytes
 ) -> None:
     """Keep an operation of the rules, opened and found authentic."""
     connection.execute(
-        "INSERT INTO operation (writer, sequence, data)"
-        " SELECT id, ?, ? FROM writer WHERE room = ? AND key = ?",
-        (sequence, data, row, writer),
+        "INSERT INTO operation (writer, sequence, clock, data)"
+        " SELECT id, ?, ?, ? FROM writer WHERE room = ? AND key = ?",
+        (place.sequence, place.clock, data, row, place.writer),
     )
 
 
-def operations(connection: Connection, row: int) -> Iterator[tuple[bytes, int, bytes]]:
-    """Writer, sequence and bytes of every operation of the rules."""
-    yield from connection.execute(
-        "SELECT key, sequence, data FROM operation JOIN writer"
+def operations(connection: Connection, row: int) -> Iterator[tuple[Place, bytes]]:
+    """Place and bytes of every operation of the rules."""
+    for clock, writer, sequence, data in connection.execute(
+        "SELECT operation.clock, key, sequence, data FROM operation JOIN writer"
         " ON writer.id = operation.writer WHERE room = ?",
         (row,),
-    )
+    ):
+        yield Place(clock, writer, sequence), data
 
 
 def progress(connection: Connection, row: int, writer: bytes) -> Progress:
@@ -212,14 +214,6 @@ def mark_read(connection: Connection, row: int) -> None:
         " WHERE id = ?",
         (row,),
     )
-
-
-def newest_clock(connection: Connection, row: int) -> int:
-    """The highest clock of anything that could be read."""
-    found = connection.execute(
-        "SELECT coalesce(max(clock), 0) FROM writer WHERE room = ?", (row,)
-    ).get
-    return int(found)
 
 
 def reconsider(

@@ -6,6 +6,7 @@ business of ``app/rooms``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from store.database import Connection
@@ -158,6 +159,19 @@ def stored_length(connection: Connection, row: int, writer: bytes) -> int:
     ):
         return int(length)
     return 0
+
+
+def log_blocks(
+    connection: Connection, row: int, writer: bytes, start: int, end: int
+) -> Iterator[bytes]:
+    """The blocks of a log from ``start`` to before ``end``, which are all here."""
+    for (data,) in connection.execute(
+        "SELECT b.data FROM writer w JOIN core c ON c.discovery_key = w.log"
+        " JOIN core_block b ON b.id >= (c.id << 40) + ? AND b.id < (c.id << 40) + ?"
+        " WHERE w.room = ? AND w.key = ? ORDER BY b.id",
+        (start, end, row, writer),
+    ):
+        yield data
 
 
 def set_fork(connection: Connection, row: int, *, writer: bytes, proof: bytes) -> None:

@@ -2,8 +2,9 @@
 
 Cores commit on their own; here their new blocks are read and handed to the view, each
 log in order, the logs in turns of a portion each. A log whose next block is dated too
-far ahead waits, and so does one for which the disk has no room. What a crash left
-between a core's commit and the view's is derived at the start.
+far ahead waits, so does one that links to what is not here, and so does one for which
+the disk has no room. What a crash left between a core's commit and the view's is
+derived at the start.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.rooms.logs import RoomLogs
+from app.rooms.timeline import Held
 from app.rooms.view import Applied, RoomView
 from app.tasks import Tasks
 from store import rooms
@@ -103,8 +105,10 @@ class Intake:
 
         applied = await self._transact(work)
         self._logs.derived[writer] = applied.length
-        if not applied.held:
+        if applied.held is None:
             self._logs.settle(writer)
+        for woken in applied.woken:
+            self.log_grew(woken)
         return applied
 
     async def stop(self) -> None:
@@ -159,8 +163,9 @@ class Intake:
         if start < logs.length(writer):
             blocks = await logs.read(writer, start)
             applied = await self.derive(writer, start, blocks)
-            if applied.held:
-                self._hold(writer)
+            if applied.held is not None:
+                if applied.held is Held.EARLY:
+                    self._hold(writer)
                 logs.settle(writer, held=True)
                 return False
             if start < applied.length < logs.length(writer):

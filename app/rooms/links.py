@@ -31,9 +31,9 @@ from app.rooms.effects import (
     Terms,
     Visit,
 )
+from app.rooms.facts import RoomFacts
 from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
 from app.rooms.replication import Session, Sources
-from app.rooms.view import RoomFacts
 from app.rooms.visits import Errand, Visits
 from app.tasks import Tasks
 from net.errors import LocalProtocolError, NetError

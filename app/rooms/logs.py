@@ -34,7 +34,7 @@ from store.hypercore.signatures import TreeState, verify_signature
 
 if TYPE_CHECKING:
     from app.network import Peer
-    from app.rooms.view import DeviceFact
+    from app.rooms.facts import DeviceFact
     from store.corestore import Corestore
     from store.database import Database
     from store.hypercore.records import Change

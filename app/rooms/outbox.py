@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import UserFacingError
@@ -54,14 +54,14 @@ class _Letter:
     )
 
     def draft(
-        self, connection: Connection, view: RoomView, now_ms: int
+        self, connection: Connection, view: RoomView, now_ms: int, behind: int
     ) -> bytes | Exception | None:
-        """The operation's bytes, why it must not be, or None for nothing to write."""
+        """The entry's bytes, why it must not be, or None for nothing to write."""
         try:
             body = self.check(connection, view)
             if body is None:
                 return None
-            return view.draft(connection, body, now_ms=now_ms)
+            return view.draft(connection, body, now_ms=now_ms, behind=behind)
         # Whatever a check raises belongs to its asker; its neighbours go on.
         except Exception as error:  # noqa: BLE001
             return error
@@ -164,12 +164,15 @@ class Outbox:
         async with self._intake.own:
             await self._intake.level(own)
             drafts = await self._transact(
-                lambda connection, view: [
-                    letter.draft(connection, view, now_ms) for letter in letters
-                ]
+                lambda connection, view: _drafts(connection, view, letters, now_ms)
             )
             log = await self._logs.own_log()
             start = log.core.length
+            if self._logs.derived.get(own, 0) < start:
+                raise LocalProtocolError(
+                    "what this device answered before is still on its way",
+                    code="behind",
+                )
             blocks: list[bytes] = []
             places: dict[int, _Letter] = {}
             for letter, draft in zip(letters, drafts, strict=True):
@@ -220,6 +223,17 @@ class Outbox:
             sequence=sequence,
             entropy=self._entropy,
         )
+
+
+def _drafts(
+    connection: Connection, view: RoomView, letters: Sequence[_Letter], now_ms: int
+) -> Drafts:
+    drafts: Drafts = []
+    written = 0
+    for letter in letters:
+        drafts.append(letter.draft(connection, view, now_ms, written))
+        written += isinstance(drafts[-1], bytes)
+    return drafts
 
 
 async def _place(log: OpenLog, start: int, blocks: list[bytes]) -> None:

@@ -52,6 +52,7 @@ from app.rooms.effects import (
     Terms,
     Visit,
 )
+from app.rooms.facts import RoomFacts
 from app.rooms.messages import (
     BYE,
     DEVICE,
@@ -73,7 +74,6 @@ from app.rooms.messages import (
     encode_signed,
 )
 from app.rooms.roles import may_write
-from app.rooms.view import RoomFacts
 from net.errors import RemoteProtocolError
 
 MAX_FETCHED = 16

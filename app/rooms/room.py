@@ -25,6 +25,7 @@ from app.events import (
 from app.faults import explained
 from app.profile import Profile
 from app.rooms.blocks import LogHead
+from app.rooms.facts import MemberFact, RoomFacts
 from app.rooms.intake import Intake
 from app.rooms.logs import RoomLogs
 from app.rooms.operations import (
@@ -37,7 +38,7 @@ from app.rooms.operations import (
 )
 from app.rooms.outbox import Check, Outbox, Written
 from app.rooms.roles import ROLE_WORDS, may_remove, may_set_role, may_write
-from app.rooms.view import Applied, MemberFact, RoomFacts, RoomView
+from app.rooms.view import Applied, RoomView
 from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
 from app.tasks import Tasks
 from store import history, rooms

@@ -13,12 +13,18 @@ talking to peers to ``app.rooms.replication``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from itertools import zip_longest
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from app.errors import UserFacingError
-from app.rooms.blocks import block_id, log_key, open_block
+from app.rooms.blocks import MAX_LOG_LENGTH, block_id, log_key
+from app.rooms.facts import (
+    DeviceFact,
+    MemberFact,
+    RoomFacts,
+    served_invites,
+    served_until_ms,
+)
 from app.rooms.operations import (
     ACT_TYPES,
     Admit,
@@ -30,69 +36,24 @@ from app.rooms.operations import (
     decode_operation,
     encode_operation,
 )
-from app.rooms.roles import Kind, Role, may_write
-from app.rooms.rules import InviteState, MemberState, Placed, RoomState, authentic
+from app.rooms.roles import may_write
+from app.rooms.rules import MemberState, Placed, RoomState, authentic
+from app.rooms.timeline import Held, Taken, Timeline
 from net.constants import MAX_SAFE_UINT
 from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
 from store import history, rooms
+from store.autobase import Entry, encode_entry
 from store.database import Connection
 from store.history import MessageRow, Progress
 from store.rooms import RoomRow
 
 UNKNOWN_TEXT = "(This message needs a newer version of Covey.)"
-MAX_SERVED_INVITES = 64
-"""Invites for which a room waits at a rendezvous."""
-ENDED_SERVED_MS = 24 * 3600 * 1000
-"""So long a spent or expired invite is waited for, to say so."""
-MAX_AHEAD_MS = 24 * 3600 * 1000
-"""Operations with a clock further ahead of this computer's mean nothing yet."""
 MAX_OPERATIONS = 4_096
 """Operations of the rules that count in one log; those after them are void."""
 MAX_FOUNDER_OPERATIONS = 32_768
 SPARE_REMOVALS = 64
 """Removals that count beyond these, so that one can still leave or be alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemberFact:
-    """One person who is or was in the room."""
-
-    identity: bytes
-    name: str
-    role: Role
-    devices: tuple[bytes, ...]
-    present: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceFact:
-    """One device that was let in."""
-
-    identity: bytes
-    present: bool
-    wanted_length: int | None
-    """How far its log counts; None for all of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RoomFacts:
-    """Who is who, frozen at one moment."""
-
-    kind: Kind
-    name: str
-    members: dict[bytes, MemberFact] = field(default_factory=dict)
-    devices: dict[bytes, DeviceFact] = field(default_factory=dict)
-    present_count: int = 0
-    invites: tuple[bytes, ...] = ()
-    """Invite keys worth waiting for: open ones, and ended ones to say so."""
-    invites_until_ms: int | None = None
-    """When time alone changes that; None for never."""
-
-    def member_of(self, device: bytes) -> MemberFact | None:
-        """The person a device belongs to, present or not."""
-        fact = self.devices.get(device)
-        return self.members.get(fact.identity) if fact else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,40 +71,10 @@ class Applied:
     """When they changed."""
     reconsidered: int = 0
     """Older messages that appeared or vanished."""
-    held: bool = False
-    """What follows is dated too far ahead."""
-
-
-def served_invites(invites: Iterable[InviteState], now_ms: int) -> tuple[bytes, ...]:
-    """For which invites to wait: open ones, newest first from each creator in turn.
-
-    What room is left goes to those that ended within ``ENDED_SERVED_MS``.
-    """
-    open_by_creator: dict[bytes, list[bytes]] = {}
-    ended: list[bytes] = []
-    for state in reversed(list(invites)):
-        since_ms = state.ended_ms(now_ms)
-        if since_ms is None:
-            mine = open_by_creator.setdefault(state.creator, [])
-            if len(mine) < MAX_SERVED_INVITES:
-                mine.append(state.invite.invite_key)
-        elif now_ms - since_ms < ENDED_SERVED_MS and len(ended) < MAX_SERVED_INVITES:
-            ended.append(state.invite.invite_key)
-    turns = zip_longest(*open_by_creator.values())
-    served = [key for turn in turns for key in turn if key is not None]
-    return tuple((served + ended)[:MAX_SERVED_INVITES])
-
-
-def served_until_ms(invites: Iterable[InviteState], now_ms: int) -> int | None:
-    """When ``served_invites`` says something else because time went by."""
-    times = []
-    for state in invites:
-        since_ms = state.ended_ms(now_ms)
-        if since_ms is not None:
-            times.append(since_ms + ENDED_SERVED_MS)
-        elif state.invite.expires_at:
-            times.append(state.invite.expires_at + 1)
-    return min((time for time in times if time > now_ms), default=None)
+    held: Held | None = None
+    """Why what follows is not derived."""
+    woken: tuple[bytes, ...] = ()
+    """Logs that waited for these blocks and may go on."""
 
 
 class RoomView:
@@ -165,24 +96,31 @@ class RoomView:
         self.refused_count = 0
         self._device = device
         self._state = RoomState(row.founder)
-        self._clock = 0
+        self._timeline = Timeline(row, device.public_key)
         self._log_keys: dict[bytes, bytes] = {}
 
     def load(self, connection: Connection) -> None:
         """Fold what is stored."""
         placed: list[Placed] = []
-        for writer, sequence, data in history.operations(connection, self.row.row):
-            operation = decode_operation(data)
-            placed.append(Placed((operation.clock, writer, sequence), operation))
+        for place, data in history.operations(connection, self.row.row):
+            placed.append(Placed(place, decode_operation(data)))
         self._state.add(sorted(placed))
-        self._clock = history.newest_clock(connection, self.row.row)
+        self._timeline.load(connection)
 
     def lengths(self, connection: Connection) -> dict[bytes, int]:
         """How much of each log is derived."""
         return history.lengths(connection, self.row.row)
 
-    def draft(self, connection: Connection, body: Body, *, now_ms: int) -> bytes:
-        """An operation of this device, with a clock above all that is here.
+    def draft(
+        self, connection: Connection, body: Body, *, now_ms: int, behind: int = 0
+    ) -> bytes:
+        """An entry of this device, above everything that is here.
+
+        Args:
+            connection: The transaction's.
+            body: What it says.
+            now_ms: The wall clock.
+            behind: How many drafts are written before it and not derived yet.
 
         Returns:
             Its bytes, to be sealed for the next place of the own log.
@@ -199,8 +137,11 @@ class RoomView:
                     "This device has changed this room too often: let another member"
                     " do it.",
                 )
-        self._clock = min(max(now_ms, self._clock + 1), MAX_SAFE_UINT)
-        return encode_operation(Operation(self._clock, now_ms, body))
+        linearizer = self._timeline.linearizer
+        # The first of several links for all: the others stand behind it.
+        links = linearizer.links(own) if not behind else ()
+        clock = min(linearizer.next_clock(now_ms) + behind, MAX_SAFE_UINT)
+        return encode_entry(clock, links, encode_operation(Operation(now_ms, body)))
 
     def derive(
         self,
@@ -211,7 +152,7 @@ class RoomView:
         *,
         now_ms: int,
     ) -> Applied:
-        """Derive what blocks of a log mean, up to one that is dated too far ahead.
+        """Derive what blocks of a log mean, as far as they may be taken.
 
         What was derived before is left out, and nothing is derived after a gap. The
         log was begun (``store.rooms.begin_log``), and the blocks are in its core.
@@ -221,27 +162,16 @@ class RoomView:
             writer: Whose log.
             start: The first block's place in it.
             blocks: As they stand in the log.
-            now_ms: The wall clock. One's own log is never too far ahead of it.
+            now_ms: The wall clock.
         """
         progress = history.progress(connection, self.row.row, writer)
         fresh = blocks[progress.length - start :] if start <= progress.length else ()
-        latest = now_ms + MAX_AHEAD_MS
-        if writer == self._device.public_key:
-            latest = MAX_SAFE_UINT
-        opened: list[tuple[bytes, Operation | None]] = []
-        for sequence, block in enumerate(fresh, progress.length):
-            operation = self._open(writer, sequence, block)
-            if operation is not None and operation.clock > latest:
-                break
-            opened.append((block, operation))
-        return self._apply(
-            connection,
-            writer,
-            progress,
-            opened,
-            now_ms=now_ms,
-            held=len(opened) < len(fresh),
-        )
+        lacked = self._lacked()
+        taken = self._timeline.take(writer, progress.length, fresh, now_ms=now_ms)
+        applied = self._apply(connection, writer, progress, taken, now_ms=now_ms)
+        if applied.facts is None and self._lacked() != lacked:
+            applied = replace(applied, facts=self.facts(now_ms))
+        return applied
 
     def admission_verdict(self, body: Admit, *, now_ms: int) -> str:
         """Whether a newcomer may be let in: ``open``, or as ``RoomState`` says.
@@ -304,6 +234,10 @@ class RoomView:
             ends = device.wanted_length
             present = member is not None and member.present and ends is None
             devices[key] = DeviceFact(device.identity, present, ends)
+        for key, length in self._lacked().items():
+            known = devices.get(key)
+            identity = known.identity if known is not None else b""
+            devices[key] = DeviceFact(identity, present=False, wanted_length=length)
         return RoomFacts(
             kind=state.kind,
             name=state.name or self.row.name,
@@ -320,21 +254,35 @@ class RoomView:
         limit = MAX_FOUNDER_OPERATIONS if founding else MAX_OPERATIONS
         return limit + (SPARE_REMOVALS if isinstance(body, Remove) else 0)
 
+    def _lacked(self) -> dict[bytes, int]:
+        """How much is linked to of logs that the rules would not have fetched so far.
+
+        Somebody wrote it who had not heard yet that it does not count; what that
+        somebody wrote can only be judged with it.
+        """
+        lacked: dict[bytes, int] = {}
+        for links in self._timeline.missing.values():
+            for writer, length in links:
+                device = self._state.devices.get(writer)
+                ends = device.wanted_length if device is not None else 0
+                if ends is not None and ends < length <= MAX_LOG_LENGTH:
+                    lacked[writer] = max(lacked.get(writer, 0), length)
+        return lacked
+
     def _apply(
         self,
         connection: Connection,
         writer: bytes,
         progress: Progress,
-        opened: list[tuple[bytes, Operation | None]],
+        taken: Taken,
         *,
         now_ms: int,
-        held: bool,
     ) -> Applied:
-        """Keep what new blocks of a log mean."""
-        if not opened:
-            return Applied(writer, progress.length, held=held)
+        """Keep what new entries of a log mean."""
+        if not taken.entries:
+            return Applied(writer, progress.length, held=taken.held)
         row = self.row.row
-        placed, written = self._sort(connection, writer, progress, opened)
+        placed, written = self._sort(connection, writer, progress, taken.entries)
         affected = self._state.add(placed)
         changed = (
             history.reconsider(connection, row, self._state.shows, devices=affected)
@@ -352,12 +300,13 @@ class RoomView:
             rooms.set_title(connection, row, name=facts.name, kind=facts.kind.word)
         return Applied(
             writer,
-            progress.length + len(opened),
+            progress.length + len(taken.entries),
             messages=tuple(shown),
             written=tuple(written),
             facts=facts,
             reconsidered=changed,
-            held=held,
+            held=taken.held,
+            woken=self._timeline.woken(),
         )
 
     def _sort(
@@ -365,72 +314,62 @@ class RoomView:
         connection: Connection,
         writer: bytes,
         progress: Progress,
-        opened: list[tuple[bytes, Operation | None]],
+        entries: list[tuple[bytes, Entry]],
     ) -> tuple[list[Placed], list[MessageRow]]:
-        """Tell operations and messages apart, and leave out what is void for ever.
+        """Tell acts and contents apart, and leave out what is void for ever.
 
-        The clocks of a log rise and its operations are limited: both follow from the
-        log alone, so that everybody leaves out the same.
+        The operations of a log are limited, which follows from the log alone, so that
+        everybody leaves out the same.
         """
         row = self.row.row
-        clock, count = progress.clock, progress.operations
+        count = progress.operations
         placed: list[Placed] = []
         written: list[MessageRow] = []
-        for sequence, (block, operation) in enumerate(opened, progress.length):
-            if operation is None or operation.clock <= clock:
+        for block, entry in entries:
+            if not entry.payload:
+                continue
+            operation = self._read(entry)
+            if operation is None:
                 self.refused_count += 1
                 continue
-            clock = operation.clock
-            if not isinstance(operation.body, ACT_TYPES):
-                written.append(self._message(writer, sequence, block, operation))
+            body = operation.body
+            if not isinstance(body, ACT_TYPES):
+                written.append(self._message(block, entry, operation))
                 continue
-            if count >= self._most_operations(writer, operation.body):
+            if count >= self._most_operations(writer, body):
                 self.refused_count += 1
                 continue
             count += 1
             history.add_operation(
-                connection,
-                row,
-                writer=writer,
-                sequence=sequence,
-                data=encode_operation(operation),
+                connection, row, place=entry.place, data=entry.payload
             )
-            placed.append(Placed((clock, writer, sequence), operation))
-        self._clock = max(self._clock, clock)
-        now = Progress(progress.length + len(opened), clock, count)
+            placed.append(Placed(entry.place, operation))
+        length = progress.length + len(entries)
+        now = Progress(length, entries[-1][1].clock, count)
         history.set_progress(connection, row, writer, now)
         return placed, written
 
-    def _open(self, writer: bytes, sequence: int, block: bytes) -> Operation | None:
-        """The operation of a block, or None when it means nothing."""
+    def _read(self, entry: Entry) -> Operation | None:
+        """The operation of an entry, or None when it means nothing."""
         try:
-            plaintext = open_block(
-                block,
-                room_key=self.row.key,
-                room=self.row.room,
-                writer=writer,
-                sequence=sequence,
-            )
-            operation = decode_operation(plaintext)
+            operation = decode_operation(entry.payload)
         except RemoteProtocolError:
             return None
-        if not authentic(self.row.room, writer, operation.body):
+        if not authentic(self.row.room, entry.writer, operation.body):
             return None
         return operation
 
-    def _message(
-        self, writer: bytes, sequence: int, block: bytes, operation: Operation
-    ) -> MessageRow:
-        body = operation.body
+    def _message(self, block: bytes, entry: Entry, operation: Operation) -> MessageRow:
+        body, writer = operation.body, entry.writer
         assert isinstance(body, Message | Unknown)
         key = self._log_keys.get(writer)
         if key is None:
             key = self._log_keys[writer] = log_key(writer, self.row.key)
         return MessageRow(
-            id=block_id(key, sequence, block),
+            id=block_id(key, entry.sequence, block),
             device=writer,
-            sequence=sequence,
-            clock=operation.clock,
+            sequence=entry.sequence,
+            clock=entry.clock,
             text=body.text if isinstance(body, Message) else UNKNOWN_TEXT,
             sent_at=operation.sent_at,
             reply_to=body.reply_to if isinstance(body, Message) else None,

@@ -98,6 +98,16 @@ class Causality:
         before = bisect_left(sequences, sequence + 1)
         return lengths[before - 1] if before else steps.base.get(other, 0)
 
+    def current(self, writer: bytes, other: bytes) -> int:
+        """How much of a log a writer's last entry had seen."""
+        steps = self._steps.get(writer)
+        return steps.seen.get(other, 0) if steps is not None else 0
+
+    def all_seen(self, writer: bytes) -> dict[bytes, int]:
+        """How much of every other log a writer's last entry had seen."""
+        steps = self._steps.get(writer)
+        return dict(steps.seen) if steps is not None else {}
+
     def first_that_saw(self, writer: bytes, other: bytes, sequence: int) -> int | None:
         """The number of a writer's first entry that had seen an entry of another.
 

@@ -92,6 +92,16 @@ class Linearizer:
         """The clock of an entry that is written now."""
         return max(now_ms, self.clock + 1)
 
+    def would_see(self, writer: bytes, links: Iterable[Link], other: bytes) -> int:
+        """How much of a log an entry with these links would have seen."""
+        if other == writer:
+            return self.length(writer)
+        seen = self.causality.current(writer, other)
+        for link in links:
+            last = link.length - 1
+            seen = max(seen, self.causality.seen(link.writer, last, other))
+        return seen
+
     def count(self, writer: bytes, spans: Spans) -> None:
         """Let only some entries of a log count; the others have no place.
 

@@ -9,6 +9,7 @@ CONTENTS: Final = """
 CREATE TABLE operation (
     writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
     sequence INTEGER NOT NULL,
+    clock INTEGER NOT NULL,
     data BLOB NOT NULL,                 -- opened operation of the rules
     PRIMARY KEY (writer, sequence)
 ) WITHOUT ROWID;

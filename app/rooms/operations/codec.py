@@ -1,14 +1,12 @@
 """What an entry of a room's log says, and how it becomes bytes.
 
-An operation is the plaintext inside a sealed payload::
+An operation is the payload of an entry::
 
-    uint type | uint clock | uint sent at, ms | body by type
+    uint type | uint sent at, ms | body by type
 
-``clock`` is a hybrid clock: milliseconds of the writer's wall clock, but always above
-every clock the writer had taken in. Ordering by (clock, writer, sequence) therefore
-never puts an answer before its question. Types this version does not know are kept as
-``Unknown``. Names lose what is not printable when they are read. The bodies stand in
-``acts`` and ``contents``.
+Where it stands among the others says the entry that carries it (``store/autobase``).
+Types this version does not know are kept as ``Unknown``. Names lose what is not
+printable when they are read. The bodies stand in ``acts`` and ``contents``.
 """
 
 from __future__ import annotations
@@ -37,9 +35,8 @@ Body = Act | Content | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A body with its place in time."""
+    """A body and when it was said."""
 
-    clock: int
     sent_at: int
     """Milliseconds since 1970 by the author's clock, for people to read."""
     body: Body
@@ -51,7 +48,7 @@ def encode_operation(operation: Operation) -> bytes:
     writer = Writer()
     if isinstance(operation.body, Unknown):
         number = operation.body.type
-    writer.uint(number).uint(operation.clock).uint(operation.sent_at)
+    writer.uint(number).uint(operation.sent_at)
     write(writer, operation.body)
     return writer.finish()
 
@@ -64,16 +61,15 @@ def decode_operation(data: bytes) -> Operation:
     """
     reader = Reader(data)
     number = reader.uint()
-    clock = reader.uint()
     sent_at = reader.uint()
     read = _READERS.get(number)
     body: Body
     if read is None:
-        return Operation(clock, sent_at, Unknown(number, reader.raw()))
+        return Operation(sent_at, Unknown(number, reader.raw()))
     body = read(reader)
     if reader.remaining:
         raise RemoteProtocolError("bytes after the operation")
-    return Operation(clock, sent_at, body)
+    return Operation(sent_at, body)
 
 
 def _write_unknown(writer: Writer, body: Unknown) -> None:

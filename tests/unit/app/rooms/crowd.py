@@ -31,10 +31,11 @@ from app.rooms.effects import (
     Terms,
     Visit,
 )
+from app.rooms.facts import RoomFacts
 from app.rooms.messages import SignedHead
 from app.rooms.operations import Admit, Body, Message
 from app.rooms.replication import Session, Sources
-from app.rooms.view import Applied, RoomFacts, RoomView
+from app.rooms.view import Applied, RoomView
 from net.crypto import blake2b_256, discovery_key
 from store import history, rooms
 from store.database import Connection, Database
@@ -82,6 +83,21 @@ def begin_log(connection: Connection, row: int, writer: bytes) -> None:
         row,
         writer=writer,
         discovery_key=discovery_key(log_key(writer, ROOM_KEY)),
+    )
+
+
+def keep_blocks(connection: Connection, writer: bytes, blocks: list[bytes]) -> None:
+    """Have blocks where a core keeps them: a view that starts reads them there."""
+    name = discovery_key(log_key(writer, ROOM_KEY))
+    connection.execute(
+        "INSERT INTO core (discovery_key, key) VALUES (?, x'') ON CONFLICT DO NOTHING",
+        (name,),
+    )
+    core = connection.execute("SELECT id FROM core WHERE discovery_key = ?", (name,))
+    base = int(core.get) << 40
+    connection.executemany(
+        "INSERT OR IGNORE INTO core_block (id, data) VALUES (?, ?)",
+        [(base | number, block) for number, block in enumerate(blocks)],
     )
 
 
@@ -150,6 +166,7 @@ class CrowdMember:
 
         def work(connection: Connection) -> Applied:
             begin_log(connection, self.row.row, writer)
+            keep_blocks(connection, writer, self.logs[writer])
             start = history.progress(connection, self.row.row, writer).length
             return self.view.derive(
                 connection,
@@ -160,6 +177,8 @@ class CrowdMember:
             )
 
         applied = self.database.write(work).result(5)
+        for woken in applied.woken:
+            self.derive(woken, now)
         if applied.facts is not None:
             self.facts = applied.facts
             for end in list(self.ends):

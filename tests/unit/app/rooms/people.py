@@ -65,6 +65,4 @@ def admit(number: int, who: Person, *, room: bytes = ROOM) -> Admit:
 
 def placed(who: Person, clock: int, sequence: int, body: Body) -> Placed:
     """An operation at its place."""
-    return Placed(
-        (clock, who.device.public_key, sequence), Operation(clock, clock, body)
-    )
+    return Placed((clock, who.device.public_key, sequence), Operation(clock, body))

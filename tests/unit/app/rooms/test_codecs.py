@@ -32,7 +32,7 @@ from net.errors import RemoteProtocolError
 from tests.unit.app.rooms.people import ADA, BO, ROOM, ROOM_KEY, admit, found, invite
 
 OPERATIONS = [
-    Operation(5, 6, body)
+    Operation(6, body)
     for body in (
         found(Kind.BROADCAST),
         Message("hello ü"),
@@ -126,7 +126,7 @@ def test_every_beginning_is_refused_or_shorter(
 
 
 def test_limits_come_before_allocation() -> None:
-    too_long = encode_operation(Operation(1, 1, Message("x" * (MAX_TEXT_BYTES + 1))))
+    too_long = encode_operation(Operation(1, Message("x" * (MAX_TEXT_BYTES + 1))))
     with pytest.raises(RemoteProtocolError):
         decode_operation(too_long)
     for data, decode in (

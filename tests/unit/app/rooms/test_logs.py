@@ -16,11 +16,14 @@ from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.rooms import intake, logs
 from app.rooms.blocks import LogHead, log_key, log_manifest, seal_block
+from app.rooms.facts import DeviceFact
 from app.rooms.logs import OpenLog
 from app.rooms.operations import Message, Operation, encode_operation
 from app.rooms.room import Room
-from app.rooms.view import MAX_AHEAD_MS, Applied, DeviceFact, RoomView
+from app.rooms.timeline import MAX_AHEAD_MS
+from app.rooms.view import Applied, RoomView
 from store import rooms as stored_rooms
+from store.autobase import encode_entry
 from store.database import Connection
 from store.errors import EnvironmentFault, LocalProtocolError
 from store.rooms import LogRow
@@ -93,7 +96,9 @@ async def rows(messenger: Messenger, room: Room) -> dict[bytes, LogRow]:
 def block(room: Room, sequence: int, text: str, *, clock: int = NOW_MS) -> bytes:
     """A message as this device would have it in its log."""
     return seal_block(
-        encode_operation(Operation(clock + sequence, clock, Message(text))),
+        encode_entry(
+            clock + sequence, (), encode_operation(Operation(clock, Message(text)))
+        ),
         room_key=room.row.key,
         room=room.row.room,
         writer=room.device,

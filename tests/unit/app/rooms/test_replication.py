@@ -25,7 +25,7 @@ from app.rooms.messages import BYE, DEVICE, HAVE, SIGNED, RemoteHead, SignedHead
 from app.rooms.operations import Remove, SetRole
 from app.rooms.replication import Session, SessionState
 from app.rooms.roles import Role
-from app.rooms.view import MAX_AHEAD_MS
+from app.rooms.timeline import MAX_AHEAD_MS
 from net.crypto import KeyPair
 from tests.unit.app.rooms.crowd import Crowd, CrowdMember, LinkEnd, begin, say, told
 from tests.unit.app.rooms.people import (

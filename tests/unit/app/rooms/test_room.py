@@ -12,7 +12,7 @@ import pytest
 
 from app import profile as profiles
 from app.messenger import Messenger
-from app.rooms.view import ENDED_SERVED_MS
+from app.rooms.facts import ENDED_SERVED_MS
 from store.database import Connection
 from store.errors import EnvironmentFault
 from tests.unit.app.rooms.joined import QuietNetwork, Wires

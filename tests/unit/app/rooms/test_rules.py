@@ -303,7 +303,7 @@ def test_who_was_thrown_out_does_not_return_by_an_older_invite() -> None:
 
 def test_an_order_pulled_ahead_expires_no_invite() -> None:
     begin = (BEGIN[0], placed(ADA, 11, 1, invite(1, expires_at=1000)))
-    late = Placed((5000, ADA.device.public_key, 2), Operation(5000, 900, admit(1, BO)))
+    late = Placed((5000, ADA.device.public_key, 2), Operation(900, admit(1, BO)))
     assert rank(state_of(*begin, late), BO) is Role.MEMBER
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.errors import UserFacingError
 from app.rooms import invitations, view
 from app.rooms.blocks import MAX_BLOCK_BYTES, block_id, log_key, seal_block
+from app.rooms.facts import ENDED_SERVED_MS, MAX_SERVED_INVITES, served_invites
 from app.rooms.invitations import Admitted
 from app.rooms.operations import (
     Body,
@@ -27,15 +28,10 @@ from app.rooms.operations import (
 )
 from app.rooms.roles import Kind, Role
 from app.rooms.rules import InviteState
-from app.rooms.view import (
-    ENDED_SERVED_MS,
-    MAX_AHEAD_MS,
-    MAX_SERVED_INVITES,
-    Applied,
-    RoomView,
-    served_invites,
-)
+from app.rooms.timeline import MAX_AHEAD_MS, Held
+from app.rooms.view import Applied, RoomView
 from store import history, rooms
+from store.autobase import Link, encode_entry
 from store.database import Connection
 from tests.unit.app.rooms.crowd import (
     FRESH,
@@ -54,7 +50,6 @@ from tests.unit.app.rooms.people import (
     admit,
     found,
     invite,
-    invite_pair,
 )
 
 NOW_MS = 1_000_000_000_000
@@ -69,10 +64,17 @@ class Author:
         self.blocks: list[bytes] = []
         self._entropy = CountedEntropy(b"author")
 
-    def write(self, clock: int, body: Body, *, sent_at: int | None = None) -> bytes:
+    def write(
+        self,
+        clock: int,
+        body: Body,
+        *,
+        sent_at: int | None = None,
+        links: tuple[Link, ...] = (),
+    ) -> bytes:
         sent = clock if sent_at is None else sent_at
         block = seal_block(
-            encode_operation(Operation(clock, sent, body)),
+            encode_entry(clock, links, encode_operation(Operation(sent, body))),
             room_key=ROOM_KEY,
             room=ROOM,
             writer=self.who.device.public_key,
@@ -106,11 +108,11 @@ def test_a_clock_far_ahead_means_nothing_until_its_time(ada: CrowdMember) -> Non
     bo.write(NOW_MS + MAX_AHEAD_MS + 1, Message("ahead"))
     bo.write(NOW_MS + MAX_AHEAD_MS + 2, Message("after it"))
     applied = put(ada, BO, *bo.blocks)
-    assert (applied.held, applied.length) == (True, 1)
+    assert (applied.held, applied.length) == (Held.EARLY, 1)
     ada.write(invite(2, expires_at=NOW_MS + 86_400_000), NOW_MS / 1000)
     assert ada.admit(admit(2, CY), NOW_MS / 1000) == "open"
     later = ada.derive(BO.device.public_key, (NOW_MS + 2) / 1000)
-    assert (later.held, later.length) == (False, 3)
+    assert (later.held, later.length) == (None, 3)
 
 
 def test_the_own_log_is_never_held(ada: CrowdMember) -> None:
@@ -122,7 +124,7 @@ def test_the_own_log_is_never_held(ada: CrowdMember) -> None:
         lambda connection: rooms.forget_room(connection, ada.row.row, own)
     ).result(5)
     ada.view = RoomView(ada.row, ADA.device)
-    assert not ada.derive(own, NOW_MS / 1000).held
+    assert ada.derive(own, NOW_MS / 1000).held is None
     assert ada.texts() == ["from next week"]
 
 
@@ -159,13 +161,63 @@ def test_clocks_of_a_log_must_rise(ada: CrowdMember) -> None:
     bo = Author(BO)
     bo.write(NOW_MS + 50, Message("first"))
     bo.write(NOW_MS + 50, Message("as old"))
-    bo.write(NOW_MS + 10, invite(5))
     bo.write(NOW_MS + 51, Message("next"))
-    for block in bo.blocks:
-        put(ada, BO, block)
-    assert ada.texts() == ["first", "next"]
-    assert invite_pair(5).public_key not in ada.view.state.invites
-    assert ada.view.refused_count == 2
+    held = [put(ada, BO, block).held for block in bo.blocks]
+    assert held == [None, Held.BROKEN, Held.BROKEN]
+    assert ada.texts() == ["first"]
+
+
+def test_an_answer_waits_for_its_question(ada: CrowdMember) -> None:
+    ada.write(invite(2), NOW_MS / 1000)
+    assert ada.admit(admit(2, CY), NOW_MS / 1000) == "open"
+    bo, cy = Author(BO), Author(CY)
+    ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
+    bo.write(NOW_MS + 60, Message("why?"))
+    seen = (Link(BO.device.public_key, 1),)
+    cy.write(NOW_MS + 70, Message("because"), links=seen)
+    cy.write(NOW_MS + 80, Message("of that"))
+    waiting = put(ada, CY, *cy.blocks)
+    assert (waiting.held, waiting.length, ada.texts()) == (Held.CAUSES, 0, [])
+    assert put(ada, BO, *bo.blocks).woken == (CY.device.public_key,)
+    assert ada.texts() == ["why?", "because", "of that"]
+
+
+def test_what_is_linked_to_is_fetched_though_it_does_not_count(
+    ada: CrowdMember,
+) -> None:
+    """Somebody wrote it who had not heard yet of a removal, or of nothing at all."""
+    ada.write(invite(2), NOW_MS / 1000)
+    ada.admit(admit(2, CY), NOW_MS / 1000)
+    ada.write(Remove(BO.identity.public_key, ()), NOW_MS / 1000)
+    cy, bo, di = (who.device.public_key for who in (CY, BO, DI))
+    author = Author(CY)
+    author.write(NOW_MS + 70, Message("hi"), links=(Link(bo, 2),))
+    applied = put(ada, CY, *author.blocks)
+    assert applied.held is Held.CAUSES
+    assert applied.facts is not None
+    assert applied.facts.devices[bo].wanted_length == 2
+    bos = Author(BO)
+    bos.write(NOW_MS + 1, Message("one"))
+    bos.write(NOW_MS + 2, Message("two"))
+    after = put(ada, BO, *bos.blocks)
+    assert after.woken == (cy,)
+    assert ada.facts.devices[bo].wanted_length == 0
+    assert ada.texts() == ["hi"]
+    author.write(NOW_MS + 80, Message("to nobody"), links=(Link(di, 1),))
+    applied = put(ada, CY, author.blocks[-1])
+    assert applied.facts is not None
+    assert not applied.facts.devices[di].present
+
+
+def test_a_block_that_says_nothing_ends_its_log(ada: CrowdMember) -> None:
+    ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
+    bo = Author(BO)
+    bo.write(NOW_MS + 50, Message("fine"))
+    bo.blocks.append(b"\x01\x00" + b"noise" * 20)
+    assert put(ada, BO, *bo.blocks).held is Held.BROKEN
+    bo.write(NOW_MS + 90, Message("too late"))
+    assert put(ada, BO, bo.blocks[-1]).held is Held.BROKEN
+    assert ada.texts() == ["fine"]
 
 
 def test_operations_of_a_log_are_limited(
@@ -179,8 +231,8 @@ def test_operations_of_a_log_are_limited(
     put(ada, BO, *bo.blocks)
     kept = ada.database.read(
         lambda connection: sum(
-            writer == BO.device.public_key
-            for writer, _, _ in history.operations(connection, ada.row.row)
+            place.writer == BO.device.public_key
+            for place, _ in history.operations(connection, ada.row.row)
         )
     ).result(5)
     assert kept == 3
@@ -212,10 +264,10 @@ def test_only_messages_of_who_is_concerned_are_judged_again(
 def test_names_steer_no_terminal() -> None:
     evil = "\x1b[2JA\u202eda\n\x07 B"
     body = dataclasses.replace(found(), name=evil, founder_name="\x1b\x07")
-    read = decode_operation(encode_operation(Operation(1, 1, body))).body
+    read = decode_operation(encode_operation(Operation(1, body))).body
     assert read == dataclasses.replace(body, name="[2JAda B", founder_name="?")
     newcomer = dataclasses.replace(admit(1, BO), name=evil)
-    read = decode_operation(encode_operation(Operation(1, 1, newcomer))).body
+    read = decode_operation(encode_operation(Operation(1, newcomer))).body
     assert read == dataclasses.replace(newcomer, name="[2JAda B")
     admitted = Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, evil)
     assert invitations.decode_admitted(admitted.encode()).name == "[2JAda B"
@@ -261,36 +313,36 @@ def test_blocks_come_twice_and_mean_one_thing(ada: CrowdMember) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    ("spoil", "why"),
     [
-        lambda block: b"\x02" + block[1:],
-        lambda block: block[:1] + b"\x01" + block[2:],
-        lambda block: block[:-1],
-        lambda block: block[:0],
-        lambda block: block + bytes(MAX_BLOCK_BYTES),
+        (lambda block: b"\x02" + block[1:], Held.NEWER),
+        (lambda block: block[:1] + b"\x01" + block[2:], Held.KEY),
+        (lambda block: block[:-1], Held.BROKEN),
+        (lambda block: block[:0], Held.BROKEN),
+        (lambda block: block + bytes(MAX_BLOCK_BYTES), Held.BROKEN),
     ],
     ids=["version", "epoch", "cut", "empty", "too large"],
 )
-def test_a_block_that_does_not_open_is_void(
-    ada: CrowdMember, spoil: Callable[[bytes], bytes]
+def test_a_block_that_does_not_open_holds_its_log(
+    ada: CrowdMember, spoil: Callable[[bytes], bytes], why: Held
 ) -> None:
     bo = Author(BO)
     ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
     bo.write(NOW_MS + 50, Message("spoilt"))
     bo.write(NOW_MS + 51, Message("whole"))
     applied = put(ada, BO, spoil(bo.blocks[0]), bo.blocks[1])
-    assert applied.length == 2
-    assert ada.texts() == ["whole"]
+    assert (applied.length, applied.held) == (0, why)
+    assert put(ada, BO, bo.blocks[1]).held is why
+    assert ada.texts() == []
 
 
-def test_a_block_of_another_place_or_log_is_void(ada: CrowdMember) -> None:
+def test_a_block_of_another_place_or_log_ends_its_own(ada: CrowdMember) -> None:
     bo, cy = Author(BO), Author(CY)
     ada.write(SetRole(BO.identity.public_key, Role.MEMBER, ()), NOW_MS / 1000)
     cy.write(NOW_MS + 50, Message("stolen"))
     first = bo.write(NOW_MS + 51, Message("mine"))
-    put(ada, BO, cy.blocks[0], first)
+    assert put(ada, BO, cy.blocks[0], first).held is Held.BROKEN
     assert ada.texts() == []
-    assert ada.view.refused_count == 2
 
 
 def test_messages_are_named_by_log_and_place(ada: CrowdMember) -> None:

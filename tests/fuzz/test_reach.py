@@ -38,13 +38,18 @@ TARGETS = (
     "test_drives.py",
     "test_pairing.py",
     "test_entries.py",
+    "test_room_keys.py",
     "test_contents.py",
+    "test_acts.py",
     "test_udx.py::test_one_packet",
     "test_udx.py::test_runs_agree_with_single_packets",
 )
 
 # Which functions of a module read bytes of a peer.
 DECODERS: dict[str, tuple[str, ...]] = {
+    "app/rooms/epochs.py": ("_decode", "_read_*", "_open_*", "open_*", "read_*"),
+    "app/rooms/key_ring.py": ("KeyRing.open", "KeyRing._*", "unlock", "_before"),
+    "app/rooms/seals.py": ("_check", "_open", "EpochSeal.open", "open_*", "read_*"),
     "net/encoding/compact.py": ("Reader.*", "zig_zag_inverse", "_safe"),
     "net/encoding/values.py": ("read_*", "_unpack_bits"),
     "net/noise/handshake.py": ("Handshake.receive", "_take"),
@@ -75,6 +80,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "net/dht/messages.py": ("*.decode", "_read_*"),
     "net/udx/packet.py": ("decode_*",),
     "app/rooms/operations/contents.py": ("_read_*", "_flags", "_versioned.versioned"),
+    "app/rooms/operations/acts.py": ("_read_*",),
     "store/autobase/entry.py": ("decode_*", "_read_*", "_check"),
     "store/corestore/heads.py": ("HeadsTable.receive", "HeadsTable._hear*"),
     "store/hypercore/wire.py": ("read_*",),

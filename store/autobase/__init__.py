@@ -10,6 +10,7 @@ from store.autobase.entry import Entry, Link, Place, decode_entry, encode_entry
 from store.autobase.gate import Verdict
 from store.autobase.linearizer import Linearizer
 from store.autobase.order import Reorder
+from store.autobase.saved import Saved, decode_saved, encode_saved
 from store.autobase.spans import ALL, Spans
 
 __all__ = [
@@ -19,10 +20,13 @@ __all__ = [
     "Link",
     "Place",
     "Reorder",
+    "Saved",
     "Spans",
     "Stay",
     "Verdict",
     "confirmed_clock",
     "decode_entry",
+    "decode_saved",
     "encode_entry",
+    "encode_saved",
 ]

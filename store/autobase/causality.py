@@ -72,6 +72,31 @@ class Causality:
     def __init__(self) -> None:
         self._steps: dict[bytes, _Steps] = {}
 
+    def resume(
+        self,
+        writer: bytes,
+        floor: int,
+        base: Iterable[tuple[bytes, int]],
+        steps: Iterable[tuple[int, bytes, int]],
+    ) -> None:
+        """Begin a log with what ``saved`` gave, and its length when it did."""
+        resumed = self._steps[writer] = _Steps(floor=floor, base=dict(base))
+        for other, length in resumed.base.items():
+            resumed.by_other[other] = [], []
+            resumed.seen[other] = length
+        for sequence, other, length in steps:
+            resumed.note(sequence, other, length)
+
+    def saved(
+        self, writer: bytes
+    ) -> tuple[list[tuple[bytes, int]], list[tuple[int, bytes, int]]]:
+        """The sum of what was forgotten of a log, and what the others added."""
+        steps = self._steps.get(writer)
+        if steps is None:
+            return [], []
+        added = zip(steps.sequences, steps.others, steps.lengths, strict=True)
+        return list(steps.base.items()), list(added)
+
     def add(self, entry: Entry) -> None:
         """Note an entry; everything that it links to was added before."""
         writer = entry.writer

@@ -19,6 +19,7 @@ from store.autobase.confirmation import Stay, confirmed_clock
 from store.autobase.entry import MAX_LINKS, Entry, Link, Place
 from store.autobase.gate import Gate, Verdict
 from store.autobase.order import Order, Reorder
+from store.autobase.saved import Saved, SavedLog
 from store.autobase.spans import ALL, Spans, before, counts
 from store.errors import LocalProtocolError
 
@@ -32,14 +33,20 @@ class Linearizer:
         clock: The highest of all that were taken.
     """
 
-    def __init__(self, frozen: Mapping[bytes, int] | None = None) -> None:
-        """Begin without entries.
+    def __init__(
+        self,
+        frozen: Mapping[bytes, int] | None = None,
+        *,
+        saved: Saved | None = None,
+    ) -> None:
+        """Begin without entries, or with those that another one had.
 
         Args:
             frozen: Lengths of logs whose writers were shown to have written two
                 histories or clocks that do not rise: where they do. To freeze one
                 more, begin anew. What others link to beyond is nothing, to everybody,
                 whichever half of it they had seen.
+            saved: What ``save`` gave.
         """
         self.causality = Causality()
         self._frozen = dict(frozen or {})
@@ -50,8 +57,12 @@ class Linearizer:
         self._spans: dict[bytes, Spans] = {}
         self._taken: dict[bytes, list[Place]] = {}
         self._settled: dict[bytes, int] = {}
+        self._settled_clocks: dict[bytes, int] = {}
+        self._resumed = frozenset(saved.logs if saved is not None else ())
         self._added: set[Place] = set()
         self._removed: set[Place] = set()
+        if saved is not None:
+            self._resume(saved)
 
     def length(self, writer: bytes) -> int:
         """How much of a log was taken."""
@@ -114,10 +125,12 @@ class Linearizer:
                 some of these entries were confirmed.
         """
         old = self._spans.get(writer, ALL)
-        if old == spans:
+        if old == spans and writer in self._spans:
             return
         settled = self._settled.get(writer, 0)
-        if before(old, settled) != before(spans, settled):
+        # After a restart nobody knows any more what counted there.
+        resumed = writer in self._resumed and writer not in self._spans
+        if not resumed and before(old, settled) != before(spans, settled):
             raise LocalProtocolError("that part is confirmed", code="settled")
         self._spans[writer] = spans
         for place in self._taken.get(writer, ()):
@@ -156,9 +169,47 @@ class Linearizer:
         for writer, places in self._taken.items():
             if at := bisect_right(places, clock, key=_clock):
                 self._settled[writer] = places[at - 1].sequence + 1
+                self._settled_clocks[writer] = places[at - 1].clock
                 del places[:at]
                 self.causality.forget(writer, self._settled[writer])
         return self.order.settle(clock)
+
+    def save(self) -> Saved:
+        """What it takes to go on after a restart; see ``Linearizer``.
+
+        What counts of each log (``count``) is for the rules to say again.
+        """
+        heads = {head.writer for head in self._heads.values()}
+        logs: dict[bytes, SavedLog] = {}
+        for writer, places in self._taken.items():
+            confirmed = self._settled.get(writer, 0)
+            base, steps = self.causality.saved(writer)
+            clock = self._settled_clocks.get(writer, 0)
+            clocks = [place.clock for place in places]
+            logs[writer] = SavedLog(
+                confirmed, clock, clocks, base, steps, writer in heads
+            )
+        return Saved(self.order.settled, self.order.floor, logs)
+
+    def _resume(self, saved: Saved) -> None:
+        self.order = Order(saved.places, saved.floor)
+        for writer, log in saved.logs.items():
+            places = [
+                Place(clock, writer, sequence)
+                for sequence, clock in enumerate(log.clocks, log.confirmed)
+            ]
+            last = places[-1] if places else Place(log.clock, writer, log.length - 1)
+            self._taken[writer] = places
+            self._added.update(places)
+            if log.confirmed:
+                self._settled[writer] = log.confirmed
+                self._settled_clocks[writer] = log.clock
+            self._gate.lengths[writer] = log.length
+            self._gate.clocks[writer] = last.clock
+            self.clock = max(self.clock, last.clock)
+            self.causality.resume(writer, log.confirmed, log.base, log.steps)
+            if log.is_head:
+                self._heads[writer] = last
 
     def _sure(self, stay: Stay) -> int:
         """Up to which clock a writer will neither add nor take away anything."""

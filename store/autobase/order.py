@@ -40,9 +40,9 @@ class Order:
         floor: The last of them, or None.
     """
 
-    def __init__(self) -> None:
-        self.settled = 0
-        self.floor: Place | None = None
+    def __init__(self, settled: int = 0, floor: Place | None = None) -> None:
+        self.settled = settled
+        self.floor = floor
         self._places: list[Place] = []
 
     def __len__(self) -> int:

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from store.autobase import ALL, Place, Spans, Stay, confirmed_clock
+from store.autobase import (
+    ALL,
+    Linearizer,
+    Place,
+    Spans,
+    Stay,
+    confirmed_clock,
+    decode_saved,
+    encode_saved,
+)
 from store.errors import LocalProtocolError
 from tests.unit.store.autobase.flocks import Device, meet, name
 
@@ -70,6 +79,18 @@ class Room(Device):
         assert settled >= len(self.confirmed)
         self.confirmed = self.told[:settled]
 
+    def restart(self) -> None:
+        """Go on with what was saved."""
+        before = self.linearizer
+        self.linearizer = Linearizer(saved=decode_saved(encode_saved(before.save())))
+        assert self.linearizer.save() == before.save()
+        assert self.linearizer.links(self.writer) == before.links(self.writer)
+        del self.told[len(self.confirmed) :]
+        self.judge()
+        for log in self.logs.values():
+            self.hear(log[-1:])
+        self.judge()
+
 
 def is_in(room: Room, writer: bytes) -> bool:
     return any(stay.writer == writer and stay.end is None for stay in room.stays)
@@ -100,6 +121,8 @@ def test_a_confirmed_prefix_never_changes(seed: int) -> None:
         if kind < 0.06:
             act(founder, rooms, chance, now)
             room = founder
+        elif kind < 0.1:
+            room.restart()
         elif kind < 0.5 and (is_in(room, room.writer) or kind < 0.12):
             # Some talk though they may not: it counts for nobody.
             room.write(b"-", now_ms=now)

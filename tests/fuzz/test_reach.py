@@ -48,7 +48,10 @@ TARGETS = (
 # Which functions of a module read bytes of a peer.
 DECODERS: dict[str, tuple[str, ...]] = {
     "app/rooms/epochs.py": ("_decode", "_read_*", "_open_*", "open_*", "read_*"),
-    "app/rooms/key_ring.py": ("KeyRing.open", "KeyRing._*", "unlock", "_before"),
+    "app/rooms/key_ring.py": (
+        *("KeyRing.open", "KeyRing._seal_of", "KeyRing._miss"),
+        *("unlock", "_before"),
+    ),
     "app/rooms/seals.py": ("_check", "_open", "EpochSeal.open", "open_*", "read_*"),
     "net/encoding/compact.py": ("Reader.*", "zig_zag_inverse", "_safe"),
     "net/encoding/values.py": ("read_*", "_unpack_bits"),

@@ -1,0 +1,137 @@
+"""What is new: unread messages and mentions, and what the search must look at.
+
+Messages get ascending numbers as they arrive here, whatever their place in the order;
+what is above the mark of a room is unread, and what is above that of the search index
+is not yet found by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from store.contents.bodies import separate
+from store.contents.pages import (
+    COLUMNS,
+    JOINS,
+    SELECT,
+    MessageRow,
+    page,
+    read_messages,
+)
+from store.database import Connection
+
+MAX_COUNTED: Final = 10_000
+"""Unread messages beyond the newest so many are not counted."""
+MAX_MENTIONS_COUNTED: Final = 1_000
+"""The same for messages that mention somebody."""
+
+_UNREAD = (
+    " FROM content m WHERE m.room = :room AND m.arrival >"
+    " (SELECT read_arrival FROM room WHERE id = :room) AND m.shown = 1"
+    " AND m.deleted = 0 AND m.expired = 0 AND m.writer NOT IN (SELECT id FROM writer"
+    " WHERE room = :room AND coalesce(identity, key) = :me)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the room list shows beside the last message."""
+
+    unread: int
+    """At most ``MAX_COUNTED``."""
+    mentions: int
+    """Unread ones that call this person; at most ``MAX_MENTIONS_COUNTED``."""
+    last: MessageRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRow:
+    """A message that the search index must look at again."""
+
+    serial: int
+    """To be dropped by."""
+    message: MessageRow
+    """As it is now: to be found if shown, neither deleted nor expired nor wiped."""
+
+
+def counts(connection: Connection, room: int, *, me: bytes) -> Counts:
+    """Unread messages, those that call this person, and the newest one.
+
+    Args:
+        connection: A reader's.
+        room: Row of the room.
+        me: This person's identity; what any device of it wrote is not unread.
+    """
+    values = {"room": room, "me": me, "most": MAX_COUNTED}
+    unread = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1{_UNREAD} LIMIT :most)", values
+    ).get
+    values["most"] = MAX_MENTIONS_COUNTED
+    named = connection.execute(
+        "SELECT CASE WHEN m.edit IS NULL THEN m.mentions ELSE"
+        f" (SELECT detail FROM change WHERE id = m.edit) END{_UNREAD}"
+        " AND m.mentioning = 1 ORDER BY m.arrival DESC LIMIT :most",
+        values,
+    )
+    mentions = sum(me in separate(mentions) for (mentions,) in named)
+    newest = page(connection, room, limit=1)
+    return Counts(int(unread), mentions, newest[0] if newest else None)
+
+
+def mark_read(connection: Connection, room: int, *, up_to: bytes | None = None) -> bool:
+    """Count what has arrived so far as read; never less than before.
+
+    Args:
+        connection: The writer's.
+        room: Row of the room.
+        up_to: Id of the last message that was read; None for everything.
+
+    Returns:
+        Whether that was news.
+    """
+    if up_to is None:
+        which, values = "SELECT max(arrival) FROM content WHERE room = ?1", (room,)
+    else:
+        which = "SELECT arrival FROM content WHERE room = ?1 AND id = ?2"
+        values = (room, up_to)  # type: ignore[assignment]
+    moved = connection.execute(
+        f"UPDATE room SET read_arrival = ({which}) WHERE id = ?1"
+        f" AND read_arrival < ({which}) RETURNING 1",
+        values,
+    ).fetchall()
+    return bool(moved)
+
+
+def arrived(
+    connection: Connection, room: int, *, after: int, limit: int
+) -> list[MessageRow]:
+    """What arrived here behind a number, as it is now, in the order of arrival.
+
+    Also what is hidden, deleted or expired by now: its number must be passed, too.
+    """
+    found = connection.execute(
+        f"{SELECT} WHERE m.room = ? AND m.arrival > ? ORDER BY m.arrival LIMIT ?",
+        (room, after, limit),
+    )
+    return read_messages(found)
+
+
+def changed(connection: Connection, *, limit: int) -> list[ChangedRow]:
+    """Messages of any room that were edited, wiped, hidden or reappeared."""
+    found: list[tuple[Any, ...]] = connection.execute(
+        f"SELECT c.serial, {COLUMNS} FROM content_changed c"
+        f" CROSS JOIN content m ON m.arrival = c.content{JOINS}"
+        " ORDER BY c.serial LIMIT ?",
+        (limit,),
+    ).fetchall()
+    messages = read_messages(row[1:] for row in found)
+    return [
+        ChangedRow(row[0], message)
+        for row, message in zip(found, messages, strict=True)
+    ]
+
+
+def drop_changed(connection: Connection, through: int) -> None:
+    """Forget what was looked at; what changed again meanwhile has a higher number."""
+    connection.execute("DELETE FROM content_changed WHERE serial <= ?", (through,))

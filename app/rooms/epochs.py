@@ -15,6 +15,13 @@ Both have a body, which goes into an act next to the devices' public keys::
     sealed box     libsodium's crypto_box_seal of the new key to the X25519 form of the
                    device's Ed25519 key; random bytes for a key that has no such form
 
+A rotation stands in a log behind blocks of the epoch before, so who was given the
+newest key alone cannot come to it. The heads of the rotations (a body without version
+and boxes) are therefore also handed over apart, as a chain, which says nothing to who
+holds none of the keys::
+
+    uint version (1) | array (head)                                   at most 256
+
 H and ns are those of ``app/rooms/seals.py``; an epoch's id is the beginning of its
 key's fingerprint. Whoever seals may seal nonsense to somebody: it is found by the
 fingerprint, and any other device that holds the key can share it.
@@ -47,6 +54,8 @@ MAX_PREVIOUS: Final = 8
 """Keys before that one rotation carries: one, and more after rotations at once."""
 BOX_BYTES: Final = EPOCH_KEY_BYTES + bindings.crypto_box_SEALBYTES
 MAX_BODY_BYTES: Final = 64 * 1024
+MAX_CHAIN_HEADS: Final = 256
+"""Heads of rotations handed over in one piece."""
 
 ROTATION_PERIOD_MS: Final = 7 * 24 * 3_600_000
 """How long an epoch is used before it turns."""
@@ -142,6 +151,33 @@ def read_head(body: bytes) -> BodyHead:
         RemoteProtocolError: It is none of this version, or damaged.
     """
     return _decode(body)[0]
+
+
+def encode_chain(heads: Sequence[BodyHead]) -> bytes:
+    """Heads for somebody who has one of their keys and not the acts.
+
+    Raises:
+        LocalProtocolError: ``bad-argument``: more than ``MAX_CHAIN_HEADS``.
+    """
+    if len(heads) > MAX_CHAIN_HEADS:
+        raise LocalProtocolError("too many heads", code="bad-argument")
+    return Writer().uint(BODY_VERSION).array(heads, _write_head).finish()
+
+
+def decode_chain(data: bytes) -> tuple[BodyHead, ...]:
+    """The inverse of ``encode_chain``.
+
+    Raises:
+        RemoteProtocolError: It is none of this version, or damaged.
+    """
+    reader = Reader(data)
+    version = reader.uint()
+    if version != BODY_VERSION:
+        raise RemoteProtocolError(f"key chain version {version}", code="version")
+    heads = reader.array(_read_head, max_count=MAX_CHAIN_HEADS)
+    if reader.remaining:
+        raise RemoteProtocolError("bytes behind a key chain", code="malformed")
+    return tuple(heads)
 
 
 def open_rotation(
@@ -269,13 +305,15 @@ def _make(
     if len(named) > MAX_SHARED_DEVICES or any(len(one) != 32 for one in named):
         raise LocalProtocolError("no such devices", code="bad-argument")
     whole = fingerprint(key)
-    writer = Writer().uint(BODY_VERSION).fixed(whole, 32).uint(len(previous_keys))
+    before = []
     for number, previous in enumerate(previous_keys):
         name = epoch_id(previous)
         sealed = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
             previous, whole, _NONCE, _previous_key(key, number, name)
         )
-        writer.fixed(name, EPOCH_ID_BYTES).fixed(sealed, _SEALED_KEY_BYTES)
+        before.append(PreviousKey(name, sealed))
+    writer = Writer().uint(BODY_VERSION)
+    _write_head(writer, BodyHead(whole, tuple(before)))
     for device in named:
         writer.fixed(_seal_box(key, device, entropy), BOX_BYTES)
     return Shared(whole[:EPOCH_ID_BYTES], named, writer.finish())
@@ -289,12 +327,24 @@ def _decode(body: bytes) -> tuple[BodyHead, bytes]:
     version = reader.uint()
     if version != BODY_VERSION:
         raise RemoteProtocolError(f"key body version {version}", code="version")
-    whole = reader.fixed(32)
-    previous = reader.array(_read_previous, max_count=MAX_PREVIOUS)
+    head = _read_head(reader)
     boxes = reader.raw()
     if len(boxes) % BOX_BYTES or len(boxes) > MAX_SHARED_DEVICES * BOX_BYTES:
         raise RemoteProtocolError("no row of boxes", code="malformed")
-    return BodyHead(whole, tuple(previous)), boxes
+    return head, boxes
+
+
+def _write_head(writer: Writer, head: BodyHead) -> None:
+    writer.fixed(head.fingerprint, 32).uint(len(head.previous))
+    for previous in head.previous:
+        writer.fixed(previous.epoch, EPOCH_ID_BYTES)
+        writer.fixed(previous.sealed, _SEALED_KEY_BYTES)
+
+
+def _read_head(reader: Reader) -> BodyHead:
+    whole = reader.fixed(32)
+    previous = reader.array(_read_previous, max_count=MAX_PREVIOUS)
+    return BodyHead(whole, tuple(previous))
 
 
 def _read_previous(reader: Reader) -> PreviousKey:

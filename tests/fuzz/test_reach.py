@@ -47,7 +47,10 @@ TARGETS = (
 
 # Which functions of a module read bytes of a peer.
 DECODERS: dict[str, tuple[str, ...]] = {
-    "app/rooms/epochs.py": ("_decode", "_read_*", "_open_*", "open_*", "read_*"),
+    "app/rooms/epochs.py": (
+        *("_decode", "decode_chain", "_read_*", "read_*"),
+        *("_open_*", "open_*"),
+    ),
     "app/rooms/key_ring.py": (
         *("KeyRing.open", "KeyRing._seal_of", "KeyRing._miss"),
         *("unlock", "_before"),

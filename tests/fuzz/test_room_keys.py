@@ -16,6 +16,8 @@ from app.rooms.epochs import (
     MAX_PREVIOUS,
     MAX_SHARED_DEVICES,
     BodyHead,
+    decode_chain,
+    encode_chain,
     make_rotation,
     make_share,
     open_previous,
@@ -148,6 +150,22 @@ def test_two_keys_of_one_id_are_told_apart(block: bytes) -> None:
         return
     assert block in BLOCKS
     assert plaintext in TEXTS
+
+
+CHAINS: Final = [
+    encode_chain([read_head(body) for body in bodies])
+    for bodies in (WAYS_BACK, BODIES, [])
+]
+
+
+@given(mutated(CHAINS))
+@settings(max_examples=300)
+def test_chains_are_read_or_refused(data: bytes) -> None:
+    try:
+        heads = decode_chain(data)
+    except RemoteProtocolError:
+        return
+    assert decode_chain(encode_chain(heads)) == heads
 
 
 def test_what_is_missing_stays_bounded() -> None:

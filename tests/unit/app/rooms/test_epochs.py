@@ -11,11 +11,14 @@ from nacl import bindings
 from app.rooms import epochs
 from app.rooms.epochs import (
     BOX_BYTES,
+    MAX_CHAIN_HEADS,
     MAX_PREVIOUS,
     MAX_SHARED_DEVICES,
     ROTATION_PERIOD_MS,
     ROTATION_SPREAD_MS,
     STALE_SPREAD_MS,
+    decode_chain,
+    encode_chain,
     make_rotation,
     make_share,
     open_previous,
@@ -205,6 +208,37 @@ def _body(boxes: int, *, version: int = 1, previous: int = 0) -> bytes:
 def test_what_is_no_body_says_why(body: bytes, code: str) -> None:
     with pytest.raises(RemoteProtocolError) as raised:
         read_head(body)
+    assert raised.value.code == code
+
+
+def test_a_chain_hands_the_heads_over() -> None:
+    made = [
+        make_rotation(NEW, [OLD, b"p" * 32], PUBLIC, entropy=entropy()),
+        make_rotation(OLD, [b"p" * 32], PUBLIC, entropy=entropy()),
+        make_share(NEW, PUBLIC, entropy=entropy()),
+    ]
+    heads = tuple(read_head(one.body) for one in made)
+    assert decode_chain(encode_chain(heads)) == heads
+    most = heads[:1] * MAX_CHAIN_HEADS
+    assert decode_chain(encode_chain(most)) == most
+    with pytest.raises(LocalProtocolError):
+        encode_chain([*most, heads[0]])
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", "too-short"),
+        (b"\2\0", "version"),
+        (b"\1\1" + bytes(20), "too-short"),
+        (b"\1\0x", "malformed"),
+        (b"\1\xfd\1\1", "too-large"),
+    ],
+    ids=["empty", "version", "cut", "more", "too many"],
+)
+def test_what_is_no_chain_says_why(data: bytes, code: str) -> None:
+    with pytest.raises(RemoteProtocolError) as raised:
+        decode_chain(data)
     assert raised.value.code == code
 
 

@@ -129,12 +129,6 @@ def set_progress(
     )
 
 
-def lengths(connection: Connection, row: int) -> dict[bytes, int]:
-    """How many blocks of each log are derived."""
-    found = connection.execute("SELECT key, length FROM writer WHERE room = ?", (row,))
-    return {key: int(length) for key, length in found}
-
-
 def page(
     connection: Connection, row: int, *, limit: int, before: bytes | None = None
 ) -> list[MessageRow]:

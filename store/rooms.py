@@ -123,7 +123,9 @@ def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
         "UPDATE writer SET length = 0, clock = 0, operations = 0 WHERE room = ?", (row,)
     )
     connection.execute(
-        "UPDATE room SET key = x'', name = '', read_arrival = 0 WHERE id = ?", (row,)
+        "UPDATE room SET key = x'', name = '', read_arrival = 0, timeline = x''"
+        " WHERE id = ?",
+        (row,),
     )
 
 
@@ -161,16 +163,33 @@ def stored_length(connection: Connection, row: int, writer: bytes) -> int:
     return 0
 
 
+def timeline(connection: Connection, row: int) -> bytes:
+    """What the room's linearizer knew when it was saved; empty before."""
+    found = connection.execute("SELECT timeline FROM room WHERE id = ?", (row,)).get
+    assert isinstance(found, bytes)
+    return found
+
+
+def save_timeline(connection: Connection, row: int, saved: bytes) -> None:
+    """Keep what the room's linearizer knows."""
+    connection.execute("UPDATE room SET timeline = ? WHERE id = ?", (saved, row))
+
+
 def log_blocks(
     connection: Connection, row: int, writer: bytes, start: int, end: int
 ) -> Iterator[bytes]:
-    """The blocks of a log from ``start`` to before ``end``, which are all here."""
-    for (data,) in connection.execute(
-        "SELECT b.data FROM writer w JOIN core c ON c.discovery_key = w.log"
+    """The blocks of a log from ``start`` to before ``end``, or to a damaged one."""
+    found = connection.execute(
+        "SELECT b.id - (c.id << 40), b.data"
+        " FROM writer w JOIN core c ON c.discovery_key = w.log"
         " JOIN core_block b ON b.id >= (c.id << 40) + ? AND b.id < (c.id << 40) + ?"
         " WHERE w.room = ? AND w.key = ? ORDER BY b.id",
         (start, end, row, writer),
-    ):
+    )
+    for sequence, (number, data) in enumerate(found, start):
+        if number != sequence:
+            return
+        assert isinstance(data, bytes)
         yield data
 
 

@@ -177,6 +177,11 @@ class Room:
         )
         await self.logs.load()
         self.logs.know(self.facts.devices)
+        self.logs.derived.update(
+            await self._transact(
+                lambda _, view: {w: view.length(w) for w in self.logs.derived}
+            )
+        )
         await self._intake.catch_up()
         self._held, counts = await self._read(look)
         self._unread, self._last = counts.unread, counts.last
@@ -369,14 +374,14 @@ class Room:
             )
         target = self.find_member(member)
 
-        def check(connection: Connection, view: RoomView) -> Body:
+        def check(_: Connection, view: RoomView) -> Body:
             actor = view.require_member()
             now = view.state.members[target.identity].role
             if not may_set_role(actor.role, now, wanted):
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )
-            cuts = _lengths(view.lengths(connection), target)
+            cuts = _lengths(view, target)
             return SetRole(target.identity, wanted, cuts)
 
         await self._write(check)
@@ -391,13 +396,13 @@ class Room:
         if target.identity == self._around.profile.identity_key:
             raise UserFacingError("not-allowed", "To go yourself, leave the room.")
 
-        def check(connection: Connection, view: RoomView) -> Body:
+        def check(_: Connection, view: RoomView) -> Body:
             actor = view.require_member()
             if not may_remove(actor.role, view.state.members[target.identity].role):
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )
-            cuts = _lengths(view.lengths(connection), target)
+            cuts = _lengths(view, target)
             return Remove(target.identity, cuts)
 
         await self._write(check)
@@ -630,11 +635,9 @@ def _order(row: MessageRow) -> tuple[int, bytes, int]:
     return row.clock, row.device, row.sequence
 
 
-def _lengths(
-    lengths: dict[bytes, int], member: MemberFact
-) -> tuple[tuple[bytes, int], ...]:
+def _lengths(view: RoomView, member: MemberFact) -> tuple[tuple[bytes, int], ...]:
     """How much of each of a member's logs was taken in here."""
-    return tuple((d, lengths[d]) for d in member.devices if d in lengths)
+    return tuple((device, view.length(device)) for device in member.devices)
 
 
 def _clean_text(text: str) -> str:

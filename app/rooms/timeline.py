@@ -22,12 +22,19 @@ from store.autobase import (
     Link,
     Verdict,
     decode_entry,
+    decode_saved,
+    encode_saved,
 )
 from store.database import Connection
 from store.rooms import RoomRow
 
 MAX_AHEAD_MS = 24 * 3600 * 1000
 """Entries with a clock further ahead of this computer's mean nothing yet."""
+
+
+SAVE_ENTRIES = 2_048
+"""After so many entries what is known of them all is saved; after more while more are
+not confirmed."""
 
 
 class Held(Enum):
@@ -75,19 +82,30 @@ class Timeline:
         self._own = own
         self._keyless: set[bytes] = set()
         self._woken: dict[bytes, None] = {}
+        self._unsaved = 0
 
     def load(self, connection: Connection) -> None:
         """Take again what was taken before the last start."""
+        row = self._row.row
+        if saved := rooms.timeline(connection, row):
+            self.linearizer = Linearizer(saved=decode_saved(saved))
         entries: list[Entry] = []
-        for log in rooms.logs(connection, self._row.row):
-            blocks = rooms.log_blocks(
-                connection, self._row.row, log.writer, 0, log.derived
-            )
-            for sequence, block in enumerate(blocks):
+        for log in rooms.logs(connection, row):
+            start = self.linearizer.length(log.writer)
+            blocks = rooms.log_blocks(connection, row, log.writer, start, log.derived)
+            for sequence, block in enumerate(blocks, start):
                 entries.append(self.open(log.writer, sequence, block))
         # Clocks rise along causes.
         for entry in sorted(entries, key=lambda entry: entry.place):
             self.linearizer.receive(entry, horizon=MAX_SAFE_UINT)
+        self._unsaved = len(entries)
+
+    def save(self, connection: Connection) -> None:
+        """Now and then keep what is known, so that the next start reads no blocks."""
+        if self._unsaved >= max(SAVE_ENTRIES, len(self.linearizer.order.tail)):
+            self._unsaved = 0
+            saved = encode_saved(self.linearizer.save())
+            rooms.save_timeline(connection, self._row.row, saved)
 
     def take(
         self, writer: bytes, start: int, blocks: Iterable[bytes], *, now_ms: int
@@ -113,6 +131,7 @@ class Timeline:
             if verdict is not Verdict.TAKEN:
                 return Taken(entries, self._not_taken(entry, verdict))
             entries.append((block, entry))
+            self._unsaved += 1
         return Taken(entries, None)
 
     def woken(self) -> tuple[bytes, ...]:

@@ -107,9 +107,9 @@ class RoomView:
         self._state.add(sorted(placed))
         self._timeline.load(connection)
 
-    def lengths(self, connection: Connection) -> dict[bytes, int]:
-        """How much of each log is derived."""
-        return history.lengths(connection, self.row.row)
+    def length(self, writer: bytes) -> int:
+        """How much of a log is derived."""
+        return self._timeline.linearizer.length(writer)
 
     def draft(
         self, connection: Connection, body: Body, *, now_ms: int, behind: int = 0
@@ -165,10 +165,13 @@ class RoomView:
             now_ms: The wall clock.
         """
         progress = history.progress(connection, self.row.row, writer)
-        fresh = blocks[progress.length - start :] if start <= progress.length else ()
+        # Less than is derived, where a block was damaged: it is taken again then.
+        length = self._timeline.linearizer.length(writer)
+        fresh = blocks[length - start :] if start <= length else ()
         lacked = self._lacked()
-        taken = self._timeline.take(writer, progress.length, fresh, now_ms=now_ms)
+        taken = self._timeline.take(writer, length, fresh, now_ms=now_ms)
         applied = self._apply(connection, writer, progress, taken, now_ms=now_ms)
+        self._timeline.save(connection)
         if applied.facts is None and self._lacked() != lacked:
             applied = replace(applied, facts=self.facts(now_ms))
         return applied
@@ -279,10 +282,13 @@ class RoomView:
         now_ms: int,
     ) -> Applied:
         """Keep what new entries of a log mean."""
-        if not taken.entries:
-            return Applied(writer, progress.length, held=taken.held)
+        linearizer = self._timeline.linearizer
+        entries = [it for it in taken.entries if it[1].sequence >= progress.length]
+        if not entries:
+            length = linearizer.length(writer)
+            return Applied(writer, length, held=taken.held)
         row = self.row.row
-        placed, written = self._sort(connection, writer, progress, taken.entries)
+        placed, written = self._sort(connection, writer, progress, entries)
         affected = self._state.add(placed)
         changed = (
             history.reconsider(connection, row, self._state.shows, devices=affected)
@@ -295,12 +301,13 @@ class RoomView:
             history.add_message(connection, row, message, shown=allowed)
             if allowed:
                 shown.append(message)
+        linearizer.take_changes()
         facts = self.facts(now_ms) if placed else None
         if facts is not None:
             rooms.set_title(connection, row, name=facts.name, kind=facts.kind.word)
         return Applied(
             writer,
-            progress.length + len(taken.entries),
+            linearizer.length(writer),
             messages=tuple(shown),
             written=tuple(written),
             facts=facts,

@@ -14,7 +14,8 @@ CREATE TABLE room (
     kind TEXT NOT NULL,
     joined_at INTEGER NOT NULL,         -- ms since the epoch
     left_at INTEGER,                    -- ms; the room only waits for its farewell
-    read_arrival INTEGER NOT NULL DEFAULT 0
+    read_arrival INTEGER NOT NULL DEFAULT 0,
+    timeline BLOB NOT NULL DEFAULT x''  -- what its linearizer knew when it was saved
 );
 
 -- The writing devices of a room; the log of each is a core.

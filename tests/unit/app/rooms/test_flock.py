@@ -99,12 +99,19 @@ async def test_everybody_ends_with_the_same(opened: Open, seed: int) -> None:
             meet(*pair)
     rooms = [room for who in people.values() for room in who._rooms.values()]
 
+    def read() -> bool:
+        return all(
+            room.logs.derived[writer] == head.length
+            for room in rooms
+            for writer, head in room.heads.items()
+        )
+
     def level() -> bool:
         heads = [
             {writer: head.length for writer, head in room.heads.items()}
             for room in rooms
         ]
-        return all(each == heads[0] for each in heads)
+        return read() and all(each == heads[0] for each in heads)
 
     await wires.until(level)
     seen = [await texts(who) for who in people.values()]
@@ -174,13 +181,20 @@ async def test_newcomers_and_members_who_never_heard_of_each_other(
             meet(first, second)
     rooms = [room for who in people.values() for room in who._rooms.values()]
 
+    def read() -> bool:
+        return all(
+            room.logs.derived[writer] == head.length
+            for room in rooms
+            for writer, head in room.heads.items()
+        )
+
     def level() -> bool:
         heads = [
             {writer: head.length for writer, head in room.heads.items()}
             for room in rooms
         ]
         known = all(room.facts.present_count == len(names) for room in rooms)
-        return known and all(each == heads[0] for each in heads)
+        return read() and known and all(each == heads[0] for each in heads)
 
     await wires.until(level)
     seen = [await texts(who) for who in people.values()]

@@ -17,6 +17,7 @@ MODULES: dict[str, str] = {
     "stream": "tests.bench.stream",
     "messages": "tests.bench.messages",
     "hypercore": "tests.bench.hypercore",
+    "autobase": "tests.bench.autobase",
     "dht": "tests.bench.dht",
     "startup": "tests.bench.startup",
     "memory": "tests.bench.memory",

@@ -26,10 +26,12 @@ from app.faults import explained
 from app.profile import Profile
 from app.rooms.blocks import LogHead
 from app.rooms.facts import MemberFact, RoomFacts
+from app.rooms.hearing import Hearing
 from app.rooms.intake import Intake
 from app.rooms.logs import RoomLogs
 from app.rooms.operations import (
     MAX_TEXT_BYTES,
+    Acknowledge,
     Admit,
     Body,
     Message,
@@ -43,6 +45,7 @@ from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
 from app.tasks import Tasks
 from store import history, rooms
 from store.database import Connection
+from store.errors import StoreError
 from store.history import MessageRow
 from store.rooms import RoomRow
 
@@ -124,6 +127,7 @@ class Room:
         self._claims: dict[bytes, int] = {}
         self._recording = False
         self._held_changed = asyncio.Event()
+        self._hearing = Hearing(self._say_heard, surroundings.entropy)
         self._unread = 0
         self._last: MessageRow | None = None
         self._tasks = Tasks(None)
@@ -213,6 +217,7 @@ class Room:
         self._stopped = True
         if self._refresh_timer is not None:
             self._refresh_timer.cancel()
+        self._hearing.stop()
         await self._outbox.stop()
         await self._intake.stop()
         await self._tasks.finish()
@@ -600,6 +605,8 @@ class Room:
             self.facts = applied.facts
             self.logs.know(self.facts.devices)
             self._arm_refresh()
+        if applied.unheard and self.is_member and not self.left:
+            self._hearing.heard(sum(d.present for d in self.facts.devices.values()))
         for row in applied.messages:
             if self._last is None or _order(row) > _order(self._last):
                 self._last = row
@@ -619,6 +626,22 @@ class Room:
             self._facts_news.set()
             if self.on_facts is not None:
                 self.on_facts()
+
+    def _say_heard(self) -> None:
+        self._tasks.spawn(self._acknowledge())
+
+    async def _acknowledge(self) -> None:
+        """Say what was heard, unless something else said it meanwhile."""
+
+        def check(_: Connection, view: RoomView) -> Body | None:
+            view.require_member()
+            return Acknowledge() if view.is_unheard else None
+
+        try:
+            await self._outbox.write(check)
+        except (StoreError, UserFacingError) as error:
+            # Whoever speaks next says it too.
+            _LOG.info("what was heard could not be acknowledged: %s", error.code)
 
     async def _recount(self) -> None:
         counts = await self._read(

@@ -83,6 +83,7 @@ class Timeline:
         self._keyless: set[bytes] = set()
         self._woken: dict[bytes, None] = {}
         self._unsaved = 0
+        self._unheard: dict[bytes, int] = {}
 
     def load(self, connection: Connection) -> None:
         """Take again what was taken before the last start."""
@@ -132,7 +133,13 @@ class Timeline:
                 return Taken(entries, self._not_taken(entry, verdict))
             entries.append((block, entry))
             self._unsaved += 1
+            self._hear(entry)
         return Taken(entries, None)
+
+    @property
+    def is_unheard(self) -> bool:
+        """True when somebody said what this device has not acknowledged."""
+        return bool(self._unheard)
 
     def woken(self) -> tuple[bytes, ...]:
         """The logs that waited and may go on, since last asked."""
@@ -158,6 +165,16 @@ class Timeline:
             sequence=sequence,
         )
         return decode_entry(writer, sequence, plaintext)
+
+    def _hear(self, entry: Entry) -> None:
+        if entry.writer != self._own:
+            if entry.payload:
+                self._unheard[entry.writer] = entry.sequence + 1
+            return
+        seen = self.linearizer.causality.current
+        for writer, length in list(self._unheard.items()):
+            if seen(self._own, writer) >= length:
+                del self._unheard[writer]
 
     def _not_opened(self, writer: bytes, code: str) -> Held:
         if code in ("epoch", "no-key"):

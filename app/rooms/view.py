@@ -73,6 +73,8 @@ class Applied:
     """Older messages that appeared or vanished."""
     held: Held | None = None
     """Why what follows is not derived."""
+    unheard: bool = False
+    """Others said what this device has not acknowledged."""
     woken: tuple[bytes, ...] = ()
     """Logs that waited for these blocks and may go on."""
 
@@ -220,6 +222,11 @@ class RoomView:
         return member
 
     @property
+    def is_unheard(self) -> bool:
+        """True when somebody said what this device has not acknowledged."""
+        return self._timeline.is_unheard
+
+    @property
     def state(self) -> RoomState:
         """The fold itself, for questions asked in the writer thread."""
         return self._state
@@ -313,6 +320,7 @@ class RoomView:
             facts=facts,
             reconsidered=changed,
             held=taken.held,
+            unheard=self._timeline.is_unheard,
             woken=self._timeline.woken(),
         )
 

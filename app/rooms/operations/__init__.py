@@ -13,6 +13,7 @@ from app.rooms.operations.acts import (
     SetRole,
 )
 from app.rooms.operations.codec import (
+    Acknowledge,
     Body,
     Operation,
     Unknown,
@@ -27,6 +28,7 @@ __all__ = [
     "MAX_CUT_DEVICES",
     "MAX_NAME_BYTES",
     "MAX_TEXT_BYTES",
+    "Acknowledge",
     "Act",
     "Admit",
     "Body",

@@ -30,7 +30,12 @@ class Unknown:
     body: bytes
 
 
-Body = Act | Content | Unknown
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Nothing but what the entry links to."""
+
+
+Body = Act | Content | Acknowledge | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,9 @@ class Operation:
 
 
 def encode_operation(operation: Operation) -> bytes:
-    """The bytes drawn in the module's docstring."""
+    """The bytes drawn in the module's docstring; none for ``Acknowledge``."""
+    if isinstance(operation.body, Acknowledge):
+        return b""
     number, write = _WRITERS[type(operation.body)]
     writer = Writer()
     if isinstance(operation.body, Unknown):

@@ -4,43 +4,17 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
 
-from app import profile as profiles
 from app.messenger import Messenger
 from tests.sim.dht_network import seeds
-from tests.unit.app.rooms.joined import QuietNetwork, Wires
+from tests.unit.app.rooms.conftest import Open
+from tests.unit.app.rooms.joined import Wires
 from tests.unit.app.rooms.test_exchange import let_in
 
 NAMES = ("Ada", "Bo", "Cy")
 STEPS = 60
-
-Open = Callable[[str], Awaitable[Messenger]]
-
-
-@pytest.fixture
-async def opened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Open]:
-    """Opens somebody's profile, made when it is missing."""
-    monkeypatch.setenv("COVEY_KEYCHAIN", "off")
-    running: list[Messenger] = []
-
-    async def open_(name: str) -> Messenger:
-        folder = tmp_path / name
-        if not profiles.exists(folder):
-            profiles.create(folder, name=name, now_s=1)
-        messenger = Messenger(profiles.open_profile(folder), QuietNetwork())
-        running.append(messenger)
-        await messenger.start()
-        return messenger
-
-    yield open_
-    for messenger in running:
-        await messenger.close()
 
 
 async def texts(who: Messenger) -> list[str]:

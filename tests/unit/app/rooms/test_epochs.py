@@ -28,7 +28,7 @@ from app.rooms.epochs import (
     rotation_due_at,
 )
 from app.rooms.seals import MAX_BLOCK_BYTES, epoch_id, fingerprint
-from net.crypto import KeyPair
+from net.crypto import KeyPair, blake2b_256, namespace
 from net.errors import LocalProtocolError, RemoteProtocolError
 
 DEVICES = [KeyPair.from_seed(bytes((number,)) * 32) for number in range(5)]
@@ -70,6 +70,22 @@ def test_the_new_key_opens_the_one_before() -> None:
     assert (head.epoch, head.fingerprint) == (epoch_id(NEW), fingerprint(NEW))
     assert [previous.epoch for previous in head.previous] == [epoch_id(OLD)]
     assert open_previous(head, NEW) == (OLD,)
+
+
+def test_a_body_is_laid_out_as_it_is_written_down() -> None:
+    """Computed here from the drawing, with nothing of the module's own."""
+    name = "covey/room-epoch"
+    before = (OLD, b"p" * 32)
+    whole = blake2b_256(namespace(name, 0), NEW)
+    expected = b"\1" + whole + b"\2"
+    for number, key in enumerate(before):
+        epoch = blake2b_256(namespace(name, 0), key)[:8]
+        seal_key = blake2b_256(namespace(name, 3), bytes((number,)), epoch, key=NEW)
+        expected += epoch + bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
+            key, whole, bytes(24), seal_key
+        )
+    made = make_rotation(NEW, before, PUBLIC[:2], entropy=entropy())
+    assert made.body[: -2 * BOX_BYTES] == expected
 
 
 def test_a_rotation_after_several_at_once_carries_them_all() -> None:

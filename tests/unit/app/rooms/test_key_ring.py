@@ -220,7 +220,7 @@ def test_the_ring_and_what_it_misses_are_bounded(
     with pytest.raises(RemoteProtocolError) as raised:
         here.add(key(3))
     assert raised.value.code == "too-many"
-    for name in (b"1" * 8, b"2" * 8, b"1" * 8, b"3" * 8):
+    for name in (b"1" * 8, b"2" * 8, b"1" * 8, b"3" * 8, b"3" * 8):
         with pytest.raises(MissingKeyError):
             here.key(name)
     assert here.missing == (b"1" * 8, b"3" * 8)

@@ -6,6 +6,7 @@ from net.pairing.candidate import Candidate, CandidateState
 from net.pairing.constants import Status
 from net.pairing.events import (
     Drop,
+    Held,
     Outgoing,
     Paired,
     Rejected,
@@ -21,7 +22,7 @@ from net.pairing.invite import (
     read_invite,
 )
 from net.pairing.member import Member
-from net.pairing.messages import Additional, Admission
+from net.pairing.messages import Additional, Admission, Decision
 from net.pairing.polling import CandidatePoll, MemberPoll, Mode
 from net.pairing.request import CandidateRequest, create_receipt, verify_receipt
 
@@ -32,8 +33,10 @@ __all__ = [
     "CandidatePoll",
     "CandidateRequest",
     "CandidateState",
+    "Decision",
     "Drop",
     "Exchange",
+    "Held",
     "Invite",
     "InviteRecord",
     "Member",

@@ -18,11 +18,12 @@ from net.pairing.constants import (
     ASK_AGAIN_S,
     MAX_MESSAGES_PER_MINUTE,
     MAX_PEERS,
+    MAX_REFUSALS_TOLD,
     PEER_INTERVAL_S,
     Status,
 )
-from net.pairing.events import CandidateEvent, Drop, Outgoing, Paired, Rejected
-from net.pairing.messages import Admission
+from net.pairing.events import CandidateEvent, Drop, Held, Outgoing, Paired, Rejected
+from net.pairing.messages import Admission, Decision
 from net.pairing.pace import Pace
 from net.pairing.request import CandidateRequest
 
@@ -65,9 +66,22 @@ class Candidate:
     """
 
     def __init__(
-        self, request: CandidateRequest, *, entropy: Callable[[int], bytes]
+        self,
+        request: CandidateRequest,
+        *,
+        entropy: Callable[[int], bytes],
+        believes: Callable[[Decision], bool] = lambda _: True,
     ) -> None:
+        """Begin to ask.
+
+        Args:
+            request: What is asked.
+            entropy: Where the pauses come from.
+            believes: What the owner thinks of an answer that fits the request; whoever
+                holds the same invite may have made it.
+        """
         self.request = request
+        self._believes = believes
         self.state = CandidateState.ASKING
         self.dropped: Counter[Drop] = Counter()
         self._entropy = entropy
@@ -75,7 +89,8 @@ class Candidate:
         self._next_at = float("-inf")
         self._outgoing: list[Outgoing] = []
         self._events: deque[CandidateEvent] = deque()
-        self._told: set[Status] = set()
+        self._told: set[tuple[Status, bytes]] = set()
+        self._held = False
         self._admission: Admission | None = None
 
     @property
@@ -112,6 +127,19 @@ class Candidate:
             self._receive(data)
         else:
             self.dropped[Drop.TOO_OFTEN] += 1
+
+    def receive_notice(self, peer: int, data: bytes, now: float) -> None:
+        """Take what a connection says of a request that waits."""
+        known = self._peers.get(peer)
+        if known is None:
+            self.dropped[Drop.UNKNOWN_PEER] += 1
+        elif not known.pace.allows(now):
+            self.dropped[Drop.TOO_OFTEN] += 1
+        elif data != self.request.id:
+            self.dropped[Drop.NOT_OURS] += 1
+        elif not self._held and self.state is CandidateState.ASKING:
+            self._held = True
+            self._events.append(Held())
 
     def receive_record(self, data: bytes) -> bool:
         """Take what stood in the DHT where the answer would be.
@@ -164,14 +192,18 @@ class Candidate:
         except RemoteProtocolError as error:
             self.dropped[DROP_OF_CODE.get(error.code, Drop.MALFORMED)] += 1
             return False
+        if not self._believes(decision):
+            self.dropped[Drop.BAD_CONTENT] += 1
+            return False
+        told = decision.status, decision.extension
         if decision.admission is not None:
             self.state = CandidateState.PAIRED
             self._admission = decision.admission
             self._outgoing.clear()
-            self._events.append(Paired(decision.admission))
-        elif decision.status not in self._told:
-            self._told.add(decision.status)
-            self._events.append(Rejected(decision.status))
+            self._events.append(Paired(decision.admission, decision.extension))
+        elif told not in self._told and len(self._told) < MAX_REFUSALS_TOLD:
+            self._told.add(told)
+            self._events.append(Rejected(*told))
         return True
 
 

@@ -73,6 +73,9 @@ MAX_USER_DATA_BYTES: Final = 4096
 MAX_ADDITIONAL_BYTES: Final = 4096
 """What a member adds to the keys."""
 
+MAX_EXTENSION_BYTES: Final = 2048
+"""What a member of our own kind says besides."""
+
 MAX_MESSAGE_BYTES: Final = 8192
 """A whole request or response."""
 
@@ -105,6 +108,9 @@ MAX_SEALED_PER_MINUTE: Final = 1200
 
 MAX_NEW_PER_INVITE_AND_MINUTE: Final = 30
 """New requests through one invite that are shown to whoever decides."""
+
+MAX_REFUSALS_TOLD: Final = 16
+"""Different refusals of one request that its owner hears of."""
 
 MAX_INBOX: Final = 32
 """Messages of one connection between two turns of its owner."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -17,6 +17,9 @@ class Paired:
 
     admission: Admission
 
+    extension: bytes = field(default=b"", repr=False)
+    """What a member of our own kind said besides."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
@@ -24,8 +27,16 @@ class Rejected:
 
     status: Status
 
+    extension: bytes = b""
+    """What a member of our own kind said besides."""
 
-CandidateEvent: TypeAlias = Paired | Rejected
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody says that a person will decide about the request."""
+
+
+CandidateEvent: TypeAlias = Paired | Rejected | Held
 
 
 @dataclass(frozen=True, slots=True)

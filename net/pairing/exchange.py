@@ -4,12 +4,14 @@ A machine without I/O: it opens a Protomux channel on each mux it is given and a
 whenever the other side does, keeps what comes until ``receive`` is called with the
 time, and sends what candidate and member have to say. A channel has the protocol
 ``blind-pairing``, the group's discovery key as id, no handshake, message 0 for requests
-and message 1 for responses. Follows npm blind-pairing 2.3.1.
+and message 1 for responses, as in npm blind-pairing 2.3.1; message 2, which npm passes
+over, says that a request waits for a person.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from functools import partial
 
 from net.errors import LocalProtocolError
@@ -22,6 +24,7 @@ from net.pairing.messages import decode_frame, encode_frame
 
 REQUEST = 0
 RESPONSE = 1
+NOTICE = 2
 
 
 class _Link:
@@ -42,6 +45,7 @@ class Exchange:
     Attributes:
         discovery_key: The group's, 32 bytes.
         dropped: Counters of what came and found nobody, or no room.
+        on_input: Called when ``receive`` has something to do.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Exchange:
     ) -> None:
         self.discovery_key = discovery_key
         self.dropped: Counter[Drop] = Counter()
+        self.on_input: Callable[[], None] = lambda: None
         self._links: dict[int, _Link] = {}
         self._next_peer = 0
         self._candidate: Candidate | None = None
@@ -92,8 +97,13 @@ class Exchange:
             for peer in self._links:
                 member.add_peer(peer)
 
-    def attach(self, mux: Mux) -> int:
+    def attach(self, mux: Mux, *, waiting: bool = False) -> int:
         """Open the channel on a connection.
+
+        Args:
+            mux: Of the connection.
+            waiting: Open it only when the other side does, so that a stranger does not
+                hear which groups are here.
 
         Returns:
             The number by which machines know the connection.
@@ -103,13 +113,20 @@ class Exchange:
         """
         peer = self._next_peer
         link = _Link(mux)
-        self._open(peer, link)
+        if not waiting:
+            self._open(peer, link)
         self._next_peer += 1
         self._links[peer] = link
         mux.pair(PROTOCOL, self.discovery_key, lambda _: self._open(peer, link))
         if self._member is not None:
             self._member.add_peer(peer)
         return peer
+
+    def reopen(self) -> None:
+        """Open the channel anew where the other side refused or closed it."""
+        for peer, link in list(self._links.items()):
+            if link.channel is None and not link.mux.closed:
+                self._open(peer, link)
 
     def detach(self, peer: int) -> None:
         """Close the channel on a connection and open it there no more."""
@@ -136,6 +153,8 @@ class Exchange:
                     self._member.receive_request(peer, message, now)
                 elif kind == RESPONSE and self._candidate is not None:
                     self._candidate.receive_response(peer, message, now)
+                elif kind == NOTICE and self._candidate is not None:
+                    self._candidate.receive_notice(peer, message, now)
                 else:
                     self.dropped[Drop.NO_ROLE] += 1
         self.send()
@@ -164,6 +183,8 @@ class Exchange:
         if self._member is not None:
             for outgoing in self._member.messages_to_send():
                 self._put(outgoing, RESPONSE)
+            for outgoing in self._member.notices_to_send():
+                self._put(outgoing, NOTICE)
 
     def _put(self, outgoing: Outgoing, kind: int) -> None:
         link = self._links.get(outgoing.peer)
@@ -178,6 +199,7 @@ class Exchange:
             messages=[
                 partial(self._take, link, REQUEST),
                 partial(self._take, link, RESPONSE),
+                partial(self._take, link, NOTICE),
             ],
             on_close=lambda: self._closed(peer, link),
         )
@@ -192,6 +214,7 @@ class Exchange:
             self.dropped[Drop.TOO_OFTEN] += 1
         else:
             link.inbox.append((kind, decode_frame(data)))
+            self.on_input()
 
     def _closed(self, peer: int, link: _Link) -> None:
         link.channel = None

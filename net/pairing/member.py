@@ -18,6 +18,7 @@ from net.pairing.candidate import DROP_OF_CODE
 from net.pairing.constants import (
     MAX_ADDITIONAL_BYTES,
     MAX_ANSWERS,
+    MAX_EXTENSION_BYTES,
     MAX_INVITES,
     MAX_MESSAGES_PER_MINUTE,
     MAX_NEW_PER_INVITE_AND_MINUTE,
@@ -43,7 +44,7 @@ from net.pairing.invite import InviteRecord
 from net.pairing.messages import Additional, Admission, Decision, decode_request
 from net.pairing.pace import Pace
 from net.pairing.request import OpenedRequest, open_sealed
-from net.pairing.sealing import reply_key_pair
+from net.pairing.sealing import reply_key_pair, request_id
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class _Pending:
     lapses_at: float
     peers: set[int] = field(default_factory=set)
     by_record: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Member:
         self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
         self._sealed = Pace(MAX_SEALED_PER_MINUTE)
         self._outgoing: list[Outgoing] = []
+        self._notices: list[Outgoing] = []
         self._records: dict[bytes, PutRecord] = {}
         self._events: deque[MemberEvent] = deque()
 
@@ -197,6 +200,7 @@ class Member:
         key: bytes,
         encryption_key: bytes | None = None,
         additional: Additional | None = None,
+        extension: bytes = b"",
     ) -> None:
         """Admit a candidate.
 
@@ -205,6 +209,7 @@ class Member:
             key: 32 bytes, whose discovery key is the group's.
             encryption_key: 32 bytes, if the group has one.
             additional: Signed by the invite's key; that of the invite if not given.
+            extension: What else a candidate of our own kind is told.
 
         Raises:
             LocalProtocolError: No such request waits, or the key is another group's.
@@ -215,15 +220,38 @@ class Member:
         additional = additional or invite.record.additional
         if additional is not None and len(additional.data) > MAX_ADDITIONAL_BYTES:
             raise LocalProtocolError(f"{len(additional.data)} bytes of additional data")
+        _check_extension(extension)
         admission = Admission(key, encryption_key, additional)
-        self._decide(ticket, Decision(Status.OK, admission))
+        self._decide(ticket, Decision(Status.OK, admission, extension))
 
-    def deny(self, ticket: bytes, *, status: Status = Status.REJECTED) -> None:
+    def deny(
+        self,
+        ticket: bytes,
+        *,
+        status: Status = Status.REJECTED,
+        extension: bytes = b"",
+    ) -> None:
         """Refuse a candidate, and say why; raises ``LocalProtocolError`` like above."""
+        _check_extension(extension)
         self._waiting(ticket)
         if status is Status.OK:
             raise LocalProtocolError("a denial cannot have the status OK")
-        self._decide(ticket, Decision(status))
+        self._decide(ticket, Decision(status, extension=extension))
+
+    def hold(self, ticket: bytes) -> None:
+        """Tell whoever asks that a person will decide; the request goes on waiting.
+
+        Raises:
+            LocalProtocolError: No such request waits.
+        """
+        pending = self._waiting(ticket)
+        pending.held = True
+        for peer in sorted(pending.peers):
+            self._notify(pending, peer)
+
+    def waits(self, peer: int) -> bool:
+        """True while a request of this connection waits for a decision."""
+        return any(peer in pending.peers for pending in self._pending.values())
 
     def ignore(self, ticket: bytes) -> None:
         """Answer nothing; the candidate may ask again and will be reported again.
@@ -238,6 +266,11 @@ class Member:
         """Responses that are due, each for one connection's channel."""
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
+
+    def notices_to_send(self) -> list[Outgoing]:
+        """What is said of requests that wait for a person, each for one channel."""
+        notices, self._notices = self._notices, []
+        return notices
 
     def records_to_put(self) -> list[PutRecord]:
         """Responses for those who asked through the DHT, or left before the answer.
@@ -296,6 +329,8 @@ class Member:
         pending = self._pending.get(ticket)
         if pending is not None:
             _join(pending, peer)
+            if pending.held and peer is not None:
+                self._notify(pending, peer)
             return True
         if not self._has_room(invite, now):
             return False
@@ -361,6 +396,10 @@ class Member:
             if len(self._records) > MAX_RECORDS:
                 del self._records[next(iter(self._records))]
 
+    def _notify(self, pending: _Pending, peer: int) -> None:
+        notice = request_id(pending.opened.receipt.session)
+        self._notices.append(Outgoing(peer, notice))
+
     def _waiting(self, ticket: bytes) -> _Pending:
         pending = self._pending.get(ticket)
         if pending is None:
@@ -375,6 +414,11 @@ class Member:
 
     def _pending_of(self, invite: _Invite) -> list[bytes]:
         return [key for key, each in self._pending.items() if each.invite is invite]
+
+
+def _check_extension(extension: bytes) -> None:
+    if len(extension) > MAX_EXTENSION_BYTES:
+        raise LocalProtocolError(f"{len(extension)} bytes of extension")
 
 
 def _join(pending: _Pending, peer: int | None) -> None:

@@ -5,10 +5,13 @@
     response   fixed32 request id | buffer sealed
       sealed     uint status, and if that is 0:
                  uint flags | fixed32 key | [1] fixed32 encryption key
-                 | [2] buffer data | [2] fixed64 signature
+                 | [2] buffer data | [2] fixed64 signature | [128] buffer extension
+                 and else, in answers that have one: uint flags | [128] buffer extension
+    notice     fixed32 request id: the request waits for a person to decide
     receipt    fixed32 session | fixed64 signature | buffer user data
 
-Bytes left over are ignored, and so are flags nobody knows. What is sealed is opened in
+Bytes left over are ignored, and so are flags nobody knows; so the extension and the
+notice, which are ours alone, disturb nobody. What is sealed is opened in
 ``net.pairing.request``. Follows npm blind-pairing-core 2.10.1 ``lib/messages.js``.
 """
 
@@ -22,6 +25,7 @@ from net.encoding import Reader, Writer
 from net.errors import RemoteProtocolError
 from net.pairing.constants import (
     MAX_ADDITIONAL_BYTES,
+    MAX_EXTENSION_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_USER_DATA_BYTES,
     Status,
@@ -32,6 +36,7 @@ KEY_BYTES = 32
 
 _ENCRYPTION_KEY = 1
 _ADDITIONAL = 2
+_EXTENSION = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,19 +181,27 @@ class Decision:
     admission: Admission | None = None
     """There if, and only if, the status is ``OK``."""
 
+    extension: bytes = field(default=b"", repr=False)
+    """What members and candidates of our own kind say besides."""
+
     def encode(self) -> bytes:
         """The bytes before sealing."""
         writer = Writer().uint(self.status)
         if self.admission is None:
+            if self.extension:
+                writer.uint(_EXTENSION).buffer(self.extension)
             return writer.finish()
         key, additional = self.admission.encryption_key, self.admission.additional
         flags = _ENCRYPTION_KEY if key is not None else 0
         flags |= _ADDITIONAL if additional is not None else 0
+        flags |= _EXTENSION if self.extension else 0
         writer.uint(flags).fixed(self.admission.key, KEY_BYTES)
         if key is not None:
             writer.fixed(key, KEY_BYTES)
         if additional is not None:
             writer.buffer(additional.data).fixed(additional.signature, SIGNATURE_BYTES)
+        if self.extension:
+            writer.buffer(self.extension)
         return writer.finish()
 
 
@@ -197,8 +210,9 @@ def decode_decision(data: bytes) -> Decision:
     reader = Reader(data)
     number = reader.uint()
     if number != Status.OK:
-        known = number in set(Status)
-        return Decision(Status(number) if known else Status.REJECTED)
+        status = Status(number) if number in set(Status) else Status.REJECTED
+        flags = reader.uint() if reader.remaining else 0
+        return Decision(status, extension=_read_extension(reader, flags))
     flags = reader.uint()
     key = reader.fixed(PUBLIC_KEY_BYTES)
     encryption_key = reader.fixed(KEY_BYTES) if flags & _ENCRYPTION_KEY else None
@@ -206,7 +220,8 @@ def decode_decision(data: bytes) -> Decision:
     if flags & _ADDITIONAL:
         extra = reader.buffer(max_bytes=MAX_ADDITIONAL_BYTES)
         additional = Additional(extra, reader.fixed(SIGNATURE_BYTES))
-    return Decision(Status.OK, Admission(key, encryption_key, additional))
+    admission = Admission(key, encryption_key, additional)
+    return Decision(Status.OK, admission, _read_extension(reader, flags))
 
 
 def encode_frame(message: bytes) -> bytes:
@@ -217,6 +232,12 @@ def encode_frame(message: bytes) -> bytes:
 def decode_frame(data: bytes) -> bytes:
     """The inverse of ``encode_frame``; raises ``RemoteProtocolError``."""
     return Reader(data).buffer(max_bytes=MAX_MESSAGE_BYTES)
+
+
+def _read_extension(reader: Reader, flags: int) -> bytes:
+    if not flags & _EXTENSION:
+        return b""
+    return reader.buffer(max_bytes=MAX_EXTENSION_BYTES)
 
 
 def _bounded(data: bytes) -> bytes:

@@ -45,6 +45,13 @@ class MembersChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsChanged:
+    """Others wait to be let into a room by a person than before."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkChanged:
     """The state of the connection to the network changed."""
 
@@ -64,6 +71,7 @@ Event = (
     | MessageStored
     | MessageDelivered
     | MembersChanged
+    | RequestsChanged
     | NetworkChanged
     | CoreStopped
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from app.snapshots import NetworkSnapshot
 
 if TYPE_CHECKING:
+    from net import KeyPair
     from net.mux import Mux
 
 
@@ -70,13 +71,34 @@ class Network(Protocol):
         """End every connection and give the sockets back."""
 
     def join(self, topic: bytes, *, server: bool, client: bool) -> None:
-        """Announce at a topic, look up who is there, or both, until ``leave``."""
+        """Announce at a topic, look up who is there, or both, until ``leave``.
+
+        A topic that is joined already changes its mode.
+        """
 
     def leave(self, topic: bytes) -> None:
         """Stop both."""
 
     def refresh(self, topic: bytes) -> None:
         """Announce or look up at a joined topic again, now."""
+
+    async def get_record(self, public_key: bytes) -> bytes | None:
+        """The signed record of a key, any version; None where none is found.
+
+        This and what follows waits until the network is there.
+        """
+
+    async def put_record(self, key_pair: KeyPair, value: bytes) -> bool:
+        """Store a record of 1,000 bytes at most for two days; False if it failed."""
+
+    async def look_up(self, topic: bytes) -> list[bytes]:
+        """The keys announced on a topic, joined or not."""
+
+    async def announce(self, topic: bytes, key_pair: KeyPair) -> bool:
+        """Announce a key that is none's of a connection; False if it failed."""
+
+    async def unannounce(self, topic: bytes, key_pair: KeyPair) -> None:
+        """Take such an announcement back."""
 
     async def facts(self) -> dict[str, Any]:
         """Details for the doctor, as plain data."""

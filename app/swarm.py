@@ -65,6 +65,7 @@ class SwarmNetwork:
         self._sessions: dict[bytes, Discovery] = {}
         self._peers: dict[Connection, Peer] = {}
         self._tasks = Tasks(_LOG, "work for the network failed")
+        self._ready = asyncio.Event()
         self._sentence = ""
         self._failed = False
         self._stopping = False
@@ -89,9 +90,15 @@ class SwarmNetwork:
 
     def join(self, topic: bytes, *, server: bool, client: bool) -> None:
         """See ``Network.join``."""
+        mode = (server, client)
+        if self._topics.get(topic, mode) != mode:
+            self._topics[topic] = mode
+            if (session := self._sessions.get(topic)) is not None:
+                self._tasks.spawn(self._refresh(session, mode))
+            return
         if len(self._topics) >= MAX_WAITING_TOPICS or topic in self._topics:
             return
-        self._topics[topic] = (server, client)
+        self._topics[topic] = mode
         if self._swarm is not None:
             self._tasks.spawn(self._join(self._swarm, topic))
 
@@ -106,6 +113,53 @@ class SwarmNetwork:
         session = self._sessions.get(topic)
         if session is not None:
             self._tasks.spawn(self._refresh(session))
+
+    async def get_record(self, public_key: bytes) -> bytes | None:
+        """See ``Network.get_record``."""
+        swarm = await self._started()
+        try:
+            found = await swarm.dht.mutable_get(public_key, latest=False)
+        except NetError as error:
+            _LOG.info("a record could not be read: %s", error)
+            return None
+        return found.value if found is not None else None
+
+    async def put_record(self, key_pair: KeyPair, value: bytes) -> bool:
+        """See ``Network.put_record``."""
+        swarm = await self._started()
+        try:
+            await swarm.dht.mutable_put(key_pair, value)
+        except NetError as error:
+            _LOG.info("a record could not be stored: %s", error)
+            return False
+        return True
+
+    async def look_up(self, topic: bytes) -> list[bytes]:
+        """See ``Network.look_up``."""
+        swarm = await self._started()
+        try:
+            return [found.public_key for found in await swarm.dht.lookup(topic)]
+        except NetError as error:
+            _LOG.info("a topic could not be looked up: %s", error)
+            return []
+
+    async def announce(self, topic: bytes, key_pair: KeyPair) -> bool:
+        """See ``Network.announce``."""
+        swarm = await self._started()
+        try:
+            await swarm.dht.announce(topic, key_pair)
+        except NetError as error:
+            _LOG.info("a key could not be announced: %s", error)
+            return False
+        return True
+
+    async def unannounce(self, topic: bytes, key_pair: KeyPair) -> None:
+        """See ``Network.unannounce``."""
+        swarm = await self._started()
+        try:
+            await swarm.dht.unannounce(topic, key_pair)
+        except NetError as error:
+            _LOG.info("a key could not be unannounced: %s", error)
 
     async def facts(self) -> dict[str, Any]:
         """What the doctor prints of the network."""
@@ -176,6 +230,7 @@ class SwarmNetwork:
             attempt += 1
         self._failed = False
         self._swarm = swarm
+        self._ready.set()
         for topic in tuple(self._topics):
             await self._join(swarm, topic)
         async for connection in swarm.connections():
@@ -199,20 +254,33 @@ class SwarmNetwork:
             _LOG.info("disconnected: %s", "ended" if error is None else error.code)
             self._listener.peer_disconnected(connection)
 
+    async def _started(self) -> Swarm:
+        """The swarm, once it is there."""
+        while self._swarm is None:
+            await self._ready.wait()
+            if self._stopping:
+                raise asyncio.CancelledError
+        return self._swarm
+
     async def _join(self, swarm: Swarm, topic: bytes) -> None:
         mode = self._topics.get(topic)
         if mode is None:
             return
         try:
             session = await swarm.join(topic, server=mode[0], client=mode[1])
-            if topic in self._topics:
+            now = self._topics.get(topic)
+            if now is not None:
                 self._sessions[topic] = session
+                if now != mode:
+                    await self._refresh(session, now)
         except NetError as error:
             _LOG.warning("a topic could not be joined: %s", error)
 
-    async def _refresh(self, session: Discovery) -> None:
+    async def _refresh(
+        self, session: Discovery, mode: tuple[bool | None, bool | None] = (None, None)
+    ) -> None:
         try:
-            await session.refresh()
+            await session.refresh(server=mode[0], client=mode[1])
         except NetError as error:
             _LOG.info("a topic could not be refreshed: %s", error)
 

@@ -18,6 +18,7 @@ from app.events import (
     MessageDelivered,
     MessageStored,
     NetworkChanged,
+    RequestsChanged,
     RoomChanged,
     RoomLeft,
 )
@@ -168,6 +169,7 @@ class SampleCore:
         | MessageStored
         | MessageDelivered
         | MembersChanged
+        | RequestsChanged
         | NetworkChanged
         | CoreStopped
     ]:

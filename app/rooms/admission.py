@@ -1,18 +1,19 @@
-"""Being let in and letting in: both ends of the channel ``covey/invite``.
+"""Being let in and letting in: what the two ends of blind pairing say and decide.
 
-``Host`` answers newcomers for the invites of one room on every connection; ``Guest``
-asks every connected peer until one lets it in: a refusal stands only when nobody else
-says otherwise for a while. The messages stand in ``app/rooms/invitations.py``; whether
-an invite still holds is decided by the room's rules in the writer thread, where letting
-in is written at the same time.
+``Host`` answers newcomers for the invites of one room, at once or after a person has
+decided; ``Guest`` asks until one member lets it in: a refusal stands only when nobody
+else says otherwise for a while. How requests and answers travel is the business of
+``app/rooms/doors.py``, their bytes stand in ``app/rooms/invitations.py``; whether an
+invite still holds is decided by the room's rules in the writer thread, where letting in
+is written at the same time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
-from functools import partial
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from app.errors import UserFacingError
@@ -21,114 +22,346 @@ from app.network import Peer
 from app.profile import Profile, clean_name
 from app.rooms import invitations
 from app.rooms.invitations import (
-    ADMITTED,
-    PROTOCOL,
     REFUSAL_SENTENCES,
-    REFUSED,
-    REQUEST,
+    STATUS_OF,
     Admitted,
     Link,
     Refusal,
     Request,
 )
 from app.rooms.operations import Admit
+from app.rooms.roles import Right, has
 from app.rooms.rules import admission_signable
 from app.tasks import Tasks
-from net.crypto import sign
+from net.crypto import sign, verify
 from net.errors import LocalProtocolError, RemoteProtocolError
+from net.pairing import (
+    Candidate,
+    CandidateRequest,
+    Held,
+    Member,
+    Paired,
+    Rejected,
+    RequestReceived,
+    Status,
+)
 from store.errors import StoreError
 
 if TYPE_CHECKING:
+    from app.rooms.doors import Door
     from app.rooms.room import Room
-    from net.mux import Channel
+    from net.pairing import Decision
+    from net.pairing.events import CandidateEvent, MemberEvent
 
 _LOG = logging.getLogger("covey.invite")
 
-_REFUSALS = {
+REFUSALS = {
     "unknown": Refusal.UNKNOWN,
     "expired": Refusal.EXPIRED,
     "used": Refusal.USED,
     "closed": Refusal.CLOSED,
     "full": Refusal.FULL,
 }
+"""What a verdict of the rules means to the newcomer."""
 OTHERS_LIMIT_S = 8.0
 """How long others may let in whom one refused.
 
 Its clock may be wrong, it may be behind, or it may be no member at all.
 """
+MAX_APPROVALS = 64
+"""Newcomers to one room who wait for a person to decide; more may ask again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Somebody who waits for a person to decide."""
+
+    id: bytes
+    """By which the decision names it, 32 bytes."""
+    name: str
+    """What the newcomer calls itself."""
+    identity: bytes
+    """Its identity key, proven."""
+    device: bytes
+    """Its device key, proven."""
+    invite_key: bytes
+    """The invite it came by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A newcomer and what is needed to answer."""
+
+    newcomer: Newcomer
+    body: Admit
+    answer_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Who may let in by an invite."""
+
+    creator: bytes = b""
+    """Identity of who made it."""
+    approval: bool = False
+    """A person decides, who made it or may approve."""
+    own_devices: bool = False
+    """Only devices of who made it let in."""
+
+
+class _Desk:
+    """The machine that answers for one invite, and its door."""
+
+    def __init__(self, door: Door, member: Member) -> None:
+        self.door = door
+        self.member = member
 
 
 class Host:
-    """Lets newcomers into one room."""
+    """Lets newcomers into one room.
 
-    def __init__(self, room: Room, tasks: Tasks) -> None:
+    Attributes:
+        waiting: Who waits for a person's decision, by id, oldest first.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        tasks: Tasks,
+        *,
+        entropy: Callable[[int], bytes],
+        identity: bytes,
+        terms: Callable[[bytes], Awaitable[Terms]],
+        on_waiting: Callable[[], None],
+    ) -> None:
+        """Begin without invites.
+
+        Args:
+            room: Which room.
+            tasks: Owns the work of deciding.
+            entropy: Gives random bytes.
+            identity: This profile's.
+            terms: Tells who may let in by an invite.
+            on_waiting: Called when others wait than before.
+        """
         self._room = room
         self._tasks = tasks
+        self._entropy = entropy
+        self._identity = identity
+        self._terms = terms
+        self._on_waiting = on_waiting
+        self._desks: dict[bytes, _Desk] = {}
+        self.waiting: dict[bytes, _Waiting] = {}
 
-    def attach(self, peer: Peer, invite_key: bytes) -> None:
-        """Answer whoever comes with this invite on this connection."""
-        channel_id = invitations.channel_id(invite_key, peer.handshake_hash)
-        peer.mux.pair(
-            PROTOCOL, channel_id, lambda _: self._open(peer, invite_key, channel_id)
-        )
+    def serve(self, invite_key: bytes, door: Door) -> None:
+        """Answer whoever comes with this invite."""
+        record = invitations.pairing_record(self._room.row.room, invite_key)
+        member = Member(record.discovery_key)
+        member.add_invite(record)
+        self._desks[invite_key] = _Desk(door, member)
+        door.serve(member, lambda event: self._happened(invite_key, event))
 
-    def detach(self, peer: Peer, invite_key: bytes) -> None:
-        """Answer no more."""
-        channel_id = invitations.channel_id(invite_key, peer.handshake_hash)
-        peer.mux.unpair(PROTOCOL, channel_id)
+    def serve_no_more(self, invite_key: bytes) -> Door:
+        """Answer no more; gives the door back."""
+        desk = self._desks.pop(invite_key)
+        desk.door.serve_no_more()
+        gone = [
+            id
+            for id, waiting in self.waiting.items()
+            if waiting.body.invite_key == invite_key
+        ]
+        self._wait_no_more(gone)
+        return desk.door
 
-    def _open(self, peer: Peer, invite_key: bytes, channel_id: bytes) -> None:
-        asked: list[bool] = []
+    def facts_changed(self) -> None:
+        """Answer who was let in by another member meanwhile."""
+        devices = self._room.facts.devices
+        for waiting in tuple(self.waiting.values()):
+            known = devices.get(waiting.newcomer.device)
+            if known is not None and known.present:
+                self._wait_no_more([waiting.newcomer.id])
+                self._tasks.spawn(self._decide(waiting))
 
-        def opened(handshake: bytes) -> None:
-            try:
-                invitations.check_handshake(
-                    handshake,
-                    invite_key,
-                    peer.handshake_hash,
-                    from_initiator=not peer.is_initiator,
-                )
-            except RemoteProtocolError:
-                channel.close()
+    def waits(self, peer: Peer) -> bool:
+        """True while somebody on this connection waits for a decision."""
+        return any(desk.door.waits(peer) for desk in self._desks.values())
 
-        def requested(data: bytes) -> None:
-            if asked or channel.closed:
-                return
-            asked.append(True)
-            try:
-                body = _admission(data, invite_key, peer)
-            except RemoteProtocolError as error:
-                _LOG.info("a newcomer's request is wrong: %s", error)
-                channel.close()
-                return
-            self._tasks.spawn(self._answer(channel, body))
+    async def approve(self, id: bytes) -> str:
+        """Let in who waits under that id; gives what ``_decide`` gives.
 
-        channel = peer.mux.create_channel(
-            PROTOCOL,
-            channel_id,
-            messages=[requested, None, None],
-            handshake=invitations.encode_handshake(
-                invite_key, peer.handshake_hash, from_initiator=peer.is_initiator
-            ),
-            on_open=opened,
-        )
+        Raises:
+            UserFacingError: ``unknown-request``: nobody waits under it, any more.
+        """
+        waiting = self._take(id)
+        return await self._decide(waiting)
 
-    async def _answer(self, channel: Channel, body: Admit) -> None:
+    def deny(self, id: bytes) -> None:
+        """Refuse who waits under that id; may raise ``unknown-request``."""
+        waiting = self._take(id)
+        self._refuse(waiting.body.invite_key, waiting.newcomer.id, Refusal.DECLINED)
+
+    def _take(self, id: bytes) -> _Waiting:
+        waiting = self.waiting.get(id)
+        if waiting is None:
+            raise UserFacingError(
+                "unknown-request", "Nobody waits to be let in under that name."
+            )
+        self._wait_no_more([id])
+        return waiting
+
+    def _wait_no_more(self, ids: list[bytes]) -> None:
+        for id in ids:
+            del self.waiting[id]
+        if ids:
+            self._on_waiting()
+
+    def _happened(self, invite_key: bytes, event: MemberEvent) -> None:
+        if not isinstance(event, RequestReceived):
+            self._wait_no_more([id for id in (event.ticket,) if id in self.waiting])
+            return
         try:
-            verdict = await self._room.admit(body)
+            waiting = self._read(invite_key, event)
+        except RemoteProtocolError as error:
+            _LOG.info("a newcomer's request is wrong: %s", error)
+            newer = error.code == "version"
+            reason = Refusal.VERSION if newer else Refusal.CLOSED
+            self._refuse(invite_key, event.ticket, reason)
+            return
+        self._tasks.spawn(self._consider(waiting))
+
+    async def _consider(self, waiting: _Waiting) -> None:
+        """Let in at once, have a person decide, or leave it to other members."""
+        terms = await self._terms(waiting.newcomer.invite_key)
+        mine = terms.creator == self._identity
+        known = self._room.facts.devices.get(waiting.newcomer.device)
+        present = known is not None and known.present
+        if present or mine or not terms.own_devices:
+            if present or not terms.approval:
+                await self._decide(waiting)
+                return
+            if mine or self._may_approve():
+                self._ask_person(waiting)
+                return
+        self._ignore(waiting)
+
+    def _may_approve(self) -> bool:
+        facts = self._room.facts
+        member = facts.members.get(self._identity)
+        return member is not None and has(facts.kind, member.role, Right.APPROVE)
+
+    def _ignore(self, waiting: _Waiting) -> None:
+        """Leave a request unanswered; it may be made again."""
+        desk = self._desks.get(waiting.newcomer.invite_key)
+        if desk is None:
+            return
+        try:
+            desk.member.ignore(waiting.newcomer.id)
+        except LocalProtocolError as error:
+            _LOG.info("a newcomer's request is gone: %s", error)
+
+    def _ask_person(self, waiting: _Waiting) -> None:
+        mine = waiting.newcomer
+        for other in tuple(self.waiting.values()):
+            theirs = other.newcomer
+            if (theirs.device, theirs.invite_key) == (mine.device, mine.invite_key):
+                # What a device asked before it asks no more.
+                del self.waiting[theirs.id]
+                self._ignore(other)
+        desk = self._desks.get(mine.invite_key)
+        if desk is None:
+            return
+        if len(self.waiting) >= MAX_APPROVALS:
+            _LOG.warning("too many newcomers wait for a decision")
+            self._ignore(waiting)
+            return
+        try:
+            desk.member.hold(mine.id)
+        except LocalProtocolError as error:
+            _LOG.info("a newcomer's request is gone: %s", error)
+            return
+        desk.door.pump()
+        self.waiting[mine.id] = waiting
+        self._on_waiting()
+
+    def _read(self, invite_key: bytes, event: RequestReceived) -> _Waiting:
+        """What a newcomer asks, its proof checked.
+
+        Raises:
+            RemoteProtocolError: The request is malformed or was made for another
+                invite or answer.
+        """
+        request = invitations.decode_request(event.receipt.user_data)
+        proof = decode_proof(request.proof)
+        challenge = invitations.challenge(invite_key, request.answer_key)
+        if not verify_proof(proof, data=challenge):
+            raise RemoteProtocolError("the newcomer's device is not proven")
+        try:
+            name = clean_name(request.name)
+        except UserFacingError as error:
+            raise RemoteProtocolError("the newcomer has no name") from error
+        signable = admission_signable(
+            self._room.row.room, invite_key, proof.identity, proof.device
+        )
+        if not verify(signable, request.signature, invite_key):
+            raise RemoteProtocolError("the invite did not sign the newcomer's keys")
+        bare = replace(proof, data_signature=None)
+        body = Admit(invite_key, name, bare, request.signature)
+        newcomer = Newcomer(
+            event.ticket, name, proof.identity, proof.device, invite_key
+        )
+        return _Waiting(newcomer, body, request.answer_key)
+
+    async def _decide(self, waiting: _Waiting) -> str:
+        """Let in when the rules allow it, and answer.
+
+        Returns:
+            The rules' verdict, or ``failed`` when it could not be written.
+        """
+        invite_key = waiting.body.invite_key
+        try:
+            verdict = await self._room.admit(waiting.body)
         except (StoreError, UserFacingError) as error:
             _LOG.error("a newcomer could not be let in: %s", error)
-            channel.close()
-            return
-        if channel.closed:
-            return
+            # It may ask again when the disk has room.
+            self._ignore(waiting)
+            return "failed"
         if verdict in ("open", "yours"):
-            row, facts = self._room.row, self._room.facts
-            admitted = Admitted(row.key, row.founder, facts.kind, facts.name)
-            channel.send(ADMITTED, admitted.encode())
+            self._admit(waiting)
         else:
-            reason = _REFUSALS.get(verdict, Refusal.CLOSED)
-            channel.send(REFUSED, invitations.encode_refused(reason))
+            reason = REFUSALS.get(verdict, Refusal.CLOSED)
+            self._refuse(invite_key, waiting.newcomer.id, reason)
+        return verdict
+
+    def _admit(self, waiting: _Waiting) -> None:
+        invite_key = waiting.body.invite_key
+        desk = self._desks.get(invite_key)
+        if desk is None:
+            return
+        row, facts = self._room.row, self._room.facts
+        try:
+            extension = invitations.seal_admitted(
+                Admitted(row.key, row.founder, facts.kind, facts.name),
+                answer_key=waiting.answer_key,
+                invite_key=invite_key,
+                entropy=self._entropy,
+            )
+            key = invitations.pairing_key(row.room, invite_key)
+            desk.member.confirm(waiting.newcomer.id, key=key, extension=extension)
+        except (RemoteProtocolError, LocalProtocolError) as error:
+            _LOG.info("a newcomer could not be answered: %s", error)
+        desk.door.pump()
+
+    def _refuse(self, invite_key: bytes, ticket: bytes, reason: Refusal) -> None:
+        desk = self._desks.get(invite_key)
+        if desk is None:
+            return
+        status = STATUS_OF.get(reason, Status.REJECTED)
+        extension = invitations.encode_refused(reason)
+        try:
+            desk.member.deny(ticket, status=status, extension=extension)
+        except LocalProtocolError as error:
+            _LOG.info("a newcomer could not be refused: %s", error)
+        desk.door.pump()
 
 
 class Guest:
@@ -137,99 +370,99 @@ class Guest:
     Attributes:
         result: What a member answered, or why all who did refused.
         refusal: The first refusal, or None; ``UNKNOWN`` only when there is no other.
+        held: True once somebody said that a person will decide.
         askers: How many wait for the result.
+        candidate: The machine that asks.
     """
 
-    def __init__(self, link: Link, profile: Profile) -> None:
+    def __init__(
+        self,
+        link: Link,
+        profile: Profile,
+        *,
+        entropy: Callable[[int], bytes],
+        salt: bytes = b"",
+    ) -> None:
+        """Prepare the request.
+
+        Args:
+            link: What somebody passed on.
+            profile: Who asks.
+            entropy: Where pauses come from.
+            salt: Random, to be decided about anew after an answer; empty to find the
+                answer to what was asked before.
+        """
         self.link = link
         self.result: asyncio.Future[Admitted] = (
             asyncio.get_running_loop().create_future()
         )
         self.refusal: Refusal | None = None
+        self.held = False
         self.askers = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._profile = profile
-        self._key_pair = link.key_pair
-        self._channels: dict[Peer, Channel] = {}
+        self._admitted: Admitted | None = None
+        invite = link.pairing_invite
+        self._invite_key = invite.key_pair.public_key
+        device = profile.device
+        self._answer = invitations.answer_key_pair(device, self._invite_key, salt)
+        answer_key = self._answer.public_key
+        challenge = invitations.challenge(self._invite_key, answer_key)
+        signable = admission_signable(
+            link.room, self._invite_key, profile.identity_key, device.public_key
+        )
+        said = Request(
+            name=profile.name,
+            proof=attest_data(profile.proof, device, challenge).encode(),
+            signature=sign(signable, invite.key_pair.secret_key),
+            answer_key=answer_key,
+        )
+        self.candidate = Candidate(
+            CandidateRequest(invite, said.encode()),
+            entropy=entropy,
+            believes=self._believes,
+        )
 
     @property
-    def invite_key(self) -> bytes:
-        """The invite's public key."""
-        return self._key_pair.public_key
+    def group(self) -> bytes:
+        """The invite's topic."""
+        return self.candidate.discovery_key
 
-    @property
-    def topic(self) -> bytes:
-        """Where members wait for the holder of this link."""
-        return invitations.rendezvous(self._key_pair.public_key)
-
-    def attach(self, peer: Peer) -> None:
-        """Ask on this connection."""
-        if peer in self._channels or self.result.done():
-            return
-        invite_key = self._key_pair.public_key
-        try:
-            self._channels[peer] = peer.mux.create_channel(
-                PROTOCOL,
-                invitations.channel_id(invite_key, peer.handshake_hash),
-                messages=[None, partial(self._admitted), partial(self._refused)],
-                handshake=invitations.encode_handshake(
-                    invite_key, peer.handshake_hash, from_initiator=peer.is_initiator
-                ),
-                on_open=partial(self._opened, peer),
-                on_close=partial(self._closed, peer),
-            )
-        except LocalProtocolError as error:
-            _LOG.info("an invite could not be shown: %s", error)
+    def happened(self, event: CandidateEvent) -> None:
+        """Hear what the machine reports."""
+        match event:
+            case Paired():
+                assert self._admitted is not None, "only such an answer is believed"
+                if not self.result.done():
+                    self.result.set_result(self._admitted)
+            case Rejected(status, extension):
+                self._refuse(invitations.read_refused(status, extension))
+            case Held():
+                self.held = True
 
     def close(self) -> None:
         """Ask nobody any more."""
-        for channel in tuple(self._channels.values()):
-            channel.close()
         if self._timer is not None:
             self._timer.cancel()
         if not self.result.cancel() and not self.result.cancelled():
             # Nobody may be left to look at it.
             self.result.exception()
 
-    def _opened(self, peer: Peer, handshake: bytes) -> None:
-        invite_key = self._key_pair.public_key
-        channel = self._channels[peer]
+    def _believes(self, decision: Decision) -> bool:
+        """Whether an answer is from somebody who can let in, if it says so."""
+        if decision.admission is None:
+            return True
         try:
-            invitations.check_handshake(
-                handshake,
-                invite_key,
-                peer.handshake_hash,
-                from_initiator=not peer.is_initiator,
+            admitted = invitations.open_admitted(
+                decision.extension, answer=self._answer, invite_key=self._invite_key
             )
         except RemoteProtocolError as error:
-            if error.code == "version":
-                self._refuse(Refusal.VERSION)
-            channel.close()
-            return
-        profile = self._profile
-        challenge = invitations.challenge(invite_key, peer.handshake_hash)
-        signable = admission_signable(
-            self.link.room,
-            invite_key,
-            profile.identity_key,
-            profile.device.public_key,
-        )
-        request = Request(
-            name=profile.name,
-            proof=attest_data(profile.proof, profile.device, challenge).encode(),
-            signature=sign(signable, self._key_pair.secret_key),
-        )
-        channel.send(REQUEST, request.encode())
-
-    def _admitted(self, data: bytes) -> None:
-        admitted = invitations.decode_admitted(data)
+            _LOG.warning("an admission cannot be read: %s", error)
+            return False
         if not admitted.belongs_to(self.link.room):
             _LOG.warning("somebody who is no member posed as one")
-        elif not self.result.done():
-            self.result.set_result(admitted)
-
-    def _refused(self, data: bytes) -> None:
-        self._refuse(invitations.decode_refused(data))
+            return False
+        self._admitted = admitted
+        return True
 
     def _refuse(self, reason: Refusal) -> None:
         """Remember a refusal, which is final when nobody lets in before long."""
@@ -244,25 +477,3 @@ class Guest:
         if not self.result.done():
             sentence = REFUSAL_SENTENCES[self.refusal]
             self.result.set_exception(UserFacingError(*sentence))
-
-    def _closed(self, peer: Peer) -> None:
-        self._channels.pop(peer, None)
-
-
-def _admission(data: bytes, invite_key: bytes, peer: Peer) -> Admit:
-    """The operation that lets a newcomer in, its proof of this connection checked.
-
-    Raises:
-        RemoteProtocolError: The request is malformed or does not belong here.
-    """
-    request = invitations.decode_request(data)
-    proof = decode_proof(request.proof)
-    challenge = invitations.challenge(invite_key, peer.handshake_hash)
-    if not verify_proof(proof, data=challenge):
-        raise RemoteProtocolError("the newcomer's device is not proven")
-    try:
-        name = clean_name(request.name)
-    except UserFacingError as error:
-        raise RemoteProtocolError("the newcomer has no name") from error
-    bare = replace(proof, data_signature=None)
-    return Admit(invite_key, name, bare, request.signature)

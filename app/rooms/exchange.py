@@ -1,9 +1,9 @@
 """Rooms and the network: which topics are joined, and who is told about what.
 
 For each room its topic is announced and looked up; for each invite somebody may come
-with, its rendezvous is announced. On every connection the initiator opens its rooms,
-under names only fellow members recognise; a room that comes later is opened by
-whichever side got it.
+with, or this profile was given, there is a door (``app/rooms/doors.py``). On every
+connection the initiator opens its rooms, under names only fellow members recognise; a
+room that comes later is opened by whichever side got it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -18,10 +19,18 @@ from typing import Any
 
 from app.doctor import clock_sentence
 from app.errors import UserFacingError
+from app.events import RequestsChanged
 from app.network import MAX_PEERS, Network, Peer
 from app.rooms import invitations, keys, logs
-from app.rooms.admission import Guest, Host
-from app.rooms.invitations import REFUSAL_SENTENCES, SECRET_BYTES, Link, Refusal
+from app.rooms.admission import REFUSALS, Guest, Host, Newcomer, Terms
+from app.rooms.doors import Door
+from app.rooms.invitations import (
+    REFUSAL_SENTENCES,
+    SECRET_BYTES,
+    WAITING_SENTENCE,
+    Link,
+    Refusal,
+)
 from app.rooms.links import RoomLinks
 from app.rooms.operations import Body, Invite
 from app.rooms.roles import ROLE_WORDS, may_invite
@@ -30,6 +39,7 @@ from app.rooms.view import RoomView
 from app.rooms.visits import Visits
 from app.snapshots import NetworkSnapshot
 from app.tasks import Tasks
+from store.database import Connection
 
 _LOG = logging.getLogger("covey.exchange")
 
@@ -40,8 +50,13 @@ MAX_STRANGERS = MAX_PEERS // 2
 """Connections at one time on which nobody of a room has proven itself yet."""
 STRANGER_LIMIT_S = 30.0
 """How long such a connection is kept."""
+MAX_POLLS = 4
+"""Doors that look into the DHT at one time."""
 MAX_JOINS = 16
 """Links tried at one time."""
+MAX_ANSWERED = 64
+"""Links whose answer is remembered, so that they are asked about anew."""
+SALT_BYTES = 16
 JOIN_LIMIT_S = 60.0
 EXPIRED_LIMIT_S = 5.0
 FIRST_SYNC_LIMIT_S = 15.0
@@ -101,6 +116,10 @@ class Exchange:
         self._peers: dict[Peer, asyncio.TimerHandle] = {}
         self._known: set[Peer] = set()
         self._guests: dict[Link, Guest] = {}
+        self._answered: OrderedDict[bytes, None] = OrderedDict()
+        self._doors: dict[bytes, Door] = {}
+        self._polls = asyncio.Semaphore(MAX_POLLS)
+        self._online = False
         self._visits = Visits(surroundings.profile.folder / "visits")
         self._tasks = Tasks(_LOG, "work for the network failed")
 
@@ -114,6 +133,8 @@ class Exchange:
         """Leave the network and let the work in hand end."""
         for guest in tuple(self._guests.values()):
             guest.close()
+        for door in tuple(self._doors.values()):
+            await door.stop()
         for timer in self._peers.values():
             timer.cancel()
         for attached in self._attached.values():
@@ -134,7 +155,15 @@ class Exchange:
             self._peer_known,
             self._visits,
         )
-        attached = _Attached(room, links, Host(room, self._tasks))
+        host = Host(
+            room,
+            self._tasks,
+            entropy=self._around.entropy,
+            identity=self._around.profile.identity_key,
+            terms=partial(_terms, room),
+            on_waiting=lambda: self._around.publish(RequestsChanged(room.id)),
+        )
+        attached = _Attached(room, links, host)
         self._attached[room.row.room] = attached
         room.on_facts = lambda: self._facts_changed(attached)
         room.on_alone = lambda: self._gone(attached)
@@ -193,10 +222,8 @@ class Exchange:
         peer.mux.pair(logs.PROTOCOL, None, partial(self._log_asked, peer))
         for attached in tuple(self._attached.values()):
             attached.links.attach(peer, open_now=peer.is_initiator)
-            for invite_key in attached.invites:
-                attached.host.attach(peer, invite_key)
-        for guest in tuple(self._guests.values()):
-            guest.attach(peer)
+        for door in tuple(self._doors.values()):
+            door.attach(peer)
         self._on_network()
 
     def peer_disconnected(self, peer: Peer) -> None:
@@ -207,10 +234,18 @@ class Exchange:
         self._known.discard(peer)
         for attached in tuple(self._attached.values()):
             attached.links.detach(peer, closed=True)
+        for door in tuple(self._doors.values()):
+            door.detach(peer)
         self._on_network()
 
     def network_changed(self) -> None:
         """See ``NetworkListener``."""
+        online = self.network_snapshot().state == "online"
+        if online and not self._online:
+            # Those who were without a network have missed their turn.
+            for door in tuple(self._doors.values()):
+                door.refresh()
+        self._online = online
         self._on_network()
 
     def _log_asked(self, peer: Peer, discovery_key: bytes) -> bool:
@@ -223,7 +258,13 @@ class Exchange:
     # what the messenger asks
 
     async def invite(
-        self, room: Room, *, role: str, expires_ms: int | None, uses: int | None
+        self,
+        room: Room,
+        *,
+        role: str,
+        expires_ms: int | None,
+        uses: int | None,
+        approval: bool = False,
     ) -> str:
         """Make an invite; see ``Messenger.invite``."""
         wanted = ROLE_WORDS.get(role)
@@ -240,7 +281,8 @@ class Exchange:
             )
         # The link says whole seconds; round up, so that a short one is none.
         expires_at_s = -(-(self._around.now_ms() + lasts_ms) // 1000)
-        link = Link(self._around.entropy(SECRET_BYTES), room.row.room, expires_at_s)
+        secret = self._around.entropy(SECRET_BYTES)
+        link = Link(secret, room.row.room, expires_at_s, approval=approval)
 
         def body(view: RoomView) -> Body:
             member = view.require_member()
@@ -248,10 +290,40 @@ class Exchange:
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )
-            return Invite(link.key_pair.public_key, wanted, expires_at_s * 1000, count)
+            return Invite(
+                link.key_pair.public_key,
+                wanted,
+                expires_at_s * 1000,
+                count,
+                approval=approval,
+            )
 
         await room.write(body)
         return link.encode()
+
+    def pending(self, room: Room) -> list[Newcomer]:
+        """Who waits for a person of the room to decide, oldest first."""
+        host = self._attached[room.row.room].host
+        return [waiting.newcomer for waiting in host.waiting.values()]
+
+    async def approve(self, room: Room, id: bytes) -> None:
+        """Let somebody in who waits; see ``pending``.
+
+        Raises:
+            UserFacingError: ``unknown-request``, or why the invite does not hold.
+        """
+        verdict = await self._attached[room.row.room].host.approve(id)
+        if verdict == "failed":
+            raise UserFacingError(
+                "disk", "That could not be written: is the disk full?"
+            )
+        if verdict not in ("open", "yours"):
+            reason = REFUSALS.get(verdict, Refusal.CLOSED)
+            raise UserFacingError(*REFUSAL_SENTENCES[reason])
+
+    def deny(self, room: Room, id: bytes) -> None:
+        """Refuse somebody who waits; raises ``unknown-request``."""
+        self._attached[room.row.room].host.deny(id)
 
     async def first_sync(self, room: Room, *, again: Link | None) -> None:
         """Wait until the room's entries say that this profile is a member.
@@ -299,12 +371,7 @@ class Exchange:
             raise UserFacingError("no-network", "The network cannot be used.")
         guest = self._guests.get(link)
         if guest is None:
-            if len(self._guests) >= MAX_JOINS:
-                raise UserFacingError("too-many", "Too many invites are being tried.")
-            guest = self._guests[link] = Guest(link, self._around.profile)
-            self._network.join(guest.topic, server=False, client=True)
-            for peer in tuple(self._peers):
-                guest.attach(peer)
+            guest = self._begin_to_ask(link)
         guest.askers += 1
         try:
             async with asyncio.timeout(limit_s):
@@ -312,16 +379,37 @@ class Exchange:
         except TimeoutError:
             if guest.refusal is not None:
                 raise UserFacingError(*REFUSAL_SENTENCES[guest.refusal]) from None
+            if guest.held or link.approval:
+                raise UserFacingError(*WAITING_SENTENCE) from None
             raise self._nobody_answered() from None
         finally:
             guest.askers -= 1
             if not guest.askers:
-                del self._guests[link]
-                guest.close()
-                self._network.leave(guest.topic)
-                if any(guest.invite_key in a.invites for a in self._attached.values()):
-                    # A member by now, who waits there for others.
-                    self._network.join(guest.topic, server=True, client=False)
+                self._end_asking(guest)
+
+    def _begin_to_ask(self, link: Link) -> Guest:
+        if len(self._guests) >= MAX_JOINS:
+            raise UserFacingError("too-many", "Too many invites are being tried.")
+        entropy = self._around.entropy
+        salt = entropy(SALT_BYTES) if link.secret in self._answered else b""
+        guest = Guest(link, self._around.profile, entropy=entropy, salt=salt)
+        self._guests[link] = guest
+        self._door(guest.group).ask(guest.candidate, guest.happened)
+        return guest
+
+    def _end_asking(self, guest: Guest) -> None:
+        """Be done with a link; what was asked in vain can still be answered."""
+        del self._guests[guest.link]
+        answered = guest.refusal is not None or guest.result.done()
+        if answered:
+            # To be decided about anew next time.
+            self._answered[guest.link.secret] = None
+            if len(self._answered) > MAX_ANSWERED:
+                self._answered.popitem(last=False)
+        guest.close()
+        door = self._doors[guest.group]
+        door.ask_no_more(withdraw=answered)
+        self._close_if_idle(door)
 
     async def _answer_to(self, guest: Guest) -> invitations.Admitted:
         """Wait for an answer; look again now and then, for members who just came."""
@@ -330,7 +418,8 @@ class Exchange:
             await asyncio.wait((guest.result,), timeout=pause_s)
             if guest.result.done():
                 break
-            self._network.refresh(guest.topic)
+            self._doors[guest.group].ask_again()
+            self._network.refresh(guest.group)
         return guest.result.result()
 
     def _nobody_answered(self) -> UserFacingError:
@@ -363,8 +452,9 @@ class Exchange:
             self._peer_known(peer)
         if peer in self._known:
             return
-        if self._guests:
-            # It may be the member who lets us in.
+        waiting = any(attached.host.waits(peer) for attached in self._attached.values())
+        if self._guests or waiting:
+            # It may be the member who lets us in, or wait for a person here.
             self._watch(peer)
             return
         self._drop(peer, "nobody of a room proved itself")
@@ -413,17 +503,27 @@ class Exchange:
     def _serve_invites(self, attached: _Attached, wanted: set[bytes]) -> None:
         """Wait for newcomers with exactly these invites."""
         for invite_key in attached.invites - wanted:
-            for peer in self._peers:
-                attached.host.detach(peer, invite_key)
-            if self._network is not None:
-                self._network.leave(invitations.rendezvous(invite_key))
+            self._close_if_idle(attached.host.serve_no_more(invite_key))
         for invite_key in wanted - attached.invites:
-            for peer in self._peers:
-                attached.host.attach(peer, invite_key)
-            if self._network is not None:
-                topic = invitations.rendezvous(invite_key)
-                self._network.join(topic, server=True, client=False)
+            record = invitations.pairing_record(attached.room.row.room, invite_key)
+            attached.host.serve(invite_key, self._door(record.discovery_key))
         attached.invites = wanted
+        attached.host.facts_changed()
+
+    def _door(self, group: bytes) -> Door:
+        """The door of an invite, made when there is none."""
+        door = self._doors.get(group)
+        if door is None:
+            entropy = self._around.entropy
+            door = Door(group, self._network, entropy=entropy, polls=self._polls)
+            self._doors[group] = door
+            for peer in tuple(self._peers):
+                door.attach(peer)
+        return door
+
+    def _close_if_idle(self, door: Door) -> None:
+        if door.idle and self._doors.pop(door.group, None) is not None:
+            self._tasks.spawn(door.stop())
 
     def _said_farewell(self, room: Room) -> None:
         self._tasks.spawn(self._forget_room(room))
@@ -440,6 +540,23 @@ class Exchange:
                     if member is not None:
                         return member.name
         return ""
+
+
+async def _terms(room: Room, invite_key: bytes) -> Terms:
+    """Who may let in by an invite, as the room's acts say."""
+
+    def look(_: Connection, view: RoomView) -> Terms:
+        state = view.state.invites.get(invite_key)
+        if state is None:
+            return Terms()
+        invite = state.invite
+        return Terms(
+            creator=state.creator,
+            approval=invite.approval,
+            own_devices=invite.own_devices,
+        )
+
+    return await room._transact(look)
 
 
 def _misses_somebody(room: Room) -> bool:

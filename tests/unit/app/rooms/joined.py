@@ -11,6 +11,7 @@ from typing import Any
 from app.messenger import Messenger
 from app.network import NetworkListener
 from app.snapshots import NetworkSnapshot
+from net import KeyPair
 from net.mux import Mux
 
 
@@ -29,11 +30,47 @@ class JoinedPeer:
         self.mux.close()
 
 
+class Records:
+    """The part of a DHT that keeps things: signed records and announced keys."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self.announced: dict[bytes, list[bytes]] = {}
+
+
 class QuietNetwork:
     """A network that finds nobody: a test connects people itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, records: Records | None = None) -> None:
+        """Begin without topics.
+
+        Args:
+            records: What others share; nothing when not given.
+        """
         self.topics: list[bytes] = []
+        self.records = records or Records()
+
+    async def get_record(self, public_key: bytes) -> bytes | None:
+        return self.records.values.get(public_key)
+
+    async def put_record(self, key_pair: KeyPair, value: bytes) -> bool:
+        assert len(value) <= 1000
+        # Sequence numbers are always 0: what is there stays.
+        return self.records.values.setdefault(key_pair.public_key, value) == value
+
+    async def look_up(self, topic: bytes) -> list[bytes]:
+        return list(self.records.announced.get(topic, ()))
+
+    async def announce(self, topic: bytes, key_pair: KeyPair) -> bool:
+        keys = self.records.announced.setdefault(topic, [])
+        if key_pair.public_key not in keys:
+            keys.append(key_pair.public_key)
+        return True
+
+    async def unannounce(self, topic: bytes, key_pair: KeyPair) -> None:
+        keys = self.records.announced.get(topic, [])
+        if key_pair.public_key in keys:
+            keys.remove(key_pair.public_key)
 
     async def start(self, listener: NetworkListener) -> None:
         del listener

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import UserFacingError
-from app.identity import decode_proof
+from app.identity import attest_data, decode_proof
+from app.profile import MAX_NAME_BYTES
 from app.rooms import invitations, keys, messages
 from app.rooms.blocks import open_block, seal_block
 from app.rooms.invitations import Admitted, Link, Refusal, Request
 from app.rooms.messages import Reason, RemoteHead, SignedHead
+from app.rooms.operations import MAX_NAME_BYTES as MAX_ROOM_NAME_BYTES
 from app.rooms.operations import (
     MAX_TEXT_BYTES,
     Message,
@@ -29,7 +32,20 @@ from app.rooms.operations import (
 from app.rooms.roles import Kind, Role
 from net.encoding.z_base_32 import read_z_base_32
 from net.errors import RemoteProtocolError
-from tests.unit.app.rooms.people import ADA, BO, ROOM, ROOM_KEY, admit, found, invite
+from net.pairing import Admission, CandidateRequest, Decision, Status
+from net.pairing.constants import MAX_RECORD_VALUE_BYTES
+from net.pairing.request import OpenedRequest
+from tests.unit.app.rooms.people import (
+    ADA,
+    BO,
+    CY,
+    ROOM,
+    ROOM_KEY,
+    admit,
+    found,
+    invite,
+    invite_pair,
+)
 
 OPERATIONS = [
     Operation(6, body)
@@ -45,6 +61,15 @@ OPERATIONS = [
     )
 ]
 HASH = b"h" * 64
+INVITE_KEY = invite_pair(1).public_key
+ANSWER = invitations.answer_key_pair(BO.device, INVITE_KEY)
+ADMITTED = Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds")
+SEALED = invitations.seal_admitted(
+    ADMITTED,
+    answer_key=ANSWER.public_key,
+    invite_key=INVITE_KEY,
+    entropy=lambda size: b"e" * size,
+)
 PLACE = {"room_key": ROOM_KEY, "room": ROOM, "writer": b"w" * 32, "sequence": 3}
 VALID: list[tuple[bytes, Callable[[bytes], Any]]] = [
     *((encode_operation(operation), decode_operation) for operation in OPERATIONS),
@@ -60,14 +85,16 @@ VALID: list[tuple[bytes, Callable[[bytes], Any]]] = [
     ),
     (messages.encode_bye(Reason.LEFT), messages.decode_bye),
     (
-        Request("Bo", BO.proof.encode(), b"s" * 64).encode(),
+        Request("Bo", BO.proof.encode(), b"s" * 64, b"a" * 32).encode(),
         invitations.decode_request,
     ),
     (
-        Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds").encode(),
+        Admitted(
+            ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds", (b"k" * 32, b"l" * 32)
+        ).encode(),
         invitations.decode_admitted,
     ),
-    (invitations.encode_refused(Refusal.USED), invitations.decode_refused),
+    (SEALED, partial(invitations.open_admitted, answer=ANSWER, invite_key=INVITE_KEY)),
     (ADA.proof.encode(), decode_proof),
     (
         seal_block(b"text", entropy=lambda size: b"n" * size, **PLACE),  # type: ignore[arg-type]
@@ -89,9 +116,9 @@ def test_messages_round_trip() -> None:
         [RemoteHead(b"w" * 32, 2, 5, b"h" * 32)],
         SignedHead(b"w" * 32, 1, 300, b"h" * 32, b"sig"),
         Reason.LEFT,
-        Request("Bo", BO.proof.encode(), b"s" * 64),
-        Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds"),
-        Refusal.USED,
+        Request("Bo", BO.proof.encode(), b"s" * 64, b"a" * 32),
+        Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, "Birds", (b"k" * 32, b"l" * 32)),
+        ADMITTED,
         ADA.proof,
         b"text",
     ]
@@ -170,8 +197,92 @@ def test_proofs_of_the_key_hold_for_one_direction_and_one_connection() -> None:
     assert len(proofs) == 8
 
 
-def test_links_round_trip_and_forgive_spaces_and_case() -> None:
+def test_an_admission_opens_for_who_asked_only() -> None:
+    assert ROOM_KEY not in SEALED
+    others = (
+        invitations.answer_key_pair(CY.device, INVITE_KEY),
+        invitations.answer_key_pair(BO.device, INVITE_KEY, b"salt"),
+        invitations.answer_key_pair(BO.device, invite_pair(2).public_key),
+    )
+    for other in others:
+        with pytest.raises(RemoteProtocolError):
+            invitations.open_admitted(SEALED, answer=other, invite_key=INVITE_KEY)
+    with pytest.raises(RemoteProtocolError):
+        invitations.open_admitted(SEALED, answer=ANSWER, invite_key=b"i" * 32)
+    for nonsense in (bytes(32), b"\xff" * 32):
+        with pytest.raises(RemoteProtocolError):
+            invitations.seal_admitted(
+                ADMITTED,
+                answer_key=nonsense,
+                invite_key=INVITE_KEY,
+                entropy=lambda size: b"e" * size,
+            )
+
+
+def test_what_an_older_covey_passes_over() -> None:
+    """Bytes added later disturb nobody; another version is told apart."""
+    said = Request("Bo", BO.proof.encode(), b"s" * 64, b"a" * 32)
+    assert invitations.decode_request(said.encode() + b"more") == said
+    assert invitations.decode_admitted(ADMITTED.encode() + b"more") == ADMITTED
+    for decode, data in (
+        (invitations.decode_request, said.encode()),
+        (invitations.decode_admitted, ADMITTED.encode()),
+    ):
+        with pytest.raises(RemoteProtocolError) as told:
+            decode(b"\x02" + data[1:])
+        assert told.value.code == "version"
+
+
+@pytest.mark.parametrize("reason", list(Refusal))
+def test_refusals_round_trip(reason: Refusal) -> None:
+    status = invitations.STATUS_OF.get(reason, Status.REJECTED)
+    data = invitations.encode_refused(reason)
+    assert invitations.read_refused(status, data) is reason
+
+
+def test_refusals_of_others_are_understood() -> None:
+    assert invitations.read_refused(Status.USED, b"") is Refusal.USED
+    assert invitations.read_refused(Status.EXPIRED, b"\x02") is Refusal.EXPIRED
+    for data in (b"", b"\x63", b"\xfd"):
+        assert invitations.read_refused(Status.REJECTED, data) is Refusal.CLOSED
+
+
+def test_what_travels_fits_a_record_of_the_dht() -> None:
+    """With the longest name, and as many keys as may be told."""
     link = Link(b"s" * 16, ROOM, 1_800_000_000)
+    proof = attest_data(BO.proof, BO.device, b"challenge").encode()
+    said = Request("n" * MAX_NAME_BYTES, proof, b"s" * 64, b"a" * 32).encode()
+    request = CandidateRequest(link.pairing_invite, said)
+    assert len(request.encoded) <= MAX_RECORD_VALUE_BYTES
+    keys_told = (b"k" * 32,) * invitations.MAX_LATER_KEYS
+    name = "n" * MAX_ROOM_NAME_BYTES
+    admitted = Admitted(ROOM_KEY, b"f" * 32, Kind.GROUP, name, keys_told)
+    sealed = invitations.seal_admitted(
+        admitted,
+        answer_key=ANSWER.public_key,
+        invite_key=INVITE_KEY,
+        entropy=lambda size: b"e" * size,
+    )
+    decision = Decision(Status.OK, Admission(b"k" * 32), sealed)
+    answer = OpenedRequest(link.key_pair.public_key, request.receipt)
+    assert len(answer.respond(decision)) <= MAX_RECORD_VALUE_BYTES
+
+
+def test_every_invite_is_a_group_of_its_own() -> None:
+    link, other = (Link(seed * 16, ROOM, 7) for seed in (b"s", b"o"))
+    record = invitations.pairing_record(ROOM, link.key_pair.public_key)
+    invite_of = link.pairing_invite
+    assert invite_of.discovery_key == record.discovery_key
+    assert invite_of.key_pair.public_key == record.public_key
+    assert invite_of.expires_at == 7
+    assert other.pairing_invite.discovery_key != record.discovery_key
+    elsewhere = Link(b"s" * 16, b"another room".ljust(32), 7)
+    assert elsewhere.pairing_invite.discovery_key != record.discovery_key
+
+
+@pytest.mark.parametrize("approval", [True, False])
+def test_links_round_trip_and_forgive_spaces_and_case(approval: bool) -> None:
+    link = Link(b"s" * 16, ROOM, 1_800_000_000, approval=approval)
     text = link.encode()
     assert text.startswith("covey://")
     assert invitations.decode_link(text) == link

@@ -1,0 +1,288 @@
+"""All acts in one order, judged one after the other; late ones undo what is behind.
+
+An act may make void what stands before it: a removal ends a log where its author had
+seen it, a lower rank judges what its author had not seen. Such an act and everything
+from the first act that it might hit, which is told from the acts themselves, are
+judged together, in rounds: first as if nothing were cut, then with the cuts of
+whatever took effect, until a round gives the cuts that it began with. Stretches that
+overlap are one. So the outcome follows from the set of acts alone, and only the
+stretch is judged again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.rooms.law.act import Act
+from app.rooms.law.case import Cut, Effect
+from app.rooms.law.judgement import judge
+from app.rooms.law.state import State, Undo
+from app.rooms.operations.acts import (
+    AddDevice,
+    Admit,
+    Found,
+    Remove,
+    RemoveDevice,
+    Rest,
+    SetRole,
+)
+from store.autobase import Place
+
+MAX_ROUNDS: Final = 8
+"""After as many rounds all cuts of the last ones are taken together."""
+UNITED_ROUNDS: Final = 4
+_CUTTING = (SetRole, Remove, RemoveDevice, Rest)
+_BINDING = (Found, Admit, AddDevice)
+
+Cuts = dict[bytes, list[Cut]]
+
+
+@dataclass(slots=True)
+class _Record:
+    """An act that is not settled, and what it did."""
+
+    act: Act
+    effect: Effect | None = None
+    undo: Undo = field(default_factory=list)
+
+    @property
+    def place(self) -> Place:
+        return self.act.place
+
+
+class History:
+    """The acts that are not settled, in order, and the state behind the last."""
+
+    def __init__(self, state: State) -> None:
+        """Begin without acts.
+
+        Args:
+            state: Changed by what is added and undone.
+        """
+        self._state = state
+        self._records: list[_Record] = []
+        self._cutting: list[_Record] = []
+        self._by_device: dict[bytes, list[_Record]] = {}
+        self._bound: dict[bytes, list[tuple[Place, bytes]]] = {}
+        self.floor: Place | None = None
+        """Acts up to here are settled."""
+
+    def change(
+        self, added: Iterable[Act], removed: Iterable[Place]
+    ) -> dict[Place, tuple[Act, Effect]]:
+        """Put acts in and take others out.
+
+        Args:
+            added: Behind the floor and not in yet.
+            removed: Places of acts that are in.
+
+        Returns:
+            Acts that take effect now and did not, or did and do not, or otherwise.
+        """
+        start = len(self._records)
+        before: dict[Place, tuple[Act, Effect]] = {}
+        for place in removed:
+            at = self._index(place)
+            start = min(start, at)
+            self._undo(start, before)
+            self._take_out(at)
+        for act in sorted(added, key=_place):
+            at = len(self._records)
+            if self._records and act.place < self._records[-1].place:
+                at = self._index(act.place)
+            if at < start:
+                start = at
+                self._undo(start, before)
+            self._put_in(at, act)
+        start = self._widened(start)
+        self._undo(start, before)
+        self._judge_from(start)
+        after = {
+            record.place: (record.act, record.effect)
+            for record in self._records[start:]
+            if record.effect is not None
+        }
+        return {
+            place: before.get(place) or after[place]
+            for place in before.keys() | after.keys()
+            if before.get(place) != after.get(place)
+        }
+
+    def settle(self, place: Place) -> None:
+        """Forget how to undo what stands up to a place."""
+        count = bisect_right(self._records, place, key=_record_place)
+        for record in self._records[:count]:
+            mine = self._by_device[record.act.writer]
+            del mine[0]
+            if not mine:
+                del self._by_device[record.act.writer]
+        cutting = [it for it in self._records[:count] if _cuts(it)]
+        del self._cutting[: len(cutting)]
+        del self._records[:count]
+        if self.floor is None or self.floor < place:
+            self.floor = place
+
+    def places_of(self, writer: bytes, sequences: Set[int]) -> list[Place]:
+        """Where some acts of one log stand, as far as they are in and not settled."""
+        mine = self._by_device.get(writer, ())
+        return [it.place for it in mine if it.place.sequence in sequences]
+
+    def _index(self, place: Place) -> int:
+        return bisect_left(self._records, place, key=_record_place)
+
+    def _put_in(self, at: int, act: Act) -> None:
+        record = _Record(act)
+        self._records.insert(at, record)
+        mine = self._by_device.setdefault(act.writer, [])
+        mine.insert(_position(mine, act.place), record)
+        if _cuts(record):
+            self._cutting.insert(_position(self._cutting, act.place), record)
+        if isinstance(act.body, _BINDING):
+            proof = act.body.proof
+            bound = self._bound.setdefault(proof.identity, [])
+            bound.append((act.place, proof.device))
+
+    def _take_out(self, at: int) -> None:
+        record = self._records.pop(at)
+        place = record.place
+        mine = self._by_device[record.act.writer]
+        del mine[_position(mine, place)]
+        if not mine:
+            del self._by_device[record.act.writer]
+        if _cuts(record):
+            del self._cutting[_position(self._cutting, place)]
+        body = record.act.body
+        if isinstance(body, _BINDING):
+            self._bound[body.proof.identity].remove((place, body.proof.device))
+
+    def _undo(self, start: int, before: dict[Place, tuple[Act, Effect]]) -> None:
+        """Undo everything from an index on; note what had been in effect."""
+        for record in reversed(self._records[start:]):
+            if record.effect is not None:
+                before.setdefault(record.place, (record.act, record.effect))
+        self._undo_between(start, len(self._records))
+
+    def _undo_between(self, start: int, end: int) -> None:
+        for record in reversed(self._records[start:end]):
+            self._state.undo(record.undo)
+            record.undo, record.effect = [], None
+
+    def _first_hit(self, record: _Record) -> int | None:
+        """The index of the first act that a cutting act might hit."""
+        act = record.act
+        hits = (
+            self._hit(device, act.length_of(device), act.place)
+            for device in self._devices_cut_by(act)
+        )
+        first = min((hit for hit in hits if hit is not None), default=None)
+        return None if first is None else self._index(first)
+
+    def _hit(self, device: bytes, length: int, place: Place) -> Place | None:
+        """The first act of a device beyond a length and before a place."""
+        mine = self._by_device.get(device)
+        if mine is None:
+            return None
+        at = bisect_left(mine, length, key=_record_sequence)
+        return mine[at].place if at < len(mine) and mine[at].place < place else None
+
+    def _devices_cut_by(self, act: Act) -> Iterator[bytes]:
+        body = act.body
+        if isinstance(body, RemoveDevice | Rest):
+            yield body.device
+        elif isinstance(body, SetRole | Remove):
+            for place, device in self._bound.get(body.identity, ()):
+                if place < act.place:
+                    yield device
+
+    def _widened(self, start: int) -> int:
+        """Go back to where no act from there on hits anything before."""
+        for record in reversed(self._cutting):
+            if start >= len(self._records) or record.place < self._records[start].place:
+                break
+            first = self._first_hit(record)
+            if first is not None:
+                start = min(start, first)
+        return start
+
+    def _stretches(self, start: int) -> list[tuple[int, int]]:
+        """Where acts hit earlier ones: first and last index, apart, in order."""
+        if start >= len(self._records):
+            return []
+        at = _position(self._cutting, self._records[start].place)
+        found = []
+        for record in self._cutting[at:]:
+            first = self._first_hit(record)
+            if first is not None:
+                found.append((first, self._index(record.place)))
+        joined: list[tuple[int, int]] = []
+        for first, last in sorted(found):
+            if joined and first <= joined[-1][1]:
+                first, old = joined.pop()
+                last = max(last, old)
+            joined.append((first, last))
+        return joined
+
+    def _judge_from(self, start: int) -> None:
+        for first, last in self._stretches(start):
+            self._judge(start, first)
+            self._settle_rounds(first, last + 1)
+            start = last + 1
+        self._judge(start, len(self._records))
+
+    def _judge(self, start: int, end: int, cuts: Cuts | None = None) -> None:
+        for record in self._records[start:end]:
+            record.effect = judge(self._state, record.act, cuts)
+            record.undo = self._state.take_undo()
+
+    def _settle_rounds(self, start: int, end: int) -> None:
+        """Judge a stretch until its cuts are those that were begun with."""
+        applied: Cuts = {}
+        rounds: list[Cuts] = []
+        for _ in range(MAX_ROUNDS):
+            self._judge(start, end, applied)
+            cuts = self._collected(start, end)
+            if cuts == applied:
+                return
+            rounds.append(cuts)
+            applied = cuts
+            self._undo_between(start, end)
+        united: Cuts = {}
+        for cuts in rounds[-UNITED_ROUNDS:]:
+            for device, its in cuts.items():
+                known = united.setdefault(device, [])
+                known.extend(cut for cut in its if cut not in known)
+        self._judge(start, end, united)
+
+    def _collected(self, start: int, end: int) -> Cuts:
+        """The cuts of what took effect, as far as they might hit an act."""
+        cuts: Cuts = {}
+        for record in self._records[start:end]:
+            if record.effect is None:
+                continue
+            for cut in record.effect.cuts:
+                if self._hit(cut.device, cut.length, cut.place) is not None:
+                    cuts.setdefault(cut.device, []).append(cut)
+        return cuts
+
+
+def _cuts(record: _Record) -> bool:
+    return isinstance(record.act.body, _CUTTING)
+
+
+def _place(act: Act) -> Place:
+    return act.place
+
+
+def _record_place(record: _Record) -> Place:
+    return record.act.place
+
+
+def _record_sequence(record: _Record) -> int:
+    return record.act.place.sequence
+
+
+def _position(records: list[_Record], place: Place) -> int:
+    return bisect_left(records, place, key=_record_place)

@@ -12,21 +12,20 @@ import dataclasses
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from app import profile as profiles
-from app.events import CoreStopped, Event
+from app.events import CoreStopped, Event, RoomChanged
 from app.messenger import Messenger
 from app.network import NetworkListener
 from app.paths import DATABASE_NAME
-from app.snapshots import NetworkSnapshot
 from net import Connection
 from store import keys
 from store.database import Database, Synchronous
 from tests.bench.hypercore_worker import _resident_mib as resident_mib
+from tests.unit.app.rooms.joined import QuietNetwork
 from tests.unit.net.aio.raw_pair import connected_pair
 
 ROOM_NAME = "Bench"
@@ -35,11 +34,12 @@ SAMPLE_S = 0.25
 JOIN_LIMIT_S = 60.0
 
 
-class GivenNetwork:
+class GivenNetwork(QuietNetwork):
     """A network that looks for nobody: whoever measures hands connections over."""
 
     def __init__(self) -> None:
         """Begin without any."""
+        super().__init__()
         self._listener: NetworkListener | None = None
         self._connections: set[Connection] = set()
 
@@ -64,26 +64,6 @@ class GivenNetwork:
         self._listener = None
         for connection in tuple(self._connections):
             connection.destroy()
-
-    def join(self, topic: bytes, *, server: bool, client: bool) -> None:
-        """Nobody is looked for."""
-
-    def leave(self, topic: bytes) -> None:
-        """Nobody was looked for."""
-
-    def refresh(self, topic: bytes) -> None:
-        """Nobody is looked for."""
-
-    async def facts(self) -> dict[str, Any]:
-        """Nothing is known of a network."""
-        return {}
-
-    def snapshot(self, name_of: Callable[[bytes], str]) -> NetworkSnapshot:
-        """Connected with who was given."""
-        del name_of
-        return NetworkSnapshot(
-            state="online", nodes=1, firewall="open", public_address=None
-        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -138,9 +118,17 @@ class Watched:
         """Wait until so many messages of others are here."""
         if await self._person.unread() >= count:
             return
-        async for _ in self:
-            if await self._person.unread() >= count:
+        async for event in self:
+            if isinstance(event, RoomChanged) and event.room.unread >= count:
                 return
+
+    async def shown(self, text: str) -> None:
+        """Wait until a message is the newest of the room."""
+        async for event in self:
+            if isinstance(event, RoomChanged):
+                last = event.room.last_message
+                if last is not None and last.text == text:
+                    return
 
 
 async def open_person(folder: Path, name: str, stack: AsyncExitStack) -> Person:

@@ -15,6 +15,7 @@ const createTestnet = require('hyperdht/testnet')
 const HOST = '127.0.0.1'
 const FILL_BATCH = 100
 const SAMPLE_MS = 250
+const RUN_LIMIT_MS = 900000
 const say = (value) => process.stdout.write(JSON.stringify(value) + '\n')
 const nowMs = () => Number(process.hrtime.bigint()) / 1e6
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -227,6 +228,8 @@ const benches = {
 
 async function main () {
   const [role, ...rest] = process.argv.slice(2)
+  // What never comes must not keep the harness waiting.
+  if (role === 'run') setTimeout(() => { process.exit(1) }, RUN_LIMIT_MS).unref()
   const ended = new Promise((resolve) => process.stdin.on('end', resolve).resume())
   if (role === 'serve') await serve(rest[0])
   else say(await benches[rest[0]](JSON.parse(rest[1])))

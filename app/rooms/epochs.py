@@ -7,8 +7,8 @@ a rotation had no room for, or that came later; it is a rotation without keys be
 Both have a body, which goes into an act next to the devices' public keys::
 
     uint version (1) | fixed32 fingerprint of the new key
-    | array (fixed8 id of a key before, fixed48 that key, sealed)     at most 8
-    | for each device: fixed80 sealed box
+    | array (fixed16 id of a key before, fixed48 that key, sealed)     at most 8
+    | for each device: fixed160 sealed box
 
     a key before   XChaCha20-Poly1305 under H(new key, ns 3 | uint8 its number | its id)
                    with a nonce of zeros; associated data: the fingerprint
@@ -74,7 +74,7 @@ class Shared(NamedTuple):
     """What goes into the act of a rotation or a share.
 
     Attributes:
-        epoch: Id of the key that is given, 8 bytes.
+        epoch: Id of the key that is given, 16 bytes.
         devices: Public keys of those that it is given to, ascending.
         body: As drawn above.
     """
@@ -88,7 +88,7 @@ class PreviousKey(NamedTuple):
     """One key before, as it stands in a body.
 
     Attributes:
-        epoch: Its id, 8 bytes.
+        epoch: Its id, 16 bytes.
         sealed: 48 bytes.
     """
 

@@ -5,7 +5,7 @@ are asked for and missing, so that a log can wait for its key. ``unlock`` walks 
 from the keys that are here through rotations (``app/rooms/epochs.py``) to those before.
 Storing the keys is left to others.
 
-An id has 8 bytes, so that a member with some hours of computing can make two keys that
+An id has 16 bytes, so that a member with some hours of computing can make two keys that
 share one. The ring keeps both: which of them a block was sealed under its commitment
 says.
 """
@@ -35,7 +35,7 @@ class MissingKeyError(RemoteProtocolError):
     """A block is sealed under a key that is not here (yet).
 
     Attributes:
-        epoch: The id of the key, 8 bytes.
+        epoch: The id of the key, 16 bytes.
     """
 
     default_code = "no-key"

@@ -2,7 +2,7 @@
 
 A block is::
 
-    uint version (2) | fixed8 epoch id | fixed16 salt | fixed16 commitment
+    uint version (1) | fixed16 epoch id | fixed16 salt | fixed16 commitment
     | ciphertext | 16-byte tag
 
     block key    H(epoch key, ns 1 | room id | writer | u64 sequence | salt)
@@ -31,9 +31,9 @@ from nacl import bindings, exceptions
 from net.crypto import blake2b_256, namespace
 from net.errors import LocalProtocolError, RemoteProtocolError
 
-BLOCK_VERSION: Final = 2
+BLOCK_VERSION: Final = 1
 EPOCH_KEY_BYTES: Final = 32
-EPOCH_ID_BYTES: Final = 8
+EPOCH_ID_BYTES: Final = 16
 SALT_BYTES: Final = 16
 COMMITMENT_BYTES: Final = 16
 TAG_BYTES: Final = 16
@@ -61,7 +61,7 @@ class Header(NamedTuple):
     """What of a block can be read without a key.
 
     Attributes:
-        epoch: Id of the epoch whose key it was sealed under, 8 bytes.
+        epoch: Id of the epoch whose key it was sealed under, 16 bytes.
         salt: 16 random bytes.
         commitment: To the block key, 16 bytes.
     """
@@ -132,7 +132,7 @@ class EpochSeal:
 
     Attributes:
         fingerprint: Of the epoch's key, 32 bytes.
-        id: Of the epoch, 8 bytes.
+        id: Of the epoch, 16 bytes.
     """
 
     __slots__ = ("_associated", "_head", "_keyed", "fingerprint", "id")

@@ -9,8 +9,8 @@
                     fixed64 invite's signature
     5 SetRole       fixed32 identity, uint role, cuts
     6 Remove        fixed32 identity, cuts, uint flags (1: ban)
-    7 Rotate        fixed8 epoch, array fixed32 device, buffer body
-    8 Share         fixed8 epoch, array fixed32 device, buffer body
+    7 Rotate        fixed16 epoch, array fixed32 device, buffer body
+    8 Share         fixed16 epoch, array fixed32 device, buffer body
     9 Mute          fixed32 identity, uint until (ms, 0: unmuted), cuts
     10 Unban        fixed32 identity
     11 CloseInvite  fixed32 invite key
@@ -48,7 +48,7 @@ MAX_SEALED_BYTES = 64 * 1024
 """Of the sealed keys in one act; they are opaque here."""
 MAX_PICTURE_BYTES = 32 * 1024
 MAX_DESCRIPTION_BYTES = 4 * 1024
-EPOCH_BYTES = 8
+EPOCH_BYTES = 16
 
 _APPROVAL, _OWN_DEVICES = 1, 2
 _BAN = 1
@@ -121,7 +121,7 @@ class Rotate:
     """The room's key turns to a new epoch."""
 
     epoch: bytes
-    """Names the new key; 8 bytes."""
+    """Names the new key; 16 bytes."""
     devices: tuple[bytes, ...]
     """Those that the new key is sealed to."""
     body: bytes

@@ -79,7 +79,7 @@ def test_a_body_is_laid_out_as_it_is_written_down() -> None:
     whole = blake2b_256(namespace(name, 0), NEW)
     expected = b"\1" + whole + b"\2"
     for number, key in enumerate(before):
-        epoch = blake2b_256(namespace(name, 0), key)[:8]
+        epoch = blake2b_256(namespace(name, 0), key)[:16]
         seal_key = blake2b_256(namespace(name, 3), bytes((number,)), epoch, key=NEW)
         expected += epoch + bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
             key, whole, bytes(24), seal_key

@@ -43,13 +43,13 @@ def test_a_block_is_laid_out_as_it_is_written_down() -> None:
     """Computed here from the drawing, with nothing of the module's own."""
     name, place = "covey/room-epoch", WRITER + (300).to_bytes(8, "little")
     salt = entropy()(16)
-    epoch = blake2b_256(namespace(name, 0), KEY)[:8]
+    epoch = blake2b_256(namespace(name, 0), KEY)[:16]
     key = blake2b_256(namespace(name, 1), ROOM, place, salt, key=KEY)
     commitment = hashlib.blake2b(namespace(name, 2) + key, digest_size=32).digest()
     ciphertext = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-        b"hello", b"\2" + epoch + ROOM + place, bytes(24), key
+        b"hello", b"\1" + epoch + ROOM + place, bytes(24), key
     )
-    assert sealed() == b"\2" + epoch + salt + commitment[:16] + ciphertext
+    assert sealed() == b"\1" + epoch + salt + commitment[:16] + ciphertext
     assert seals.read_header(sealed()) == (epoch, salt, commitment[:16])
     assert seals.read_epoch(sealed()) == epoch == seals.epoch_id(KEY)
 
@@ -117,7 +117,7 @@ def test_a_block_made_to_open_under_two_keys_is_refused() -> None:
         seals.block_key(epoch_key, room=ROOM, salt=header.salt, **PLACE)
         for epoch_key in (KEY, b"l" * 32)
     ]
-    associated = sealed()[:9] + ROOM + WRITER + (300).to_bytes(8, "little")
+    associated = sealed()[:17] + ROOM + WRITER + (300).to_bytes(8, "little")
     ciphertext = two_faced(keys, associated)
     opened = {
         bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(
@@ -173,7 +173,7 @@ def test_a_block_has_a_largest_size() -> None:
     [
         (b"", "too-short"),
         (sealed(b"")[:-1], "too-short"),
-        (b"\1" + sealed()[1:], "version"),
+        (b"\2" + sealed()[1:], "version"),
         (b"\xfd\2\0" + sealed()[1:], "version"),
     ],
     ids=["empty", "cut", "version", "long spelling"],

@@ -38,8 +38,8 @@ EXAMPLES: list[acts.Act] = [
     SetRole(KEY, Role.READER, CUTS),
     Remove(KEY, CUTS),
     Remove(KEY, (), ban=True),
-    Rotate(b"e" * 8, DEVICES, b"sealed"),
-    Share(b"e" * 8, (), b""),
+    Rotate(b"e" * 16, DEVICES, b"sealed"),
+    Share(b"e" * 16, (), b""),
     Mute(KEY, 0, CUTS),
     Unban(KEY),
     CloseInvite(KEY),
@@ -70,8 +70,8 @@ def test_acts_round_trip(body: acts.Act) -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        Rotate(b"e" * 8, (KEY,) * (acts.MAX_SEALED_DEVICES + 1), b""),
-        Share(b"e" * 8, (), bytes(acts.MAX_SEALED_BYTES + 1)),
+        Rotate(b"e" * 16, (KEY,) * (acts.MAX_SEALED_DEVICES + 1), b""),
+        Share(b"e" * 16, (), bytes(acts.MAX_SEALED_BYTES + 1)),
         Remove(KEY, ((KEY, 1),) * (acts.MAX_CUT_DEVICES + 1)),
         Settings(description="x" * (acts.MAX_DESCRIPTION_BYTES + 1)),
         Profile("Ada", KEY, bytes(acts.MAX_PICTURE_BYTES + 1)),

@@ -106,7 +106,7 @@ class Law:
             if counts and (floor is None or act.place > floor):
                 added[act.place] = without_load(act)
         changed = self._history.change(added.values(), removed)
-        return _changes(changed.values())
+        return self._changes(changed.values())
 
     def settle(self, place: Place) -> None:
         """Forget how to undo: nothing up to there is ever added, undone or asked of.
@@ -251,7 +251,11 @@ class Law:
         member = self._state.members.get(self._state.devices[device].identity)
         if member is None:
             return None
-        before = tuple(rank for rank in member.ranks if rank.since <= place)
+        before = tuple(
+            rank
+            for rank in member.ranks
+            if rank.since < place or (rank.fresh and rank.since == place)
+        )
         role = rank_of(before, lambda rank: self._saw(device, place, rank.since))
         if role is None:
             return None
@@ -333,9 +337,11 @@ class Law:
         found = []
         for device, state in self._state.devices.items():
             member = self._state.members.get(state.identity)
-            for change in (*member.ranks, *member.mutes) if member is not None else ():
-                at = change.since
-                self._saw_number(device, (at.writer, at.sequence))
+            if member is not None:
+                places = [rank.since for rank in member.ranks if not rank.fresh]
+                places += [muting.since for muting in member.mutes]
+                for at in places:
+                    self._saw_number(device, (at.writer, at.sequence))
             for tenure in state.tenures:
                 self._first(device, tenure)
                 end = tenure.end
@@ -352,6 +358,27 @@ class Law:
         if state.inside:
             return None
         return max(state.limit(tenure.start) or 0 for tenure in state.tenures)
+
+    def _changes(self, changed: Iterable[tuple[Act, Effect]]) -> Changes:
+        devices: dict[bytes, int] = {}
+        kinds = set()
+        for act, effect in changed:
+            kinds.add(type(act.body))
+            touched = effect.touched
+            if isinstance(act.body, bodies.SetRole | bodies.Mute):
+                # It holds as well for devices that came in behind it.
+                member = self._state.members.get(act.body.identity)
+                known = member.known if member is not None else ()
+                touched += tuple((it, act.length_of(it)) for it in known)
+            for device, number in touched:
+                devices[device] = min(devices.get(device, number), number)
+        return Changes(
+            devices,
+            members=not kinds.isdisjoint(_MEMBERS),
+            invites=not kinds.isdisjoint(_INVITES),
+            settings=not kinds.isdisjoint(_SETTINGS),
+            epoch=not kinds.isdisjoint(_EPOCH),
+        )
 
     def _quota(self, device: bytes) -> Quota:
         quota = self._quotas.get(device)
@@ -431,19 +458,3 @@ def _rank_before(member: Member, place: Place) -> tuple[Role, Place] | None:
         joined = rank.since if rank.fresh or found is None else found[1]
         found = (rank.role, joined)
     return found
-
-
-def _changes(changed: Iterable[tuple[Act, Effect]]) -> Changes:
-    devices: dict[bytes, int] = {}
-    kinds = set()
-    for act, effect in changed:
-        kinds.add(type(act.body))
-        for device, number in effect.touched:
-            devices[device] = min(devices.get(device, number), number)
-    return Changes(
-        devices,
-        members=not kinds.isdisjoint(_MEMBERS),
-        invites=not kinds.isdisjoint(_INVITES),
-        settings=not kinds.isdisjoint(_SETTINGS),
-        epoch=not kinds.isdisjoint(_EPOCH),
-    )

@@ -1,0 +1,101 @@
+"""The order of judging once more, slowly: everything from the start every time."""
+
+from __future__ import annotations
+
+from app.rooms.law import Act
+from app.rooms.law.case import Cut
+from app.rooms.law.history import MAX_ROUNDS, UNITED_ROUNDS
+from app.rooms.law.judgement import judge
+from app.rooms.law.state import State
+from app.rooms.operations.acts import (
+    AddDevice,
+    Admit,
+    Found,
+    Remove,
+    RemoveDevice,
+    Rest,
+    SetRole,
+)
+
+Cuts = list[Cut]
+
+
+def hits(cutting: Act, acts: list[Act]) -> list[int]:
+    """The indices of earlier acts that one might hit."""
+    body = cutting.body
+    devices = set()
+    if isinstance(body, RemoveDevice | Rest):
+        devices = {body.device}
+    elif isinstance(body, SetRole | Remove):
+        for act in acts:
+            if act.place < cutting.place and isinstance(
+                act.body, Found | Admit | AddDevice
+            ):
+                proof = act.body.proof
+                if proof.identity == body.identity:
+                    devices.add(proof.device)
+    return [
+        at
+        for at, act in enumerate(acts)
+        if act.place < cutting.place
+        and act.writer in devices
+        and act.place.sequence >= cutting.length_of(act.writer)
+    ]
+
+
+def stretches(acts: list[Act]) -> list[tuple[int, int]]:
+    """What is judged together: first index and the one behind the last."""
+    linked = [False] * len(acts)
+    for at, act in enumerate(acts):
+        for hit in hits(act, acts):
+            for between in range(hit, at):
+                linked[between] = True
+    found, at = [], 0
+    while at < len(acts):
+        end = at
+        while linked[end]:
+            end += 1
+        found.append((at, end + 1))
+        at = end + 1
+    return found
+
+
+def judge_all(founder: bytes, acts: list[Act]) -> State:
+    """The state that a set of acts makes."""
+    acts = sorted(acts, key=lambda act: act.place)
+    state = State(founder)
+    for start, end in stretches(acts):
+        part = acts[start:end]
+        rounds: list[Cuts] = [[]]
+        while True:
+            cuts = _round(state, part, rounds[-1])
+            if cuts == rounds[-1]:
+                break
+            State.undo(state.take_undo())
+            rounds.append(cuts)
+            if len(rounds) > MAX_ROUNDS:
+                united = [cut for cuts in rounds[-UNITED_ROUNDS:] for cut in cuts]
+                _round(state, part, united)
+                break
+        state.take_undo()
+    return state
+
+
+def _round(state: State, part: list[Act], applied: Cuts) -> Cuts:
+    by_device: dict[bytes, Cuts] = {}
+    for cut in applied:
+        by_device.setdefault(cut.device, []).append(cut)
+    cuts = []
+    for act in part:
+        effect = judge(state, act, by_device)
+        cuts += effect.cuts if effect is not None else ()
+    return [
+        cut
+        for cut in cuts
+        if any(
+            act.writer == cut.device
+            and act.place < cut.place
+            and act.place.sequence >= cut.length
+            for act in part
+        )
+    ]

@@ -40,6 +40,7 @@ from app.snapshots import (
     MessageSnapshot,
     NetworkSnapshot,
     ProfileSnapshot,
+    RequestSnapshot,
     RoomSnapshot,
 )
 from net.errors import RemoteProtocolError
@@ -205,12 +206,39 @@ class Client:
         role: str = "member",
         expires_ms: int | None = None,
         uses: int | None = None,
+        approval: bool = False,
     ) -> str:
         """Make an invite and return its link; see ``Messenger.invite``."""
         link: str = await self._call(
-            str, "invite", room=room, role=role, expires_ms=expires_ms, uses=uses
+            str,
+            "invite",
+            room=room,
+            role=role,
+            expires_ms=expires_ms,
+            uses=uses,
+            approval=approval,
         )
         return link
+
+    async def invite_code(self, link: str) -> str:
+        """The QR code of an invite link, an SVG picture."""
+        found: str = await self._call(str, "invite_code", link=link)
+        return found
+
+    async def requests(self, room: str) -> list[RequestSnapshot]:
+        """Who waits to be let into a room by a person, oldest first."""
+        found: list[RequestSnapshot] = await self._call(
+            list[RequestSnapshot], "requests", room=room
+        )
+        return found
+
+    async def approve(self, room: str, id: str) -> None:
+        """Let in who waits; see ``Messenger.approve``."""
+        await self._call(None, "approve", room=room, id=id)
+
+    async def deny(self, room: str, id: str) -> None:
+        """Decline who waits."""
+        await self._call(None, "deny", room=room, id=id)
 
     async def join(self, link: str, *, timeout_s: float | None = None) -> RoomSnapshot:
         """Join a room by its invite link; see ``Messenger.join``."""

@@ -29,6 +29,7 @@ from app.rooms.exchange import Exchange
 from app.rooms.invitations import Admitted
 from app.rooms.logs import found_log
 from app.rooms.operations import Found, Operation, encode_operation
+from app.rooms.qr_codes import svg_code
 from app.rooms.roles import KIND_WORDS
 from app.rooms.room import Room, Surroundings
 from app.snapshots import (
@@ -36,6 +37,7 @@ from app.snapshots import (
     MessageSnapshot,
     NetworkSnapshot,
     ProfileSnapshot,
+    RequestSnapshot,
     RoomSnapshot,
 )
 from app.tasks import Tasks
@@ -220,6 +222,7 @@ class Messenger:
         role: str = "member",
         expires_ms: int | None = None,
         uses: int | None = None,
+        approval: bool = False,
     ) -> str:
         """Make an invite and return its link.
 
@@ -228,21 +231,59 @@ class Messenger:
             role: ``reader``, ``member``, ``moderator`` or ``admin``.
             expires_ms: How long it holds, in milliseconds; a day when None.
             uses: How many people it lets in; one when None, 0 for any number.
+            approval: A person decides about each newcomer: see ``requests``.
 
         Raises:
             UserFacingError: ``unknown-role``, ``not-allowed``, ``bad-invite-options``.
         """
         return await self._exchange.invite(
-            self._find(room), role=role, expires_ms=expires_ms, uses=uses
+            self._find(room),
+            role=role,
+            expires_ms=expires_ms,
+            uses=uses,
+            approval=approval,
         )
+
+    async def invite_code(self, link: str) -> str:
+        """The QR code of an invite link, an SVG picture; raises like ``join``."""
+        return svg_code(link)
+
+    async def requests(self, room: str) -> list[RequestSnapshot]:
+        """Who waits to be let into a room by a person, oldest first."""
+        found = self._find(room)
+        return [
+            RequestSnapshot(
+                id=newcomer.id.hex(),
+                room=found.id,
+                name=newcomer.name,
+                identity_key=newcomer.identity.hex(),
+                role=newcomer.role.word,
+            )
+            for newcomer in self._exchange.pending(found)
+        ]
+
+    async def approve(self, room: str, id: str) -> None:
+        """Let in who waits; ``id`` is that of ``requests`` or its beginning.
+
+        Raises:
+            UserFacingError: ``unknown-request``, or why the invite does not hold.
+        """
+        found = self._find(room)
+        await self._exchange.approve(found, self._request_id(found, id))
+
+    async def deny(self, room: str, id: str) -> None:
+        """Decline who waits; see ``approve``."""
+        found = self._find(room)
+        self._exchange.deny(found, self._request_id(found, id))
 
     async def join(self, link: str, *, timeout_s: float | None = None) -> RoomSnapshot:
         """Join a room by its invite link; returns once a member let this profile in.
 
         Raises:
             UserFacingError: ``bad-invite``, ``expired-invite``, ``used-invite``,
-                ``unknown-invite``, ``closed-invite``, ``room-full``,
-                ``nobody-online`` after the time, ``no-network``.
+                ``unknown-invite``, ``closed-invite``, ``room-full``, ``declined``;
+                ``nobody-online`` or ``waiting-approval`` after the time: what was asked
+                is answered meanwhile, so join again later; ``no-network``.
         """
         read = invitations.decode_link(link)
         known = self._rooms.get(read.room)
@@ -420,6 +461,18 @@ class Messenger:
                         )
                     )
                 )
+
+    def _request_id(self, room: Room, text: str) -> bytes:
+        """The id of that beginning among those who wait."""
+        ids = [newcomer.id for newcomer in self._exchange.pending(room)]
+        found = [id for id in ids if id.hex().startswith(text.lower())]
+        if len(text) < MIN_PREFIX or not found:
+            raise UserFacingError(
+                "unknown-request", "Nobody waits to be let in under that name."
+            )
+        if len(found) > 1:
+            raise UserFacingError("ambiguous", "Several wait under that name.")
+        return found[0]
 
     def _find(self, text: str) -> Room:
         """The room of that id, prefix or name."""

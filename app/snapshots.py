@@ -42,6 +42,21 @@ class MessageSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestSnapshot:
+    """Somebody who waits for a person to be let into a room."""
+
+    id: str
+    """By which it is approved or denied."""
+    room: str
+    name: str
+    """What the newcomer calls itself."""
+    identity_key: str
+    """The newcomer's, proven."""
+    role: str
+    """What the invite makes of the newcomer."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoomSnapshot:
     """One row of the room list."""
 

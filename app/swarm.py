@@ -79,6 +79,8 @@ class SwarmNetwork:
     async def stop(self) -> None:
         """See ``Network.stop``."""
         self._stopping = True
+        # Who waits for a swarm waits in vain.
+        self._ready.set()
         swarm, self._swarm = self._swarm, None
         await self._tasks.cancel()
         if swarm is None:

@@ -117,11 +117,20 @@ def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
     invite.add_argument("--role", choices=roles, default="member")
     invite.add_argument("--expires", type=_duration_ms, metavar="1d")
     invite.add_argument("--uses", type=_count, metavar="N")
+    invite.add_argument(
+        "--approve", action="store_true", help="let nobody in before a person agrees"
+    )
+    invite.add_argument("--qr", action="store_true", help="print a QR code as well")
     join = act("join", "join a room by its invite link")
     join.add_argument("link", metavar="LINK")
     join.add_argument("--timeout", type=_seconds, metavar="S")
     for name, help in (("members", "who is in a room"), ("leave", "leave a room")):
         act(name, help).add_argument("room", metavar="ROOM")
+    act("requests", "who waits to be let in").add_argument("room", metavar="ROOM")
+    for name, help in (("approve", "let in who waits"), ("deny", "decline who waits")):
+        decide = act(name, help)
+        decide.add_argument("room", metavar="ROOM")
+        decide.add_argument("id", metavar="ID")
     role = act("role", "change a member's role")
     role.add_argument("room", metavar="ROOM")
     role.add_argument("member", metavar="MEMBER")

@@ -26,6 +26,7 @@ from app.cli.report import doctor_text
 from app.client import Client
 from app.errors import UserFacingError
 from app.events import CoreStopped, MessageStored, NetworkChanged
+from app.rooms.qr_codes import terminal_code
 from app.snapshots import MessageSnapshot
 from store.keychain import system_keychain
 
@@ -155,8 +156,37 @@ async def _invite(context: Context, me: Client) -> None:
         role=arguments.role,
         expires_ms=arguments.expires,
         uses=arguments.uses,
+        approval=arguments.approve,
     )
-    context.output.put({"invite": link}, link)
+    if arguments.qr:
+        picture = await me.invite_code(link)
+        context.output.put(
+            {"invite": link, "qr": picture}, f"{terminal_code(link)}\n{link}"
+        )
+    else:
+        context.output.put({"invite": link}, link)
+
+
+async def _requests(context: Context, me: Client) -> None:
+    for request in await me.requests(context.arguments.room):
+        context.output.put(
+            {
+                "id": request.id,
+                "name": request.name,
+                "identityKey": request.identity_key,
+                "role": request.role,
+            },
+            f"{request.id[:8]}  {one_line(request.name)}"
+            f"  ({request.role}, {request.identity_key[:8]})",
+        )
+
+
+async def _approve(context: Context, me: Client) -> None:
+    await me.approve(context.arguments.room, context.arguments.id)
+
+
+async def _deny(context: Context, me: Client) -> None:
+    await me.deny(context.arguments.room, context.arguments.id)
 
 
 async def _join(context: Context, me: Client) -> None:
@@ -288,6 +318,9 @@ _COMMANDS: dict[str, Callable[[Context, Client], Awaitable[None]]] = {
     "room new": _new,
     "room invite": _invite,
     "room join": _join,
+    "room requests": _requests,
+    "room approve": _approve,
+    "room deny": _deny,
     "room members": _members,
     "room leave": _leave,
     "room role": _role,

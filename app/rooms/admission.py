@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from app.rooms.invitations import (
     Request,
 )
 from app.rooms.operations import Admit
-from app.rooms.roles import Right, has
+from app.rooms.roles import Right, Role, has
 from app.rooms.rules import admission_signable
 from app.tasks import Tasks
 from net.crypto import sign, verify
@@ -71,6 +72,9 @@ Its clock may be wrong, it may be behind, or it may be no member at all.
 MAX_APPROVALS = 64
 """Newcomers to one room who wait for a person to decide; more may ask again later."""
 
+MAX_DECLINED = 1_024
+"""Devices that were declined and need not ask a person again by the same invite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
@@ -86,6 +90,8 @@ class Newcomer:
     """Its device key, proven."""
     invite_key: bytes
     """The invite it came by."""
+    role: Role = Role.READER
+    """What the invite makes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ class _Waiting:
 class Terms:
     """Who may let in by an invite."""
 
+    role: Role = Role.READER
+    """What it makes of a newcomer."""
     creator: bytes = b""
     """Identity of who made it."""
     approval: bool = False
@@ -151,6 +159,7 @@ class Host:
         self._terms = terms
         self._on_waiting = on_waiting
         self._desks: dict[bytes, _Desk] = {}
+        self._declined: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
         self.waiting: dict[bytes, _Waiting] = {}
 
     def serve(self, invite_key: bytes, door: Door) -> None:
@@ -197,8 +206,11 @@ class Host:
 
     def deny(self, id: bytes) -> None:
         """Refuse who waits under that id; may raise ``unknown-request``."""
-        waiting = self._take(id)
-        self._refuse(waiting.body.invite_key, waiting.newcomer.id, Refusal.DECLINED)
+        newcomer = self._take(id).newcomer
+        self._declined[newcomer.invite_key, newcomer.device] = None
+        if len(self._declined) > MAX_DECLINED:
+            self._declined.popitem(last=False)
+        self._refuse(newcomer.invite_key, id, Refusal.DECLINED)
 
     def _take(self, id: bytes) -> _Waiting:
         waiting = self.waiting.get(id)
@@ -240,7 +252,12 @@ class Host:
                 await self._decide(waiting)
                 return
             if mine or self._may_approve():
-                self._ask_person(waiting)
+                newcomer = waiting.newcomer
+                if (newcomer.invite_key, newcomer.device) in self._declined:
+                    self._refuse(newcomer.invite_key, newcomer.id, Refusal.DECLINED)
+                    return
+                newcomer = replace(newcomer, role=terms.role)
+                self._ask_person(replace(waiting, newcomer=newcomer))
                 return
         self._ignore(waiting)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from app.network import Network, Peer
@@ -28,6 +29,9 @@ from net.pairing.events import (
 from net.pairing.polling import MemberPoll
 
 _LOG = logging.getLogger("covey.invite")
+
+LAST_LIMIT_S = 3.0
+"""How long answers and withdrawals may take after the end."""
 
 
 class Door:
@@ -191,7 +195,7 @@ class Door:
         self._arm()
 
     async def stop(self) -> None:
-        """Leave every connection, and let nothing go on."""
+        """Leave every connection; what is being left in the DHT has a while for it."""
         if self._member is not None:
             self.serve_no_more()
         self.ask_no_more(withdraw=False)
@@ -200,6 +204,9 @@ class Door:
                 handle.cancel()
         self._pairing.on_input = lambda: None
         self._pairing.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LIMIT_S):
+                await self._tasks.finish()
         await self._tasks.cancel()
 
     # inside

@@ -133,8 +133,7 @@ class Exchange:
         """Leave the network and let the work in hand end."""
         for guest in tuple(self._guests.values()):
             guest.close()
-        for door in tuple(self._doors.values()):
-            await door.stop()
+        await asyncio.gather(*(door.stop() for door in self._doors.values()))
         for timer in self._peers.values():
             timer.cancel()
         for attached in self._attached.values():
@@ -551,6 +550,7 @@ async def _terms(room: Room, invite_key: bytes) -> Terms:
             return Terms()
         invite = state.invite
         return Terms(
+            role=invite.role,
             creator=state.creator,
             approval=invite.approval,
             own_devices=invite.own_devices,

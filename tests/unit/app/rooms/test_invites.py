@@ -1,0 +1,283 @@
+"""Whole messengers and invites: a person decides, nobody is there, somebody else is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from app import profile as profiles
+from app.errors import UserFacingError
+from app.events import RequestsChanged
+from app.messenger import Messenger
+from app.rooms import admission, exchange
+from app.rooms.invitations import decode_link
+from tests.unit.app.rooms.joined import QuietNetwork, Records, Wires
+
+Make = Callable[[str], Awaitable[Messenger]]
+
+
+@pytest.fixture
+async def person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Make]:
+    """Makes people with a messenger each, who share one DHT."""
+    monkeypatch.setenv("COVEY_KEYCHAIN", "off")
+    monkeypatch.setattr(exchange, "ASK_AGAIN_S", (0.01,))
+    monkeypatch.setattr(exchange, "ASK_TWICE_S", 0.01)
+    records = Records()
+    made: list[Messenger] = []
+
+    async def make(name: str) -> Messenger:
+        folder = tmp_path / name.lower()
+        profiles.create(folder, name=name, now_s=1)
+        messenger = Messenger(profiles.open_profile(folder), QuietNetwork(records))
+        made.append(messenger)
+        await messenger.start()
+        return messenger
+
+    yield make
+    for messenger in made:
+        await messenger.close()
+
+
+async def refused(wires: Wires, asking: Awaitable[object]) -> str:
+    """The code of the refusal that a join ends with."""
+    task = asyncio.ensure_future(asking)
+    await wires.until(task.done)
+    with pytest.raises(UserFacingError) as told:
+        await task
+    return told.value.code
+
+
+async def waiting_at(wires: Wires, who: Messenger, count: int = 1) -> list[str]:
+    """The ids of those who wait, once so many do."""
+    [room] = await who.rooms()
+    found = bytes.fromhex(room.room)
+    host = who._exchange._attached[found].host
+    await wires.until(lambda: len(host.waiting) == count)
+    return [request.id for request in await who.requests(room.room)]
+
+
+async def in_the_room(wires: Wires, host: Messenger, *guests: Messenger) -> None:
+    """Everybody joins the host's only room, and knows of the others."""
+    for guest in guests:
+        link = await host.invite("Birds")
+        joining = asyncio.create_task(guest.join(link, timeout_s=9))
+        await wires.until(joining.done)
+        await joining
+    rooms = [room for who in (host, *guests) for room in who._rooms.values()]
+    await wires.until(
+        lambda: all(room.facts.present_count == len(rooms) for room in rooms)
+    )
+
+
+async def test_a_person_approves(person: Make) -> None:
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    events = ada.events()
+    link = await ada.invite("Birds", approval=True, role="reader")
+    assert decode_link(link).approval
+    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    [id] = await waiting_at(wires, ada)
+    [request] = await ada.requests("Birds")
+    assert (request.name, request.role) == ("Bo", "reader")
+    assert request.identity_key == bo._profile.identity_key.hex()
+    assert [member.name for member in await ada.members("Birds")] == ["Ada"]
+    [guest] = bo._exchange._guests.values()
+    await wires.until(lambda: guest.held)
+    assert not joining.done()
+    await ada.approve("Birds", id[:8])
+    await wires.until(joining.done)
+    assert (await joining).members == 2
+    records = ada._exchange._network.records  # type: ignore[union-attr]
+    await wires.until(lambda: not any(records.announced.values()))
+    assert await ada.requests("Birds") == []
+    told: list[RequestsChanged] = []
+    while len(told) < 2:
+        event = await anext(events)
+        told += [event] if isinstance(event, RequestsChanged) else []
+    with pytest.raises(UserFacingError) as error:
+        await ada.approve("Birds", id)
+    assert error.value.code == "unknown-request"
+
+
+async def test_who_waits_is_told_so_and_let_in_later(person: Make) -> None:
+    """The newcomer goes; the answer waits in the DHT."""
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    link = await ada.invite("Birds", approval=True)
+    joining = asyncio.create_task(bo.join(link, timeout_s=0.3))
+    [id] = await waiting_at(wires, ada)
+    assert await refused(wires, joining) == "waiting-approval"
+    wires.cut(ada, bo)
+    await ada.approve("Birds", id)
+    assert len(await ada.members("Birds")) == 2
+    records = ada._exchange._network.records  # type: ignore[union-attr]
+    await wires.until(lambda: len(records.values) == 2)
+    again = asyncio.create_task(bo.join(link, timeout_s=9))
+    await wires.until(lambda: bool(bo._rooms))
+    wires.connect(ada, bo)
+    await wires.until(again.done)
+    assert (await again).members == 2
+
+
+async def test_a_person_declines_once(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 0.0)
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    link = await ada.invite("Birds", approval=True)
+    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    [id] = await waiting_at(wires, ada)
+    await ada.deny("Birds", id)
+    assert await refused(wires, joining) == "declined"
+    # It bothers nobody a second time.
+    assert await refused(wires, bo.join(link, timeout_s=9)) == "declined"
+    assert await ada.requests("Birds") == []
+    assert len(await ada.members("Birds")) == 1
+
+
+async def test_who_may_not_approve_is_not_asked(person: Make) -> None:
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await in_the_room(wires, ada, bo)
+    link = await ada.invite("Birds", approval=True)
+    [room] = bo._rooms.values()
+    await wires.until(
+        lambda: decode_link(link).key_pair.public_key in room.facts.invites
+    )
+    wires.cut(ada, bo)
+    wires.connect(bo, cy)
+    assert await refused(wires, cy.join(link, timeout_s=0.3)) == "waiting-approval"
+    assert await bo.requests("Birds") == []
+    assert len(await bo.members("Birds")) == 2
+
+
+async def test_what_one_approves_waits_nowhere_else(person: Make) -> None:
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await in_the_room(wires, ada, bo)
+    await ada.set_role("Birds", "Bo", "moderator")
+    link = await ada.invite("Birds", approval=True)
+    [room] = bo._rooms.values()
+    await wires.until(
+        lambda: decode_link(link).key_pair.public_key in room.facts.invites
+    )
+    wires.connect(ada, cy)
+    wires.connect(bo, cy)
+    joining = asyncio.create_task(cy.join(link, timeout_s=9))
+    await waiting_at(wires, ada)
+    [id] = await waiting_at(wires, bo)
+    await bo.approve("Birds", id)
+    await wires.until(joining.done)
+    assert (await joining).can_write
+    assert await waiting_at(wires, ada, 0) == []
+    assert len(await ada.members("Birds")) == 3
+
+
+async def test_no_more_wait_than_people_can_look_through(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "MAX_APPROVALS", 2)
+    ada, *others = [await person(name) for name in ("Ada", "Bo", "Cy", "Di")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    link = await ada.invite("Birds", approval=True, uses=0)
+    for other in others:
+        wires.connect(ada, other)
+    joining = [asyncio.create_task(who.join(link, timeout_s=0.5)) for who in others]
+    await waiting_at(wires, ada, 2)
+    await wires.until(lambda: all(task.done() for task in joining))
+    assert len(await ada.requests("Birds")) == 2
+    assert {await refused(wires, task) for task in joining} == {"waiting-approval"}
+
+
+async def test_nobody_is_online_at_the_same_time(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bo asks and goes; Ada answers and goes; Bo finds the answer."""
+    monkeypatch.setattr(exchange, "FIRST_SYNC_LIMIT_S", 0.2)
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    alone = Wires()
+    await ada.create_room("Birds")
+    link = await ada.invite("Birds")
+    records: Records = ada._exchange._network.records  # type: ignore[union-attr]
+    assert await refused(alone, bo.join(link, timeout_s=0.2)) == "nobody-online"
+    assert len(records.values) == 1
+    for door in ada._exchange._doors.values():
+        door.refresh()
+    await alone.until(lambda: len(records.values) == 2)
+    assert [member.name for member in await ada.members("Birds")] == ["Ada", "Bo"]
+    [room] = ada._rooms.values()
+    for value in records.values.values():
+        assert room.row.key not in value
+    assert await refused(alone, bo.join(link, timeout_s=9)) == "not-synchronised"
+    [theirs] = bo._rooms.values()
+    assert theirs.row.key == room.row.key
+    alone.connect(ada, bo)
+    await alone.until(lambda: theirs.is_member)
+    await ada.send("Birds", "welcome")
+    await alone.until(lambda: theirs._last is not None)
+
+
+async def test_another_member_lets_in_for_who_is_away(person: Make) -> None:
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await in_the_room(wires, ada, bo)
+    link = await ada.invite("Birds")
+    [room] = bo._rooms.values()
+    await wires.until(
+        lambda: decode_link(link).key_pair.public_key in room.facts.invites
+    )
+    wires.cut(ada, bo)
+    await ada.close()
+    wires.connect(bo, cy)
+    joining = asyncio.create_task(cy.join(link, timeout_s=9))
+    await wires.until(joining.done)
+    assert (await joining).members == 3
+
+
+async def test_a_member_that_learns_of_an_invite_late_is_asked_again(
+    person: Make,
+) -> None:
+    """Cy asks Bo first, who has not heard of the invite yet."""
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await in_the_room(wires, ada, bo)
+    wires.cut(ada, bo)
+    link = await ada.invite("Birds")
+    wires.connect(bo, cy)
+    joining = asyncio.create_task(cy.join(link, timeout_s=9))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not joining.done()
+    wires.connect(ada, bo)
+    await wires.until(joining.done)
+    assert (await joining).members == 3
+
+
+async def test_a_link_as_a_picture(person: Make) -> None:
+    ada = await person("Ada")
+    await ada.create_room("Birds")
+    assert (await ada.invite_code(await ada.invite("Birds"))).startswith("<svg")
+    with pytest.raises(UserFacingError) as told:
+        await ada.invite_code("covey://nonsense")
+    assert told.value.code == "bad-invite"

@@ -13,7 +13,7 @@ from app.rooms.law.quota import (
     SPARE_REMOVALS,
 )
 from app.rooms.law.sanctions import REST_AFTER_MS
-from app.rooms.law.state import Device, Epoch, InviteState, Member, Room
+from app.rooms.law.state import Device, Epoch, Host, InviteState, Member, Room
 
 __all__ = [
     "FIRST_EPOCH",
@@ -30,6 +30,7 @@ __all__ = [
     "Device",
     "Epoch",
     "FirstThatSaw",
+    "Host",
     "InviteState",
     "Law",
     "Member",

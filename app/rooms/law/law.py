@@ -71,7 +71,13 @@ class Changes:
 class Law:
     """The outcome of all acts known so far."""
 
-    def __init__(self, founder: bytes, *, first_that_saw: FirstThatSaw) -> None:
+    def __init__(
+        self,
+        founder: bytes,
+        *,
+        first_that_saw: FirstThatSaw,
+        firsts: Mapping[tuple[bytes, Host], int] | None = None,
+    ) -> None:
         """Begin with nothing but the founder's device.
 
         Args:
@@ -80,13 +86,15 @@ class Law:
                 number of the first entry of that device that had seen it and has a
                 higher clock; None while there is none. An answer other than None is
                 kept for ever. Not asked for what was answered before.
+            firsts: What ``firsts`` of an earlier one gave, after a restart: such
+                answers cannot be had again.
         """
         self._founder = founder
         self._first_that_saw = first_that_saw
         self._state = State(founder)
         self._history = History(self._state)
         self._quotas: dict[bytes, Quota] = {}
-        self._firsts: dict[tuple[bytes, Host], int] = {}
+        self._firsts = dict(firsts or {})
 
     def add(self, acts: Iterable[Act]) -> Changes:
         """Take authentic acts in.
@@ -119,6 +127,11 @@ class Law:
     def may_still_act(self, device: bytes, body: bodies.Act) -> bool:
         """True while one more act of a log is not void for being too many."""
         return self._quota(device).allows(removal=isinstance(body, bodies.Remove))
+
+    @property
+    def firsts(self) -> Mapping[tuple[bytes, Host], int]:
+        """Every answer to ``first_that_saw`` so far."""
+        return self._firsts
 
     # Who and what there is.
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from store.autobase import Place
 from store.contents.bodies import separate
 from store.database import Connection
 from store.errors import LocalProtocolError
@@ -98,9 +99,9 @@ class MessageRow:
     poll: PollRow | None
 
     @property
-    def place(self) -> tuple[int, bytes, int]:
+    def place(self) -> Place:
         """Where it stands: they compare as the messages follow each other."""
-        return self.clock, self.device, self.sequence
+        return Place(self.clock, self.device, self.sequence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +187,8 @@ def _walk(
     if not given:
         found = connection.execute(f"{select} {_DOWN}", (*values, limit))
         return [_message(row) for row in found][::-1]
-    place = _place(connection, values[0], given[0])
-    if place is None:
+    anchor = place(connection, values[0], given[0])
+    if anchor is None:
         return []
     before, after, _ = anchors
     rows: list[MessageRow] = []
@@ -196,26 +197,25 @@ def _walk(
         most = limit if before is not None else (limit + 1) // 2
         found = connection.execute(
             f"{select} AND ({_PLACE}) {sign} (?, ?, ?) {_DOWN}",
-            (*values, *place, most),
+            (*values, *anchor, most),
         )
         rows = [_message(row) for row in found][::-1]
     if before is None:
         found = connection.execute(
             f"{select} AND ({_PLACE}) > (?, ?, ?) {_UP}",
-            (*values, *place, limit - len(rows)),
+            (*values, *anchor, limit - len(rows)),
         )
         rows += (_message(row) for row in found)
     return rows
 
 
-def _place(
-    connection: Connection, room: int, id: bytes
-) -> tuple[int, bytes, int] | None:
+def place(connection: Connection, room: int, id: bytes) -> Place | None:
+    """Where a message stands, shown or not."""
     for clock, device, sequence in connection.execute(
         "SELECT clock, device, sequence FROM content WHERE room = ? AND id = ?",
         (room, id),
     ):
-        return clock, device, sequence
+        return Place(clock, device, sequence)
     return None
 
 

@@ -204,7 +204,7 @@ def _restore_content(
 def _listed(connection: Connection, table: str, room: int, limit: int) -> list[Block]:
     found = connection.execute(
         f"SELECT w.key, b.sequence FROM writer w CROSS JOIN {table} b"
-        " ON b.writer = w.id WHERE w.room = ? ORDER BY w.id, b.sequence LIMIT ?",
+        " ON b.writer = w.id WHERE w.room = ? ORDER BY w.key, b.sequence LIMIT ?",
         (room, limit),
     )
     return [Block(*values) for values in found]

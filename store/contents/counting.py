@@ -24,7 +24,7 @@ from store.database import Connection
 MAX_COUNTED: Final = 10_000
 """Unread messages beyond the newest so many are not counted."""
 MAX_MENTIONS_COUNTED: Final = 1_000
-"""The same for messages that mention somebody."""
+"""The same for those that mention anybody."""
 
 _UNREAD = (
     " FROM content m WHERE m.room = :room AND m.arrival >"
@@ -41,7 +41,8 @@ class Counts:
     unread: int
     """At most ``MAX_COUNTED``."""
     mentions: int
-    """Unread ones that call this person; at most ``MAX_MENTIONS_COUNTED``."""
+    """Those that call this person among the newest ``MAX_MENTIONS_COUNTED`` unread ones
+    that call anybody."""
     last: MessageRow | None
 
 

@@ -67,7 +67,9 @@ CREATE INDEX content_hidden ON content (room, clock) WHERE shown = 0 AND expired
 CREATE UNIQUE INDEX content_log ON content (writer, sequence);
 -- All that counting needs.
 CREATE INDEX content_arrival ON content
-    (room, arrival, writer, shown, deleted, expired, mentioning);
+    (room, arrival, writer, shown, deleted, expired);
+CREATE INDEX content_mentioning ON content (room, arrival)
+    WHERE mentioning = 1 AND shown = 1 AND deleted = 0 AND expired = 0;
 CREATE INDEX content_thread ON content (room, thread, clock, device, sequence)
     WHERE thread IS NOT NULL AND shown = 1 AND expired = 0;
 CREATE INDEX content_pinned ON content (room, clock, device, sequence)

@@ -16,6 +16,7 @@ from net.pairing import (
     Additional,
     Admission,
     CandidateState,
+    Held,
     Invite,
     Paired,
     RequestReceived,
@@ -26,6 +27,7 @@ from net.pairing import (
 )
 from net.pairing import candidate as candidate_module
 from net.pairing import member as member_module
+from net.pairing.constants import MAX_REFUSALS_TOLD
 from net.pairing.messages import (
     Decision,
     Identification,
@@ -70,6 +72,11 @@ PLAINTEXTS = [
     Decision(Status.OK, Admission(KEY)).encode(),
     Decision(Status.OK, ADMISSION).encode(),
     Decision(Status.EXPIRED).encode(),
+    Decision(Status.OK, ADMISSION, b"besides").encode(),
+    Decision(Status.REJECTED, extension=b"why").encode(),
+    # Flags of others, and an extension that is too long.
+    b"\1\2",
+    b"\1\x80\xfd\x01\x08" + bytes(2049),
     b"\xfd\0\1",
     open_request(
         decode_request(REQUEST.encoded).sealed,
@@ -165,10 +172,13 @@ def test_a_candidate_believes_only_its_groups_key(answers: list[bytes]) -> None:
         candidate.receive_response(1, answer, 0.0)
         candidate.receive_response(2, answer, 0.0)
         candidate.receive_record(answer)
+        for peer in (1, 2):
+            candidate.receive_notice(peer, answer[:32], 0.0)
     events = []
     while (event := candidate.next_event()) is not None:
         events.append(event)
-    assert len(events) <= len(Status)
+    assert len(events) <= MAX_REFUSALS_TOLD + 2
+    assert events.count(Held()) <= 1
     paired = [event for event in events if isinstance(event, Paired)]
     assert len(paired) == (candidate.state is CandidateState.PAIRED)
     for event in paired:
@@ -184,7 +194,7 @@ ASKED = SAID | mutated(
 )
 INTENTS = (
     *("request", "request", "record", "join", "leave", "confirm", "deny"),
-    *("ignore", "close", "open", "remove", "wait"),
+    *("ignore", "close", "open", "remove", "wait", "hold"),
 )
 INPUTS = st.tuples(st.sampled_from(INTENTS), st.integers(0, 2), ASKED)
 SMALL_LIMITS: dict[str, Any] = {
@@ -217,6 +227,14 @@ THIEF = forged(INVITE, session=REQUEST.session, user_data=b"thief")
         ("confirm", 0, b""),
         ("request", 1, THIEF),
         ("record", 1, REQUEST.encoded),
+    ]
+)
+@example(
+    [
+        ("request", 0, REQUEST.encoded),
+        ("hold", 0, b""),
+        ("request", 0, REQUEST.encoded),
+        ("record", 0, REQUEST.encoded),
     ]
 )
 @example([("request", 0, b"")] * 12)
@@ -258,6 +276,8 @@ def decide(member: member_module.Member, intent: str) -> None:
         member.deny(member.pending[0])
     elif member.pending and intent == "ignore":
         member.ignore(member.pending[0])
+    elif member.pending and intent == "hold":
+        member.hold(member.pending[0])
 
 
 def check(member: member_module.Member, asked: set[int]) -> None:
@@ -266,7 +286,7 @@ def check(member: member_module.Member, asked: set[int]) -> None:
     assert len(member._peers) <= SMALL_LIMITS["MAX_PEERS"]
     assert not set(member._answers) & set(member.pending)
     assert (member.get_timer() is None) == (not member.pending)
-    for outgoing in member.messages_to_send():
+    for outgoing in [*member.messages_to_send(), *member.notices_to_send()]:
         assert outgoing.peer in asked
     member.records_to_put()
     while (event := member.next_event()) is not None:

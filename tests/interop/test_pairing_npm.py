@@ -143,10 +143,16 @@ async def test_they_ask_and_we_answer(npm: NodePeer) -> None:
         event = member.next_event()
         assert isinstance(event, RequestReceived)
         assert event.receipt.user_data == USER_DATA
+        # What we say besides disturbs them not.
         if status is Status.OK:
-            member.confirm(event.ticket, key=KEY, encryption_key=ENCRYPTION_KEY)
+            member.confirm(
+                event.ticket,
+                key=KEY,
+                encryption_key=ENCRYPTION_KEY,
+                extension=b"besides",
+            )
         else:
-            member.deny(event.ticket, status=status)
+            member.deny(event.ticket, status=status, extension=b"besides")
         (answer,) = member.messages_to_send()
         told = await npm.ask("pairing.open", **asked, response=answer.message.hex())
         if status is Status.OK:
@@ -244,7 +250,15 @@ async def test_they_come_to_our_door(npm: NodePeer, kind: str) -> None:
         assert isinstance(event, RequestReceived)
         assert event.invite_id == record.id
         assert event.receipt.user_data == USER_DATA
-        member.confirm(event.ticket, key=KEY, encryption_key=ENCRYPTION_KEY)
+        # A notice is passed over; what is said besides the keys as well.
+        member.hold(event.ticket)
+        door.exchange.send()
+        member.confirm(
+            event.ticket,
+            key=KEY,
+            encryption_key=ENCRYPTION_KEY,
+            extension=b"besides",
+        )
         told = await npm.event("pairing.paired", pairing=pairing)
         assert told["key"] == KEY.hex()
         assert told["encryptionKey"] == ENCRYPTION_KEY.hex()

@@ -8,6 +8,7 @@ from net.pairing import (
     Admission,
     CandidateState,
     Drop,
+    Held,
     Outgoing,
     Paired,
     Rejected,
@@ -19,6 +20,7 @@ from net.pairing.constants import (
     MAX_MESSAGE_BYTES,
     MAX_MESSAGES_PER_MINUTE,
     MAX_PEERS,
+    MAX_REFUSALS_TOLD,
     PEER_INTERVAL_S,
 )
 from net.pairing.messages import (
@@ -136,6 +138,56 @@ def test_refused_by_one_and_admitted_by_another() -> None:
     assert candidate.state is CandidateState.ASKING
     candidate.receive_response(2, admitting(), 0.0)
     assert candidate.next_event() == Paired(ADMISSION)
+
+
+def test_what_a_member_of_our_kind_says_besides() -> None:
+    candidate = candidate_of(REQUEST, 1)
+    for reason in (b"one", b"two", b"one", b""):
+        said = opened().respond(Decision(Status.USED, extension=reason))
+        candidate.receive_response(1, said, 0.0)
+    told = [candidate.next_event() for _ in range(4)]
+    assert told == [
+        Rejected(Status.USED, b"one"),
+        Rejected(Status.USED, b"two"),
+        Rejected(Status.USED),
+        None,
+    ]
+    said = opened().respond(Decision(Status.OK, ADMISSION, b"besides"))
+    candidate.receive_response(1, said, 0.0)
+    assert candidate.next_event() == Paired(ADMISSION, b"besides")
+
+
+def test_refusals_are_told_so_often_and_no_more() -> None:
+    candidate = candidate_of(REQUEST)
+    for number in range(MAX_REFUSALS_TOLD + 3):
+        reason = b"%d" % number
+        said = opened().respond(Decision(Status.USED, extension=reason))
+        assert candidate.receive_record(said)
+    told = list(iter(candidate.next_event, None))
+    assert len(told) == MAX_REFUSALS_TOLD
+
+
+def test_an_owner_that_believes_nobody_goes_on_asking() -> None:
+    believed = [False, True]
+    candidate = Candidate(REQUEST, entropy=bytes, believes=lambda _: believed.pop(0))
+    assert not candidate.receive_record(admitting())
+    assert candidate.dropped == {Drop.BAD_CONTENT: 1}
+    assert candidate.state is CandidateState.ASKING
+    assert candidate.receive_record(admitting())
+    assert candidate.next_event() == Paired(ADMISSION)
+
+
+def test_a_request_that_waits_for_a_person() -> None:
+    candidate = candidate_of(REQUEST, 1)
+    candidate.receive_notice(2, REQUEST.id, 0.0)
+    candidate.receive_notice(1, bytes(32), 0.0)
+    assert candidate.dropped == {Drop.UNKNOWN_PEER: 1, Drop.NOT_OURS: 1}
+    assert candidate.next_event() is None
+    for _ in range(MAX_MESSAGES_PER_MINUTE):
+        candidate.receive_notice(1, REQUEST.id, 0.0)
+    assert candidate.dropped[Drop.TOO_OFTEN] == 1
+    assert [candidate.next_event() for _ in range(2)] == [Held(), None]
+    assert candidate.state is CandidateState.ASKING
 
 
 def test_a_status_nobody_knows_is_a_refusal() -> None:

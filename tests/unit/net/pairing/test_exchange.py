@@ -12,6 +12,7 @@ from net.pairing import (
     Candidate,
     Drop,
     Exchange,
+    Held,
     Member,
     Paired,
     RequestReceived,
@@ -126,6 +127,49 @@ def test_a_candidate_set_after_the_other_side_refused() -> None:
     outside.set_candidate(met.candidate)
     met.run()
     assert met.member.pending
+
+
+def test_a_member_that_waits_opens_nothing_unasked() -> None:
+    met = Meeting()
+    met.inside.attach(met.wire.a, waiting=True)
+    met.run()
+    assert met.wire.a.channels == []
+    met.outside.attach(met.wire.b)
+    met.run()
+    assert len(met.wire.a.channels) == 1
+    ticket = met.ticket()
+    met.member.hold(ticket)
+    met.run()
+    assert met.candidate.next_event() == Held()
+    met.member.confirm(ticket, key=KEY)
+    met.run()
+    assert isinstance(met.candidate.next_event(), Paired)
+
+
+def test_who_refused_the_channel_is_asked_again() -> None:
+    met = Meeting()
+    met.outside.attach(met.wire.b)
+    met.run()
+    met.inside.attach(met.wire.a, waiting=True)
+    assert met.wire.b.channels == []
+    met.outside.reopen()
+    met.outside.reopen()
+    met.run(now=10.0)
+    assert met.ticket() in met.member.pending
+    met.wire.b.close()
+    met.outside.reopen()
+    assert met.wire.b.channels == []
+
+
+def test_input_is_told_of_and_waits() -> None:
+    met = Meeting()
+    told: list[bool] = []
+    met.inside.on_input = lambda: told.append(met.inside.has_input)
+    met.inside.attach(met.wire.a)
+    met.outside.attach(met.wire.b)
+    met.outside.handle_timer(0.0)
+    met.wire.run()
+    assert told == [True]
 
 
 def test_connections_that_end() -> None:

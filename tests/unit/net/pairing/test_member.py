@@ -11,6 +11,7 @@ from net.pairing import (
     Additional,
     Drop,
     Member,
+    Outgoing,
     RequestLapsed,
     RequestReceived,
     Status,
@@ -18,6 +19,7 @@ from net.pairing import (
 from net.pairing import member as member_module
 from net.pairing.constants import (
     MAX_ADDITIONAL_BYTES,
+    MAX_EXTENSION_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_MESSAGES_PER_MINUTE,
     MAX_NEW_PER_INVITE_AND_MINUTE,
@@ -55,6 +57,41 @@ def answers(member: Member) -> list[tuple[int, Status]]:
         (outgoing.peer, REQUEST.open(outgoing.message).status)
         for outgoing in member.messages_to_send()
     ]
+
+
+def test_a_request_that_is_held_says_so_to_whoever_asks() -> None:
+    member = member_of(RECORD, peers=(0, 1))
+    member.receive_request(0, REQUEST.encoded, 0.0)
+    ticket = reported(member).ticket
+    assert (member.waits(0), member.waits(1)) == (True, False)
+    member.hold(ticket)
+    assert member.notices_to_send() == [Outgoing(0, REQUEST.id)]
+    member.receive_request(1, REQUEST.encoded, 0.0)
+    member.receive_record(REQUEST.encoded, 0.0)
+    assert member.notices_to_send() == [Outgoing(1, REQUEST.id)]
+    assert member.pending == (ticket,)
+    member.confirm(ticket, key=KEY, extension=b"besides")
+    sent = member.messages_to_send()
+    assert [outgoing.peer for outgoing in sent] == [0, 1]
+    assert REQUEST.open(sent[0].message).extension == b"besides"
+    assert not member.waits(0)
+    with pytest.raises(LocalProtocolError):
+        member.hold(ticket)
+
+
+def test_an_extension_has_a_limit() -> None:
+    member = member_of(RECORD)
+    member.receive_request(0, REQUEST.encoded, 0.0)
+    ticket = reported(member).ticket
+    long = bytes(MAX_EXTENSION_BYTES + 1)
+    with pytest.raises(LocalProtocolError):
+        member.confirm(ticket, key=KEY, extension=long)
+    with pytest.raises(LocalProtocolError):
+        member.deny(ticket, extension=long)
+    member.deny(ticket, status=Status.USED, extension=long[1:])
+    [sent] = member.messages_to_send()
+    decision = REQUEST.open(sent.message)
+    assert decision == Decision(Status.USED, extension=long[1:])
 
 
 def test_reported_decided_and_answered() -> None:

@@ -137,6 +137,12 @@ def _is_barred(made: InviteState, member: Member) -> bool:
     return thrown_out or member.banned is not None
 
 
+def _knows_of_removal(act: Act, member: Member) -> bool:
+    """Who had not heard of a removal lets nobody back in."""
+    barred = member.barred
+    return barred is None or act.had_seen(barred.writer, barred.sequence)
+
+
 def _is_full(state: State, made: InviteState, identity: bytes) -> bool:
     room, member = state.room, state.members.get(identity)
     if room.kind is Kind.DIRECT:
@@ -177,6 +183,8 @@ def admit(case: Case, body: Admit) -> Effect | None:
         if known is not None or len(member.devices) >= MAX_CUT_DEVICES:
             return None
         role = member.role
+    elif member is not None and not _knows_of_removal(act, member):
+        return None
     if not _let_in(case, identity, device, role, body.name):
         return None
     state.put(state.admitted, (body.invite_key, device), case.place)

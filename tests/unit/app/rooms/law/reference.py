@@ -85,7 +85,7 @@ def _round(state: State, part: list[Act], applied: Cuts) -> Cuts:
     by_device: dict[bytes, Cuts] = {}
     for cut in applied:
         by_device.setdefault(cut.device, []).append(cut)
-    cuts = []
+    cuts: Cuts = []
     for act in part:
         effect = judge(state, act, by_device)
         cuts += effect.cuts if effect is not None else ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 
 from app.identity import Proof, bootstrap
 from app.rooms.law import Act, Changes, Law
-from app.rooms.operations import acts
+from app.rooms.operations import acts as bodies
 from app.rooms.operations.acts import (
     AddDevice,
     Admit,
@@ -22,6 +22,7 @@ from app.rooms.operations.acts import (
 from app.rooms.roles import Kind, Role
 from net.crypto import KeyPair
 from store.autobase import Place
+from tests.unit.app.rooms.law.convergent import outcome
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Seat:
     proof: Proof = field(repr=False)
 
 
-@lru_cache(maxsize=None)
+@cache
 def seat(name: str, number: int = 0) -> Seat:
     """The same device for the same name and number."""
     identity = KeyPair.from_seed(name.encode().ljust(32, b"i"))
@@ -123,7 +124,7 @@ class Scene:
     def write(
         self,
         who: Seat,
-        body: acts.Act,
+        body: bodies.Act,
         *,
         clock: int | None = None,
         sent_at: int | None = None,
@@ -135,7 +136,7 @@ class Scene:
         return act
 
     def _append(
-        self, who: Seat, body: acts.Act | None, clock: int | None, sent_at: int | None
+        self, who: Seat, body: bodies.Act | None, clock: int | None, sent_at: int | None
     ) -> Written:
         log = self.logs.setdefault(who.device, [])
         after = self.clock_after(who)
@@ -227,16 +228,3 @@ class Scene:
         without = self.fresh_law()
         without.add(it for it in self.acts if it is not act)
         return outcome(without) != outcome(self.law)
-
-
-def outcome(law: Law) -> object:
-    """Everything that a law says of itself."""
-    return (
-        law.room,
-        list(law.members.items()),
-        list(law.devices.items()),
-        list(law.invites.items()),
-        law.stale_epoch,
-        [(device, law.spans(device)) for device in law.devices],
-        law.stays(),
-    )

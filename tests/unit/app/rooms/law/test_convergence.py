@@ -29,6 +29,7 @@ from app.rooms.operations.acts import (
 )
 from app.rooms.roles import Kind, Role
 from store.autobase import Place
+from tests.unit.app.rooms.law.convergent import outcome
 from tests.unit.app.rooms.law.reference import judge_all
 from tests.unit.app.rooms.law.scene import Scene, Seat, invite_key, seat
 
@@ -108,18 +109,6 @@ def judged(scene: Scene, law: Law) -> dict[Place, object]:
             muted = rank is not None and law.muted_at(it.place.writer, it.place)
             verdicts[it.place] = (rank, muted)
     return verdicts
-
-
-def outcome(law: Law) -> tuple[object, ...]:
-    """Everything that a law says of the room."""
-    return (
-        law.room,
-        list(law.members.items()),
-        list(law.devices.items()),
-        list(law.invites.items()),
-        law.stale_epoch,
-        [(device, law.spans(device)) for device in law.devices],
-    )
 
 
 def told_by(state: State) -> tuple[object, ...]:

@@ -1,0 +1,166 @@
+"""What the law is asked about entries: rights, spans, stays, and what changed."""
+
+from __future__ import annotations
+
+from app.rooms.law import Act
+from app.rooms.operations.acts import Profile, Rotate, Settings, Share
+from app.rooms.roles import Kind, Right, Role
+from store.autobase import Place, Stay
+from tests.unit.app.rooms.law.scene import ADA, BO, CY, DI, Scene, invite_key
+
+
+def test_broadcast_rooms_are_written_from_above() -> None:
+    scene = Scene(Kind.BROADCAST)
+    scene.let_in(ADA, 1, BO)
+    scene.let_in(ADA, 2, CY, role=Role.ADMIN)
+    scene.meet(ADA, BO, CY)
+    bo, cy = scene.entry(BO), scene.entry(CY)
+    assert not scene.law.may_post(BO.device, bo)
+    assert scene.law.may_at(BO.device, bo, Right.REACT)
+    assert scene.law.may_post(CY.device, cy)
+    assert scene.law.room.writer_count == 2
+    scene.set_role(ADA, BO, Role.ADMIN)
+    assert scene.law.room.writer_count == 3
+    scene.set_role(ADA, BO, Role.READER)
+    assert scene.law.room.writer_count == 2
+
+
+def test_moderators_delete_what_juniors_wrote() -> None:
+    scene = Scene()
+    scene.let_in(ADA, 1, BO, role=Role.MODERATOR)
+    scene.let_in(ADA, 2, CY)
+    scene.let_in(ADA, 3, DI, role=Role.MODERATOR)
+    scene.meet(ADA, BO, CY, DI)
+    at = {it: scene.entry(it) for it in (ADA, BO, CY, DI)}
+
+    def may(one: object, other: object) -> bool:
+        assert isinstance(one, type(ADA))
+        assert isinstance(other, type(ADA))
+        return scene.law.may_delete_at(one.device, at[one], other.identity)
+
+    assert may(ADA, BO)
+    assert may(BO, CY)
+    assert may(BO, DI)
+    assert not may(DI, BO)
+    assert not may(BO, ADA)
+    assert not may(CY, DI)
+    assert may(CY, CY)
+    assert scene.law.may_delete_at(BO.device, at[BO], b"?" * 32)
+    assert scene.law.outranks(BO.identity, DI.identity)
+    assert not scene.law.outranks(DI.identity, BO.identity)
+    assert not scene.law.outranks(DI.identity, b"?" * 32)
+    assert scene.law.may(BO.device, Right.PIN)
+    assert not scene.law.may(CY.device, Right.PIN)
+
+
+def test_entries_count_from_the_first_that_had_seen_the_admission() -> None:
+    scene = Scene()
+    scene.invite(ADA, 1)
+    early = scene.entry(BO)
+    scene.admit(ADA, 1, BO)
+    assert scene.law.spans(BO.device) == ()
+    assert scene.law.spans(b"?" * 32) == ()
+    unaware = scene.entry(BO, clock=500)
+    assert scene.law.spans(BO.device) == ()
+    scene.show(BO, ADA)
+    aware = scene.entry(BO)
+    assert scene.law.spans(BO.device) == ((2, None),)
+    ranks = [scene.law.rank_at(BO.device, it) for it in (early, unaware, aware)]
+    assert ranks == [None, None, Role.MEMBER]
+    assert scene.law.rank_at(b"?" * 32, aware) is None
+    assert scene.law.wanted_length(BO.device) is None
+    assert scene.law.wanted_length(b"?" * 32) == 0
+    assert scene.law.spans(ADA.device) == ((0, None),)
+
+
+def test_stays_say_who_may_write_when() -> None:
+    scene = Scene()
+    scene.let_in(ADA, 1, BO)
+    scene.entry(BO)
+    scene.show(ADA, BO)
+    admitted = scene.acts[2].place
+    removed = scene.remove(ADA, BO).place
+    assert scene.law.stays() == [
+        Stay(ADA.device, 0),
+        Stay(BO.device, admitted.clock, (ADA.device, 2), removed.clock),
+    ]
+    scene.law.settle(removed)
+    assert [stay.writer for stay in scene.law.stays()] == [ADA.device]
+
+
+def test_what_was_seen_is_asked_once() -> None:
+    asked: list[object] = []
+    scene = Scene()
+    scene.let_in(ADA, 1, BO)
+    entry = scene.entry(BO)
+    original = scene.first_that_saw
+
+    def counted(device: bytes, host: tuple[bytes, int]) -> int | None:
+        asked.append(device)
+        return original(device, host)
+
+    scene.first_that_saw = counted  # type: ignore[method-assign]
+    law = scene.fresh_law()
+    law.add(scene.acts)
+    for _ in range(3):
+        assert law.may_post(BO.device, entry)
+        law.stays()
+    assert asked == [BO.device]
+
+
+def test_changes_say_what_is_otherwise() -> None:
+    scene = Scene()
+    assert scene.changes.settings
+    scene.invite(ADA, 1)
+    assert (scene.changes.invites, scene.changes.members) == (True, False)
+    scene.admit(ADA, 1, BO)
+    assert scene.changes.devices == {BO.device: 0}
+    scene.show(BO, ADA)
+    scene.entry(BO)
+    scene.write(BO, Profile("Bobo", b"h" * 32, b"picture"))
+    assert (scene.changes.members, scene.changes.devices) == (True, {})
+    member = scene.law.members[BO.identity]
+    assert (member.name, member.picture_hash) == ("Bobo", b"h" * 32)
+    assert member.pictured == Place(scene.acts[-1].place.clock, BO.device, 1)
+    scene.show(ADA, BO)
+    scene.set_role(ADA, BO, Role.MODERATOR)
+    assert scene.changes.devices == {BO.device: 2}
+    scene.write(ADA, Settings(description="of a feather", retention_ms=9))
+    assert scene.changes.settings
+    room = scene.law.room
+    assert (room.name, room.description, room.retention_ms) == (
+        "Birds",
+        "of a feather",
+        9,
+    )
+    assert scene.law.add([]).devices == {}
+    scene.write(BO, Settings(name="Mine"), clock=900)
+    assert not scene.changes.settings
+
+
+def test_keys_are_turned_and_shared_by_who_may_write() -> None:
+    scene = Scene()
+    scene.let_in(ADA, 1, BO, role=Role.READER)
+    assert not scene.took_effect(scene.write(BO, Rotate(b"r" * 8, (), b"x")))
+    scene.write(ADA, Rotate(b"a" * 8, (ADA.device,), b"x" * 60_000))
+    assert scene.changes.epoch
+    assert scene.law.may(ADA.device, Right.ROTATE)
+    scene.write(ADA, Share(b"a" * 8, (BO.device,), b"x" * 60_000))
+    scene.write(ADA, Share(b"?" * 8, (BO.device,), b"x"))
+    loads = [
+        it.act.body.body
+        for it in scene.law._history._records
+        if isinstance(it.act.body, Rotate | Share)
+    ]
+    assert set(loads) == {b""}, "sealed keys are not kept here"
+
+
+def test_the_same_act_told_twice_is_one() -> None:
+    scene = Scene()
+    scene.invite(ADA, 1)
+    before = dict(scene.law.invites)
+    again: list[Act] = scene.acts
+    changes = scene.law.add(again)
+    assert not changes.invites
+    assert scene.law.invites == before
+    assert invite_key(1) in before

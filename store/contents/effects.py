@@ -134,12 +134,7 @@ class Effects:
             (number, EDIT),
         )
         run("UPDATE poll SET options = '[]' WHERE content = ?", (number,))
-        which = {"target": number, "edit": EDIT}
-        run(f"INSERT OR IGNORE INTO content_clear {_OWN_BLOCKS}", which)
-        run(
-            f"DELETE FROM content_reread WHERE (writer, sequence) IN ({_OWN_BLOCKS})",
-            which,
-        )
+        self._move(number, "content_reread", "content_clear")
         self.clear = True
 
     def clear_block(self, writer: int, sequence: int) -> None:
@@ -150,15 +145,21 @@ class Effects:
         self.clear = True
 
     def _want_back(self, number: int) -> None:
-        which = {"target": number, "edit": EDIT}
-        self._connection.execute(
-            f"DELETE FROM content_clear WHERE (writer, sequence) IN ({_OWN_BLOCKS})",
-            which,
-        )
-        self._connection.execute(
-            f"INSERT OR IGNORE INTO content_reread {_OWN_BLOCKS}", which
-        )
+        self._move(number, "content_clear", "content_reread")
         self.reread = True
+
+    def _move(self, number: int, old: str, new: str) -> None:
+        """Take the blocks of a message and of its edits from one list to the other."""
+        # One by one: SQLite would read the whole list for an IN with two columns.
+        blocks = self._connection.execute(
+            _OWN_BLOCKS, {"target": number, "edit": EDIT}
+        ).fetchall()
+        self._connection.executemany(
+            f"DELETE FROM {old} WHERE writer = ? AND sequence = ?", blocks
+        )
+        self._connection.executemany(
+            f"INSERT OR IGNORE INTO {new} VALUES (?, ?)", blocks
+        )
 
     def _edit(self, number: int, who: bytes) -> tuple[int | None, bytes | None]:
         """The edit that counts, and whom it names."""

@@ -35,6 +35,7 @@ from app.rooms.law.state import (
 from app.rooms.operations import acts as bodies
 from app.rooms.roles import SPEECH, Kind, Right, Role, has
 from store.autobase import Place, Spans, Stay
+from store.errors import LocalProtocolError
 
 FirstThatSaw = Callable[[bytes, Host], int | None]
 """A device's first entry that had seen an entry and stands behind it, by number."""
@@ -84,8 +85,8 @@ class Law:
             founder: Device key, bound by the room's id.
             first_that_saw: Of a device and an entry, given as writer and sequence: the
                 number of the first entry of that device that had seen it and has a
-                higher clock; None while there is none. An answer other than None is
-                kept for ever. Not asked for what was answered before.
+                higher clock; None while there is none, and LocalProtocolError
+                ``settled`` where that is forgotten. Any other answer is kept for ever.
             firsts: What ``firsts`` of an earlier one gave, after a restart: such
                 answers cannot be had again.
         """
@@ -447,7 +448,13 @@ class Law:
             return host[1] + 1
         number = self._firsts.get((device, host))
         if number is None:
-            number = self._first_that_saw(device, host)
+            try:
+                number = self._first_that_saw(device, host)
+            except LocalProtocolError as error:
+                if error.code != "settled":
+                    raise
+                # It saw that while nothing of it counted: all that will has seen it.
+                number = 0
             if number is not None:
                 self._firsts[device, host] = number
         return number

@@ -1,0 +1,110 @@
+"""The law beside the order of entries: what was confirmed is never judged otherwise."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from app.rooms.law import Act, Law
+from store.autobase import Entry, Linearizer, Link, Place, Verdict
+from tests.unit.app.rooms.law.convergent import outcome
+from tests.unit.app.rooms.law.scene import Scene, Written
+from tests.unit.app.rooms.law.test_convergence import history_of
+
+FAR = 2**50
+
+
+class Peer:
+    """One that takes entries in some order, and settles as it goes."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.linearizer = Linearizer()
+        self.law = Law(scene.founder.device, first_that_saw=self._first_that_saw)
+        self.clocks: dict[tuple[bytes, int], int] = {}
+        self.settled: list[Place] = []
+        self.writers = list(scene.logs)
+        for writer in self.writers:
+            self.linearizer.count(writer, self.law.spans(writer))
+
+    def _first_that_saw(self, device: bytes, host: tuple[bytes, int]) -> int | None:
+        return self.linearizer.causality.first_that_saw(device, *host)
+
+    def take(self, written: Written) -> bool:
+        """Take the next entry of a log, if what it had seen is here."""
+        place, linearizer = written.place, self.linearizer
+        links = tuple(
+            Link(writer, length)
+            for writer, length in sorted(written.seen.items())
+            if writer != place.writer and length
+        )
+        entry = Entry(place.writer, place.sequence, place.clock, links, b"")
+        if linearizer.receive(entry, horizon=FAR) is not Verdict.TAKEN:
+            return False
+        self.clocks[place.writer, place.sequence] = place.clock
+        changed = {place.writer}
+        if written.act is not None:
+            changed |= self.law.add([self._act(written.act)]).devices.keys()
+        for device in changed:
+            linearizer.count(device, self.law.spans(device))
+        return True
+
+    def _act(self, act: Act) -> Act:
+        place, causality = act.place, self.linearizer.causality
+        seen = {
+            it: causality.seen(place.writer, place.sequence, it) for it in self.writers
+        }
+        clocks = {it: self.clocks[it, n - 1] for it, n in seen.items() if n}
+        return Act(place, act.sent_at, act.body, seen, clocks)
+
+    def settle(self) -> None:
+        """Confirm what can be."""
+        self.linearizer.take_changes()
+        places = list(self.linearizer.settle(self.law.stays()))
+        self.settled += places
+        if places:
+            self.law.settle(places[-1])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_peers_that_settle_as_they_go_end_alike(seed: int) -> None:
+    rng = random.Random(seed)
+    scene, _ = history_of(rng, 30 + seed)
+    whole = scene.fresh_law()
+    whole.add(scene.acts)
+    peer = Peer(scene)
+    due = {writer: list(log) for writer, log in scene.logs.items()}
+    while due:
+        writer = rng.choice(list(due))
+        for _ in range(rng.randrange(1, 6)):
+            if not due[writer] or not peer.take(due[writer][0]):
+                break
+            del due[writer][0]
+        if not due[writer]:
+            del due[writer]
+        if rng.random() < 0.3:
+            peer.settle()
+    peer.settle()
+    assert outcome(peer.law) == outcome(whole), seed
+    counted = [
+        it.place
+        for log in scene.logs.values()
+        for it in log
+        if whole.rank_at(it.place.writer, it.place) is not None
+    ]
+    assert sorted(peer.settled) == peer.settled, seed
+    assert sorted(counted)[: len(peer.settled)] == peer.settled, seed
+
+
+def test_something_is_settled() -> None:
+    """The test above would hold as well if nothing ever was."""
+    settled = 0
+    for seed in range(5):
+        scene, _ = history_of(random.Random(seed), 60)
+        peer = Peer(scene)
+        due = sorted(it.place for log in scene.logs.values() for it in log)
+        for place in due:
+            assert peer.take(scene.logs[place.writer][place.sequence])
+            peer.settle()
+        settled += len(peer.settled)
+    assert settled > 20

@@ -6,7 +6,7 @@ travel. Whatever other number comes is kept as it is, for a newer version to rea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 MESSAGE: Final = 2
@@ -23,6 +23,13 @@ MAX_CHANGES: Final = 64
 """Changes of one kind that one device makes to one message; further ones are void."""
 MAX_EDITS: Final = 1_024
 """The same for edits."""
+
+
+Shows = Callable[[int, int, int], bool]
+"""Whether an entry counts, by its clock, sequence and kind."""
+Allows = Callable[[int, int, bytes], bool]
+"""Whether a deletion may concern somebody else: by its clock and sequence, and the key
+of the device that wrote what it deletes."""
 
 
 class MessageBody(Protocol):
@@ -181,7 +188,7 @@ class NewContent(NamedTuple):
     shown: bool = True
     """The rules let it count."""
     allowed: bool = False
-    """A deletion: of what others wrote, too."""
+    """A deletion: of what others wrote, too, whoever they are."""
 
 
 def joined(mentions: Sequence[bytes]) -> bytes | None:

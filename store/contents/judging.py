@@ -5,19 +5,12 @@ The rows stay; what is effective is worked out anew for the messages concerned.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from store.contents.bodies import DELETE, EDIT, PIN
+from store.contents.bodies import DELETE, EDIT, PIN, Allows, Shows
 from store.contents.effects import Effects, Outcome
 from store.contents.putting import author
 from store.database import Connection
-
-Shows = Callable[[int, int, int], bool]
-"""Whether an entry counts, by its clock, sequence and kind."""
-Allows = Callable[[int, int, bytes], bool]
-"""Whether a deletion may concern somebody else: by its clock and sequence, and the key
-of the device that wrote what it deletes."""
 
 
 def judge(

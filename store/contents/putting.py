@@ -23,6 +23,7 @@ from store.contents.bodies import (
     POLL,
     REACT,
     VOTE,
+    Allows,
     DeleteBody,
     EditBody,
     MessageBody,
@@ -66,7 +67,12 @@ def author(connection: Connection, room: int, device: bytes) -> Author:
 
 
 def put(
-    connection: Connection, room: int, device: bytes, rows: Sequence[NewContent]
+    connection: Connection,
+    room: int,
+    device: bytes,
+    rows: Sequence[NewContent],
+    *,
+    allows: Allows | None = None,
 ) -> Outcome:
     """Keep new contents.
 
@@ -76,6 +82,8 @@ def put(
         device: Whose log; it was begun (``store.rooms.begin_log``).
         rows: In the order of the log; none was put before. Changes come behind what
             they change.
+        allows: Asked about every deletion and what it deletes, in place of what the
+            row says of it. Words that are wiped are hard to get back.
     """
     by = author(connection, room, device)
     effects = Effects(connection)
@@ -88,7 +96,7 @@ def put(
         connection.executemany(_INSERT, plain)
         plain.clear()
         if row.kind in CHANGES:
-            _put_change(connection, by, row, effects)
+            _put_change(connection, by, row, effects, allows)
         elif row.kind == POLL:
             _put_poll(connection, by, row)
         else:
@@ -160,6 +168,7 @@ class _Target(NamedTuple):
     """What a change says something of."""
 
     number: int
+    device: bytes
     kind: int
     deleted: int
     expired: int
@@ -169,7 +178,11 @@ class _Target(NamedTuple):
 
 
 def _put_change(
-    connection: Connection, by: Author, row: NewContent, effects: Effects
+    connection: Connection,
+    by: Author,
+    row: NewContent,
+    effects: Effects,
+    allows: Allows | None,
 ) -> None:
     if row.kind == DELETE:
         ids = [named.id for named in cast(DeleteBody, row.body).targets]
@@ -182,6 +195,9 @@ def _put_change(
             if target is not None and row.kind == EDIT and target.expired:
                 effects.clear_block(by.writer, row.sequence)
             continue
+        if row.kind == DELETE and allows is not None:
+            allowed = allows(row.clock, row.sequence, target.device)
+            row = row._replace(allowed=allowed)
         _insert(connection, by, row, target)
         if row.kind == EDIT and target.deleted:
             effects.clear_block(by.writer, row.sequence)
@@ -193,9 +209,9 @@ def _put_change(
 
 def _target(connection: Connection, room: int, id: bytes) -> _Target | None:
     for values in connection.execute(
-        "SELECT m.arrival, m.kind, m.deleted, m.expired, p.option_count, p.multiple,"
-        " p.closes_at FROM content m LEFT JOIN poll p ON p.content = m.arrival"
-        " WHERE m.room = ? AND m.id = ?",
+        "SELECT m.arrival, m.device, m.kind, m.deleted, m.expired, p.option_count,"
+        " p.multiple, p.closes_at FROM content m"
+        " LEFT JOIN poll p ON p.content = m.arrival WHERE m.room = ? AND m.id = ?",
         (room, id),
     ):
         return _Target(*values)

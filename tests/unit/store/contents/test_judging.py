@@ -6,7 +6,7 @@ import pytest
 
 from app.rooms.operations.contents import Edit, Message, Pin, Poll, React, Vote
 from store import contents
-from tests.unit.store.contents.said import ADA, BO, PEOPLE, Room, delete, messages
+from tests.unit.store.contents.said import ADA, BO, CY, PEOPLE, Room, delete, messages
 
 
 @pytest.fixture
@@ -116,6 +116,22 @@ def test_a_moderator_deletes_at_once(room: Room) -> None:
     id = room.say(ADA, Message("x"))
     room.say(BO, delete(id), allowed=True)
     assert room.message(id).deleted
+
+
+def test_what_a_deletion_may_not_touch_is_never_wiped(room: Room) -> None:
+    mine, other = room.say(CY, Message("x")), room.say(ADA, Message("y"))
+    own = room.say(BO, Message("z"))
+    asked = []
+
+    def allows(clock: int, sequence: int, of: bytes) -> bool:
+        asked.append((clock, sequence, of))
+        return of == ADA
+
+    entry = room.entry(BO, delete(mine, other, own), allowed=True)
+    outcome = contents.put(room.connection, room.row, BO, [entry], allows=allows)
+    assert asked == [(4, 1, CY), (4, 1, ADA), (4, 1, BO)]
+    assert (outcome.messages, room.texts()) == ((other, own), ["x", "", ""])
+    assert contents.to_reread(room.connection, room.row, limit=1) == []
 
 
 def test_hidden_messages_still_tell_a_place(room: Room) -> None:

@@ -100,6 +100,7 @@ class Messenger:
             network,
             self._rooms,
             self._forget,
+            let_in_late=self._let_in_late,
             on_network=self.publish_network,
         )
 
@@ -416,6 +417,11 @@ class Messenger:
                 self._exchange.remove_room(known)
                 await known.stop()
             return await self._add_room(row)
+
+    async def _let_in_late(self, link: invitations.Link, admitted: Admitted) -> None:
+        """Enter a room that a link led into when nobody waited any more."""
+        if link.room in self._rooms or len(self._rooms) < MAX_ROOMS:
+            await self._owned(self._keep(link, admitted))
 
     async def _store_room(self, fresh: NewRoom) -> RoomRow:
         """Have a row for a room and for this device's log in it."""

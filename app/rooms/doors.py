@@ -30,6 +30,8 @@ from net.pairing.polling import MemberPoll
 
 _LOG = logging.getLogger("covey.invite")
 
+MAX_POLLS = 4
+"""Doors that look into the DHT at one time."""
 LAST_LIMIT_S = 3.0
 """How long answers and withdrawals may take after the end."""
 
@@ -331,6 +333,9 @@ class Door:
     async def _look_for_answer(self, poll: CandidatePoll, network: Network) -> None:
         loop = asyncio.get_running_loop()
         while poll.get_timer() is not None:
+            if poll.announced:
+                # An announcement lasts twenty minutes only.
+                poll.refresh()
             poll.handle_timer(loop.time())
             async with self._polls:
                 while (action := poll.next_action()) is not None:
@@ -362,3 +367,61 @@ class Door:
         while (action := poll.next_action()) is not None:
             if isinstance(action, Unannounce):
                 await network.unannounce(action.topic, action.key_pair)
+
+
+class Doors:
+    """The doors of one profile, each there as long as it has a role."""
+
+    def __init__(
+        self, network: Network | None, *, entropy: Callable[[int], bytes], tasks: Tasks
+    ) -> None:
+        """Begin with none.
+
+        Args:
+            network: None to stay alone.
+            entropy: Where pauses come from.
+            tasks: Owns the work of closing doors.
+        """
+        self.all: dict[bytes, Door] = {}
+        self._network = network
+        self._entropy = entropy
+        self._tasks = tasks
+        self._peers: dict[Peer, None] = {}
+        self._polls = asyncio.Semaphore(MAX_POLLS)
+
+    def of(self, group: bytes) -> Door:
+        """The door of an invite's group, made when there is none."""
+        door = self.all.get(group)
+        if door is None:
+            door = self.all[group] = Door(
+                group, self._network, entropy=self._entropy, polls=self._polls
+            )
+            for peer in self._peers:
+                door.attach(peer)
+        return door
+
+    def release(self, door: Door) -> None:
+        """Close a door without a role."""
+        if door.idle and self.all.pop(door.group, None) is not None:
+            self._tasks.spawn(door.stop())
+
+    def attach(self, peer: Peer) -> None:
+        """Have every door on this connection."""
+        self._peers[peer] = None
+        for door in tuple(self.all.values()):
+            door.attach(peer)
+
+    def detach(self, peer: Peer) -> None:
+        """The connection is gone."""
+        self._peers.pop(peer, None)
+        for door in tuple(self.all.values()):
+            door.detach(peer)
+
+    def refresh(self) -> None:
+        """The network is another one."""
+        for door in tuple(self.all.values()):
+            door.refresh()
+
+    async def stop(self) -> None:
+        """Close all."""
+        await asyncio.gather(*(door.stop() for door in self.all.values()))

@@ -9,9 +9,7 @@ room that comes later is opened by whichever side got it.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -22,15 +20,15 @@ from app.errors import UserFacingError
 from app.events import RequestsChanged
 from app.network import MAX_PEERS, Network, Peer
 from app.rooms import invitations, keys, logs
-from app.rooms.admission import REFUSALS, Guest, Host, Newcomer, Terms
-from app.rooms.doors import Door
+from app.rooms.admission import REFUSALS, Host, Newcomer, Terms
+from app.rooms.doors import Doors
 from app.rooms.invitations import (
     REFUSAL_SENTENCES,
     SECRET_BYTES,
-    WAITING_SENTENCE,
     Link,
     Refusal,
 )
+from app.rooms.joining import Joining
 from app.rooms.links import RoomLinks
 from app.rooms.operations import Body, Invite
 from app.rooms.roles import ROLE_WORDS, may_invite
@@ -50,15 +48,6 @@ MAX_STRANGERS = MAX_PEERS // 2
 """Connections at one time on which nobody of a room has proven itself yet."""
 STRANGER_LIMIT_S = 30.0
 """How long such a connection is kept."""
-MAX_POLLS = 4
-"""Doors that look into the DHT at one time."""
-MAX_JOINS = 16
-"""Links tried at one time."""
-MAX_ANSWERED = 64
-"""Links whose answer is remembered, so that they are asked about anew."""
-SALT_BYTES = 16
-JOIN_LIMIT_S = 60.0
-EXPIRED_LIMIT_S = 5.0
 FIRST_SYNC_LIMIT_S = 15.0
 """How long a newcomer waits for the entries that make it a member."""
 ASK_TWICE_S = 1.0
@@ -68,8 +57,6 @@ LOOK_AGAIN_S = (60.0, 120.0, 300.0)
 
 The swarm looks a few times in a topic's first minute, then every ten minutes.
 """
-ASK_AGAIN_S = (0.3, 0.7, 1.0, 2.0, 4.0, 8.0, 15.0)
-"""The same for a newcomer that waits to be let in: somebody sits before the screen."""
 FAREWELL_LIMIT_MS = 30 * 24 * 60 * 60 * 1000
 """How long a room that was left waits for somebody to tell."""
 
@@ -96,6 +83,7 @@ class Exchange:
         rooms: dict[bytes, Room],
         forget: Callable[[Room], Awaitable[None]],
         *,
+        let_in_late: Callable[[Link, invitations.Admitted], Awaitable[None]],
         on_network: Callable[[], None],
     ) -> None:
         """Prepare; ``start`` reaches out.
@@ -105,6 +93,7 @@ class Exchange:
             network: None to stay alone.
             rooms: The messenger's, by room id.
             forget: Removes a room for good.
+            let_in_late: Enters a room for which nobody waits any more.
             on_network: Called when the network's snapshot changed.
         """
         self._around = surroundings
@@ -115,13 +104,17 @@ class Exchange:
         self._attached: dict[bytes, _Attached] = {}
         self._peers: dict[Peer, asyncio.TimerHandle] = {}
         self._known: set[Peer] = set()
-        self._guests: dict[Link, Guest] = {}
-        self._answered: OrderedDict[bytes, None] = OrderedDict()
-        self._doors: dict[bytes, Door] = {}
-        self._polls = asyncio.Semaphore(MAX_POLLS)
         self._online = False
         self._visits = Visits(surroundings.profile.folder / "visits")
         self._tasks = Tasks(_LOG, "work for the network failed")
+        self._doors = Doors(network, entropy=surroundings.entropy, tasks=self._tasks)
+        self._joining = Joining(
+            surroundings,
+            network,
+            self._doors,
+            let_in_late=let_in_late,
+            nobody=self._nobody_answered,
+        )
 
     async def start(self) -> None:
         """Begin to reach the network."""
@@ -131,9 +124,8 @@ class Exchange:
 
     async def stop(self) -> None:
         """Leave the network and let the work in hand end."""
-        for guest in tuple(self._guests.values()):
-            guest.close()
-        await asyncio.gather(*(door.stop() for door in self._doors.values()))
+        await self._joining.stop()
+        await self._doors.stop()
         for timer in self._peers.values():
             timer.cancel()
         for attached in self._attached.values():
@@ -221,8 +213,7 @@ class Exchange:
         peer.mux.pair(logs.PROTOCOL, None, partial(self._log_asked, peer))
         for attached in tuple(self._attached.values()):
             attached.links.attach(peer, open_now=peer.is_initiator)
-        for door in tuple(self._doors.values()):
-            door.attach(peer)
+        self._doors.attach(peer)
         self._on_network()
 
     def peer_disconnected(self, peer: Peer) -> None:
@@ -233,8 +224,7 @@ class Exchange:
         self._known.discard(peer)
         for attached in tuple(self._attached.values()):
             attached.links.detach(peer, closed=True)
-        for door in tuple(self._doors.values()):
-            door.detach(peer)
+        self._doors.detach(peer)
         self._on_network()
 
     def network_changed(self) -> None:
@@ -242,8 +232,7 @@ class Exchange:
         online = self.network_snapshot().state == "online"
         if online and not self._online:
             # Those who were without a network have missed their turn.
-            for door in tuple(self._doors.values()):
-                door.refresh()
+            self._doors.refresh()
         self._online = online
         self._on_network()
 
@@ -336,7 +325,7 @@ class Exchange:
         try:
             async with asyncio.timeout(FIRST_SYNC_LIMIT_S):
                 while again is not None and not await _member_soon(room):
-                    await self._ask_to_be_let_in(again, FIRST_SYNC_LIMIT_S)
+                    await self._joining.ask_for(again, FIRST_SYNC_LIMIT_S)
                     self.open_room(room)
                 await room.wait_member()
         except TimeoutError:
@@ -347,79 +336,8 @@ class Exchange:
             ) from None
 
     async def ask(self, link: Link, *, timeout_s: float | None) -> invitations.Admitted:
-        """Ask to be let in; see ``Messenger.join``.
-
-        An invite that is over by this clock is not waited for long; the clock may be
-        wrong, so a member decides when one is there.
-        """
-        limit_s = JOIN_LIMIT_S if timeout_s is None else timeout_s
-        over = 0 < link.expires_at_s * 1000 < self._around.now_ms()
-        try:
-            return await self._ask_to_be_let_in(
-                link, min(limit_s, EXPIRED_LIMIT_S) if over else limit_s
-            )
-        except UserFacingError as error:
-            if over and error.code in ("nobody-online", "no-network"):
-                raise UserFacingError(*REFUSAL_SENTENCES[Refusal.EXPIRED]) from error
-            raise
-
-    async def _ask_to_be_let_in(
-        self, link: Link, limit_s: float
-    ) -> invitations.Admitted:
-        if self._network is None:
-            raise UserFacingError("no-network", "The network cannot be used.")
-        guest = self._guests.get(link)
-        if guest is None:
-            guest = self._begin_to_ask(link)
-        guest.askers += 1
-        try:
-            async with asyncio.timeout(limit_s):
-                return await self._answer_to(guest)
-        except TimeoutError:
-            if guest.refusal is not None:
-                raise UserFacingError(*REFUSAL_SENTENCES[guest.refusal]) from None
-            if guest.held or link.approval:
-                raise UserFacingError(*WAITING_SENTENCE) from None
-            raise self._nobody_answered() from None
-        finally:
-            guest.askers -= 1
-            if not guest.askers:
-                self._end_asking(guest)
-
-    def _begin_to_ask(self, link: Link) -> Guest:
-        if len(self._guests) >= MAX_JOINS:
-            raise UserFacingError("too-many", "Too many invites are being tried.")
-        entropy = self._around.entropy
-        salt = entropy(SALT_BYTES) if link.secret in self._answered else b""
-        guest = Guest(link, self._around.profile, entropy=entropy, salt=salt)
-        self._guests[link] = guest
-        self._door(guest.group).ask(guest.candidate, guest.happened)
-        return guest
-
-    def _end_asking(self, guest: Guest) -> None:
-        """Be done with a link; what was asked in vain can still be answered."""
-        del self._guests[guest.link]
-        answered = guest.refusal is not None or guest.result.done()
-        if answered:
-            # To be decided about anew next time.
-            self._answered[guest.link.secret] = None
-            if len(self._answered) > MAX_ANSWERED:
-                self._answered.popitem(last=False)
-        guest.close()
-        door = self._doors[guest.group]
-        door.ask_no_more(withdraw=answered)
-        self._close_if_idle(door)
-
-    async def _answer_to(self, guest: Guest) -> invitations.Admitted:
-        """Wait for an answer; look again now and then, for members who just came."""
-        assert self._network is not None
-        for pause_s in itertools.chain(ASK_AGAIN_S, itertools.repeat(ASK_AGAIN_S[-1])):
-            await asyncio.wait((guest.result,), timeout=pause_s)
-            if guest.result.done():
-                break
-            self._doors[guest.group].ask_again()
-            self._network.refresh(guest.group)
-        return guest.result.result()
+        """Ask to be let in; see ``Messenger.join``."""
+        return await self._joining.ask(link, timeout_s=timeout_s)
 
     def _nobody_answered(self) -> UserFacingError:
         snapshot = self.network_snapshot()
@@ -452,7 +370,7 @@ class Exchange:
         if peer in self._known:
             return
         waiting = any(attached.host.waits(peer) for attached in self._attached.values())
-        if self._guests or waiting:
+        if self._joining.expects_members or waiting:
             # It may be the member who lets us in, or wait for a person here.
             self._watch(peer)
             return
@@ -502,27 +420,12 @@ class Exchange:
     def _serve_invites(self, attached: _Attached, wanted: set[bytes]) -> None:
         """Wait for newcomers with exactly these invites."""
         for invite_key in attached.invites - wanted:
-            self._close_if_idle(attached.host.serve_no_more(invite_key))
+            self._doors.release(attached.host.serve_no_more(invite_key))
         for invite_key in wanted - attached.invites:
             record = invitations.pairing_record(attached.room.row.room, invite_key)
-            attached.host.serve(invite_key, self._door(record.discovery_key))
+            attached.host.serve(invite_key, self._doors.of(record.discovery_key))
         attached.invites = wanted
         attached.host.facts_changed()
-
-    def _door(self, group: bytes) -> Door:
-        """The door of an invite, made when there is none."""
-        door = self._doors.get(group)
-        if door is None:
-            entropy = self._around.entropy
-            door = Door(group, self._network, entropy=entropy, polls=self._polls)
-            self._doors[group] = door
-            for peer in tuple(self._peers):
-                door.attach(peer)
-        return door
-
-    def _close_if_idle(self, door: Door) -> None:
-        if door.idle and self._doors.pop(door.group, None) is not None:
-            self._tasks.spawn(door.stop())
 
     def _said_farewell(self, room: Room) -> None:
         self._tasks.spawn(self._forget_room(room))

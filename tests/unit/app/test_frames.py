@@ -53,6 +53,7 @@ EVENTS: list[events.Event] = [
     events.MessageStored(MESSAGE),
     events.MessageDelivered("cd", "ab", 2),
     events.MembersChanged("cd"),
+    events.RequestsChanged("cd"),
     events.NetworkChanged(NETWORK),
     events.CoreStopped("Over."),
 ]

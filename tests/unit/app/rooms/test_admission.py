@@ -215,7 +215,7 @@ async def test_a_member_opens_no_channel_unasked(ada: Messenger) -> None:
         await asyncio.sleep(0)
     assert opened == []
     group = link.pairing_invite.discovery_key
-    assert group in ada._exchange._doors
+    assert group in ada._exchange._doors.all
 
 
 class Impostor:

@@ -118,7 +118,7 @@ async def test_two_may_ask_by_one_link_at_a_time(person: Make) -> None:
     await wires.until(lambda: all(task.done() for task in asking))
     assert [(await task).members for task in asking[1:]] == [2, 2]
     assert len(await bo.rooms()) == 1
-    assert bo._exchange._guests == {}
+    assert bo._exchange._joining.guests == {}
 
 
 async def test_a_refusal_is_told_when_nobody_says_otherwise(

@@ -12,8 +12,8 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.events import RequestsChanged
 from app.messenger import Messenger
-from app.rooms import admission, exchange
-from app.rooms.invitations import decode_link
+from app.rooms import admission, exchange, joining
+from app.rooms.invitations import Link, decode_link
 from tests.unit.app.rooms.joined import QuietNetwork, Records, Wires
 
 Make = Callable[[str], Awaitable[Messenger]]
@@ -25,7 +25,7 @@ async def person(
 ) -> AsyncIterator[Make]:
     """Makes people with a messenger each, who share one DHT."""
     monkeypatch.setenv("COVEY_KEYCHAIN", "off")
-    monkeypatch.setattr(exchange, "ASK_AGAIN_S", (0.01,))
+    monkeypatch.setattr(joining, "ASK_AGAIN_S", (0.01,))
     monkeypatch.setattr(exchange, "ASK_TWICE_S", 0.01)
     records = Records()
     made: list[Messenger] = []
@@ -88,7 +88,7 @@ async def test_a_person_approves(person: Make) -> None:
     assert (request.name, request.role) == ("Bo", "reader")
     assert request.identity_key == bo._profile.identity_key.hex()
     assert [member.name for member in await ada.members("Birds")] == ["Ada"]
-    [guest] = bo._exchange._guests.values()
+    [guest] = bo._exchange._joining.guests.values()
     await wires.until(lambda: guest.held)
     assert not joining.done()
     await ada.approve("Birds", id[:8])
@@ -218,8 +218,7 @@ async def test_nobody_is_online_at_the_same_time(
     records: Records = ada._exchange._network.records  # type: ignore[union-attr]
     assert await refused(alone, bo.join(link, timeout_s=0.2)) == "nobody-online"
     assert len(records.values) == 1
-    for door in ada._exchange._doors.values():
-        door.refresh()
+    ada._exchange._doors.refresh()
     await alone.until(lambda: len(records.values) == 2)
     assert [member.name for member in await ada.members("Birds")] == ["Ada", "Bo"]
     [room] = ada._rooms.values()
@@ -232,6 +231,41 @@ async def test_nobody_is_online_at_the_same_time(
     await alone.until(lambda: theirs.is_member)
     await ada.send("Birds", "welcome")
     await alone.until(lambda: theirs._last is not None)
+
+
+async def test_who_waits_no_more_is_let_in_all_the_same(person: Make) -> None:
+    """Bo gave up looking, but the program goes on."""
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    link = await ada.invite("Birds")
+    assert await refused(wires, bo.join(link, timeout_s=0.1)) == "nobody-online"
+    assert len(bo._exchange._joining.guests) == 1
+    wires.connect(ada, bo)
+    await wires.until(lambda: any(r.is_member for r in bo._rooms.values()))
+    assert [member.name for member in await bo.members("Birds")] == ["Ada", "Bo"]
+    assert bo._exchange._joining.guests == {}
+    assert (await bo.join(link)).members == 2
+
+
+async def test_what_is_tried_in_vain_makes_room(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "MAX_JOINS", 2)
+    bo = await person("Bo")
+    links = [Link(bytes((number,)) * 16, b"r" * 32) for number in range(4)]
+    for link in links[:3]:
+        assert await refused(Wires(), bo.join(link.encode(), timeout_s=0.01))
+    assert list(bo._exchange._joining.guests) == links[1:3]
+    waiting = [
+        asyncio.create_task(bo.join(link.encode(), timeout_s=9)) for link in links[:2]
+    ]
+    await asyncio.sleep(0)
+    assert await refused(Wires(), bo.join(links[3].encode())) == "too-many"
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    assert bo._exchange._joining.guests == {}
 
 
 async def test_another_member_lets_in_for_who_is_away(person: Make) -> None:

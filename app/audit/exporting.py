@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -72,6 +72,22 @@ class StoredAct(Protocol):
         """The operation, opened and found authentic."""
 
 
+class StoredLog(Protocol):
+    """How far a log is, as the room keeps it."""
+
+    @property
+    def writer(self) -> bytes:
+        """Its device."""
+
+    @property
+    def derived(self) -> int:
+        """How many of its blocks were read."""
+
+    @property
+    def forked(self) -> int:
+        """Not 0 when its device is known to have signed two histories."""
+
+
 class Shown(NamedTuple):
     """A block with the siblings that lead from it to its root."""
 
@@ -85,10 +101,6 @@ class SourceLog(Protocol):
     @property
     def head(self) -> Head:
         """Its signed tree; the same until it is closed."""
-
-    @property
-    def frozen(self) -> int | None:
-        """How many of its entries count since it forked; None when it did not."""
 
     async def show(self, sequence: int, length: int) -> Shown:
         """A block and its proof in the tree of some length.
@@ -104,11 +116,11 @@ class SourceLog(Protocol):
 class Source(Protocol):
     """A room, as far as its acts go."""
 
-    async def gather(self, take: Callable[[Iterable[StoredAct]], Gathered]) -> Gathered:
-        """Run a function over all acts, in the order of their places."""
+    async def gather(self, take: Take) -> Gathered:
+        """Run a function over the logs and over all acts, as of one moment.
 
-    async def writers(self) -> Sequence[bytes]:
-        """The devices of which there is a log here that is not empty."""
+        The acts come in the order of their places.
+        """
 
     async def open(self, writer: bytes) -> SourceLog:
         """Open a log."""
@@ -137,19 +149,18 @@ class Setting:
 class Gathered(NamedTuple):
     """All acts, and what they had seen."""
 
+    logs: dict[bytes, tuple[int, bool]]
+    """How much of each was read, and whether it forked; those of which nothing was
+    are left out."""
     acts: list[Act]
     grown: list[dict[bytes, int]]
     """Of each act what it had seen more than the act of its log before."""
 
 
-class Exported(NamedTuple):
-    """What was written."""
-
-    line_count: int
-    act_count: int
+Take = Callable[[Iterable[StoredLog], Iterable[StoredAct]], Gathered]
 
 
-def gather(stored: Iterable[StoredAct]) -> Gathered:
+def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
     """Read all acts, and keep what they had seen in little.
 
     Raises:
@@ -174,7 +185,12 @@ def gather(stored: Iterable[StoredAct]) -> Gathered:
             raise UserFacingError(
                 "too-large", "This room has more acts than one export may have."
             )
-    return Gathered(acts, grown)
+    read = {log.writer: (log.derived, bool(log.forked)) for log in logs if log.derived}
+    if len(read) > MAX_LOGS:
+        raise UserFacingError(
+            "too-large", "This room has more logs than one export may have."
+        )
+    return Gathered(read, acts, grown)
 
 
 async def export_lines(source: Source, setting: Setting) -> AsyncIterator[bytes]:
@@ -196,17 +212,23 @@ async def export_lines(source: Source, setting: Setting) -> AsyncIterator[bytes]
     writer = _LineWriter(setting)
     yield writer.line(_header(setting, outcome).to_object())
     logs: dict[bytes, LogLine] = {}
-    writers = await source.writers()
-    if len(writers) > MAX_LOGS:
-        raise UserFacingError(
-            "too-large", "This room has more logs than one export may have."
-        )
-    for device in sorted(writers):
+    for device in sorted(gathered.logs):
         log = await source.open(device)
         try:
-            line = _log_line(log, device, setting, counts.get(device, 0))
+            head = log.head
         finally:
             await log.close()
+        read, forked = gathered.logs[device]
+        line = LogLine(
+            device=device,
+            key=manifest_key(manifest_of(device, setting.namespace)),
+            length=head.length,
+            roots=head.roots,
+            signature=head.signature,
+            act_count=counts.get(device, 0),
+            read=read,
+            forked=forked,
+        )
         logs[device] = line
         yield writer.line(line.to_object())
     opened = _OpenLogs(source)
@@ -285,21 +307,6 @@ def _header(setting: Setting, outcome: Outcome) -> Header:
         device=setting.device.public_key,
         exporter=member.name if member is not None else setting.name,
         proof=setting.proof,
-    )
-
-
-def _log_line(
-    log: SourceLog, device: bytes, setting: Setting, act_count: int
-) -> LogLine:
-    head = log.head
-    return LogLine(
-        device=device,
-        key=manifest_key(manifest_of(device, setting.namespace)),
-        length=head.length,
-        roots=head.roots,
-        signature=head.signature,
-        act_count=act_count,
-        frozen=log.frozen,
     )
 
 

@@ -97,8 +97,10 @@ class LogLine(NamedTuple):
     signature: bytes
     act_count: int
     """So many of its blocks are shown as acts."""
-    frozen: int | None
-    """The log forked, and only so many of its entries count."""
+    read: int
+    """So many blocks from the start the exporter had read and understood."""
+    forked: bool
+    """The exporter knows that its device has signed two histories."""
 
     def to_object(self) -> Object:
         """The line's object."""
@@ -110,7 +112,8 @@ class LogLine(NamedTuple):
             "roots": [[node.size, node.hash.hex()] for node in self.roots],
             "signature": self.signature.hex(),
             "acts": self.act_count,
-            "frozen": self.frozen,
+            "read": self.read,
+            "forked": self.forked,
         }
 
 
@@ -181,7 +184,8 @@ _HEADER: Final = (
 )
 _EXPORTER: Final = ("identity", "device", "name", "proof")
 _LOG: Final = (
-    *("type", "device", "log", "length", "roots", "signature", "acts", "frozen"),
+    *("type", "device", "log", "length", "roots", "signature", "acts", "read"),
+    "forked",
 )
 _ACT: Final = (
     *("type", "clock", "device", "sequence", "links", "sentAt", "seen", "clocks"),
@@ -263,7 +267,11 @@ def read_log(value: Object) -> LogLine:
     roots = _nodes(value, "roots")
     if len(roots) != len(indexes):
         raise _wrong("roots")
-    frozen = value["frozen"]
+    read, forked = _number(value, "read"), value["forked"]
+    if read > length:
+        raise _wrong("read")
+    if not isinstance(forked, bool):
+        raise _wrong("forked")
     return LogLine(
         device=_key(value, "device"),
         key=_key(value, "log"),
@@ -274,7 +282,8 @@ def read_log(value: Object) -> LogLine:
         ),
         signature=_bytes(value, "signature", max_bytes=MAX_SIGNATURE_BYTES),
         act_count=_number(value, "acts"),
-        frozen=None if frozen is None else _number(value, "frozen"),
+        read=read,
+        forked=forked,
     )
 
 

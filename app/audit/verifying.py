@@ -89,7 +89,7 @@ class Audit:
     header: Header
     acts: tuple[Act, ...]
     outcome: Outcome
-    log_count: int
+    logs: tuple[LogLine, ...]
 
     def told(self) -> Iterator[Told]:
         """What became of each act, in order."""
@@ -165,7 +165,12 @@ class _Verifier:
         if value.get("type") != "summary":
             raise RemoteProtocolError("nothing but the summary may follow here")
         self._check_summary(header, read_summary(value))
-        return Audit(header, tuple(self._acts), outcome, len(self._logs))
+        return Audit(
+            header,
+            tuple(self._acts),
+            outcome,
+            tuple(it.line for it in self._logs.values()),
+        )
 
     def _next(self) -> Object:
         """The next line, which is there."""
@@ -254,8 +259,8 @@ class _Verifier:
             raise RemoteProtocolError(
                 "numbers and clocks rise within a log", code="order"
             )
-        if known.line.frozen is not None and place.sequence >= known.line.frozen:
-            raise RemoteProtocolError("its log forked before it")
+        if place.sequence >= known.line.read:
+            raise RemoteProtocolError("its log was not read so far")
         if place.sequence < known.claimed:
             raise RemoteProtocolError(
                 "an earlier act is said to have seen it", code="seen"
@@ -275,7 +280,7 @@ class _Verifier:
             )
         for other, length in grown.items():
             log = self._logs.get(other)
-            if log is None or length > log.line.length:
+            if log is None or length > log.line.read:
                 raise RemoteProtocolError(
                     "it is said to have seen what is in no log", code="seen"
                 )
@@ -293,9 +298,6 @@ class _Verifier:
     def _need_seen(self, writer: bytes, other: bytes, length: int) -> None:
         if other == writer:
             return
-        log = self._logs.get(other)
-        if log is not None and log.line.frozen is not None:
-            length = min(length, log.line.frozen)
         if self._knowledge.current(writer, other) < length:
             raise RemoteProtocolError(
                 "it links to more than it is said to have seen", code="seen"

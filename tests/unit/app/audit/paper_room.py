@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from io import BytesIO
 from typing import NamedTuple
 
 from app.audit import Audit, Setting, export_lines, verify_export
-from app.audit.exporting import Gathered, Shown, SourceLog, StoredAct
+from app.audit.exporting import Gathered, Shown, SourceLog, Take
 from app.audit.proofs import manifest_of, path_length
 from app.identity import Proof, bootstrap
 from app.rooms.key_ring import KeyRing
@@ -52,6 +52,14 @@ class PaperAct(NamedTuple):
     data: bytes
 
 
+class PaperRow(NamedTuple):
+    """How far a log is."""
+
+    writer: bytes
+    derived: int
+    forked: int
+
+
 @dataclass(frozen=True)
 class Seat:
     """One device of one person."""
@@ -70,7 +78,7 @@ class Seat:
         return self.identity.public_key
 
 
-@lru_cache(maxsize=None)
+@cache
 def seat(name: str, number: int = 0) -> Seat:
     """The same device for the same name and number."""
     identity = KeyPair.from_seed(name.encode().ljust(32, b"i"))
@@ -94,7 +102,6 @@ class PaperLog:
     def __init__(self, seat: Seat, namespace: bytes) -> None:
         self.blocks: list[bytes] = []
         self.clocks: list[int] = []
-        self.frozen: int | None = None
         self.open_count = 0
         self._seat = seat
         self._manifest = manifest_of(seat.key, namespace)
@@ -218,11 +225,9 @@ class PaperRoom:
 
     # As a source.
 
-    async def gather(self, take: Callable[[Iterable[StoredAct]], Gathered]) -> Gathered:
-        return take(sorted(self.stored, key=lambda it: it.place))
-
-    async def writers(self) -> Sequence[bytes]:
-        return tuple(self.logs)
+    async def gather(self, take: Take) -> Gathered:
+        logs = [PaperRow(it, len(log.blocks), 0) for it, log in self.logs.items()]
+        return take(logs, sorted(self.stored, key=lambda it: it.place))
 
     async def open(self, writer: bytes) -> SourceLog:
         log = self.logs[writer]

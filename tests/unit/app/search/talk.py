@@ -16,6 +16,7 @@ from app.rooms.operations.contents import (
     Poll,
 )
 from app.search import Found, Pace, Searching
+from net.crypto import blake2b_256
 from store import contents, rooms
 from store.contents import NewContent
 from store.database import Connection, Database
@@ -138,7 +139,7 @@ class Talk:
         self._count += 1
         sequence = self._lengths.get((room, device), 0)
         self._lengths[room, device] = sequence + 1
-        id = room[:1] + device[:1] + sequence.to_bytes(30, "big")
+        id = blake2b_256(room, device, sequence.to_bytes(8, "big"))
         kind = WRITERS[type(body)][0]
         return NewContent(sequence, at_ms, id, at_ms, kind, body)
 

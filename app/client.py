@@ -290,6 +290,16 @@ class Client:
         """Count everything in a room as read."""
         await self._call(None, "mark_read", room=room)
 
+    async def audit(self, room: str, file: str) -> dict[str, Any]:
+        """Write every administrative act of a room, with its proofs, into a new file.
+
+        The file's path is absolute; ``covey audit verify`` checks what it holds.
+        """
+        written: dict[str, Any] = await self._call(
+            dict[str, Any], "audit", room=room, file=file
+        )
+        return written
+
     async def recovery_phrase(self) -> str:
         """The 24 words; whoever has them is this person."""
         words: str = await self._call(str, "recovery_phrase")

@@ -86,6 +86,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "wait_delivered": {"room": str, "id": str, "timeout_s": _OptionalSeconds},
     "history": {"room": str, "limit": int, "before": _OptionalText},
     "mark_read": {"room": str},
+    "audit": {"room": str, "file": str},
     "recovery_phrase": {},
     "doctor": {},
     "stop": {},

@@ -358,6 +358,22 @@ class Messenger:
         """Count everything in a room as read."""
         await self._find(room).mark_read()
 
+    async def audit(self, room: str, file: str) -> dict[str, Any]:
+        """Write every administrative act of a room, with its proofs, into a new file.
+
+        Args:
+            room: Which room.
+            file: The file's absolute path.
+
+        Raises:
+            UserFacingError: ``file-exists``, ``file``, ``audit-incomplete``,
+                ``too-large``, ``disk``.
+        """
+        # Seldom asked for: a start need not wait for it.
+        from app.audit.source import export_room
+
+        return await export_room(self._find(room), self._around, file)
+
     def events(self) -> AsyncIterator[Event]:
         """What changes from this call on; ends with ``CoreStopped``."""
         return self.hub.subscribe()

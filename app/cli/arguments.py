@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_profile_commands(add)
     _add_message_commands(add)
     _add_room_commands(add, common)
+    _add_audit_commands(add, common)
     _add_network_commands(add, common)
     demo = add("demo", "two windows, two fresh profiles and a network of their own")
     demo.add_argument("--headless", action="store_true", help=argparse.SUPPRESS)
@@ -138,6 +139,18 @@ def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
     kick = act("kick", "remove a member")
     kick.add_argument("room", metavar="ROOM")
     kick.add_argument("member", metavar="MEMBER")
+
+
+def _add_audit_commands(add: _Add, common: argparse.ArgumentParser) -> None:
+    audit = add("audit", "who did what in a room, with proofs")
+    actions = audit.add_subparsers(dest="action", metavar="ACTION", required=True)
+    said = "write every administrative act of a room into a new file"
+    export = actions.add_parser("export", help=said, description=said, parents=[common])
+    export.add_argument("room", metavar="ROOM")
+    export.add_argument("file", metavar="FILE")
+    said = "check such a file: without the room, a profile or the network"
+    verify = actions.add_parser("verify", help=said, description=said, parents=[common])
+    verify.add_argument("file", metavar="FILE")
 
 
 def _add_network_commands(add: _Add, common: argparse.ArgumentParser) -> None:

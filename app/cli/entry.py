@@ -162,6 +162,10 @@ def _dispatch(context: Context, faces: Faces) -> int:
         from app.cli import streams
 
         return run_loop(streams.run(context))
+    if command == "audit":
+        from app.cli import audit
+
+        return audit.run(context)
     if command == "demo":
         from app.cli import demo
 

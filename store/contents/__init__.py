@@ -18,7 +18,9 @@ from store.contents.bodies import (
     POLL,
     REACT,
     VOTE,
+    Allows,
     NewContent,
+    Shows,
 )
 from store.contents.counting import (
     MAX_COUNTED,
@@ -34,6 +36,8 @@ from store.contents.effects import MAX_TOLD, Outcome
 from store.contents.judging import judge, set_identity
 from store.contents.pages import (
     MAX_PAGE,
+    MAX_PREVIEW_CHARS,
+    MAX_REPLIES_COUNTED,
     MessageRow,
     PollRow,
     Preview,
@@ -50,6 +54,7 @@ from store.contents.pages import (
 )
 from store.contents.putting import put
 from store.contents.responses import (
+    MAX_RESPONSES,
     Reaction,
     Tally,
     delivered,
@@ -79,12 +84,16 @@ __all__ = [
     "MAX_COUNTED",
     "MAX_EDITS",
     "MAX_PAGE",
+    "MAX_PREVIEW_CHARS",
+    "MAX_REPLIES_COUNTED",
+    "MAX_RESPONSES",
     "MAX_TOLD",
     "MESSAGE",
     "PIN",
     "POLL",
     "REACT",
     "VOTE",
+    "Allows",
     "Block",
     "ChangedRow",
     "Counts",
@@ -94,6 +103,7 @@ __all__ = [
     "PollRow",
     "Preview",
     "Reaction",
+    "Shows",
     "Tally",
     "ThreadSize",
     "arrived",

@@ -106,7 +106,7 @@ def test_previews_of_what_is_answered(room: Room) -> None:
     wanted = [long, edited, gone, hidden, long, b"?" * 32]
     found = contents.previews(room.connection, room.row, wanted)
     assert {id: it.text for id, it in found.items()} == {
-        long: "x" * contents.pages.MAX_PREVIEW_CHARS,
+        long: "x" * contents.MAX_PREVIEW_CHARS,
         edited: "new",
         gone: "",
         hidden: "",

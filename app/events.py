@@ -29,6 +29,15 @@ class MessageStored:
 
 
 @dataclass(frozen=True, slots=True)
+class MessagesChanged:
+    """Messages look different: edited, deleted, hidden, pinned, reacted to."""
+
+    room: str
+    ids: tuple[str, ...]
+    """Of those concerned; when there are very many, only some."""
+
+
+@dataclass(frozen=True, slots=True)
 class MessageDelivered:
     """More devices than before acknowledged that they hold an own message."""
 
@@ -69,6 +78,7 @@ Event = (
     RoomChanged
     | RoomLeft
     | MessageStored
+    | MessagesChanged
     | MessageDelivered
     | MembersChanged
     | RequestsChanged

@@ -24,7 +24,7 @@ from app.events import CoreStopped, Event, NetworkChanged, RoomLeft
 from app.faults import explained
 from app.hub import Hub
 from app.rooms import invitations, keys
-from app.rooms.blocks import log_key, seal_block
+from app.rooms.blocks import log_key
 from app.rooms.exchange import Exchange
 from app.rooms.invitations import Admitted
 from app.rooms.logs import found_log
@@ -32,6 +32,7 @@ from app.rooms.operations import Found, Operation, encode_operation
 from app.rooms.qr_codes import svg_code
 from app.rooms.roles import KIND_WORDS
 from app.rooms.room import Room, Surroundings
+from app.rooms.seals import EpochSeal
 from app.snapshots import (
     MemberSnapshot,
     MessageSnapshot,
@@ -201,10 +202,8 @@ class Messenger:
 
         async def keep() -> Room:
             # The room begins with its first block: without it there is none.
-            block = seal_block(
+            block = EpochSeal(room_key, fresh.room).seal(
                 encode_entry(now_ms, (), encode_operation(Operation(now_ms, found))),
-                room_key=room_key,
-                room=fresh.room,
                 writer=founder,
                 sequence=0,
                 entropy=self._entropy,
@@ -320,11 +319,11 @@ class Messenger:
 
     async def set_role(self, room: str, member: str, role: str) -> None:
         """Change a member's rank; ``member`` is an identity key, a prefix or a name."""
-        await self._find(room).set_role(member, role)
+        await self._find(room).moderation.set_role(member, role)
 
     async def kick(self, room: str, member: str) -> None:
         """Remove a member; see ``set_role``."""
-        await self._find(room).kick(member)
+        await self._find(room).moderation.remove(member)
 
     async def send(
         self, room: str, text: str, *, reply_to: str | None = None
@@ -336,7 +335,7 @@ class Messenger:
                 ``not-a-member``, ``unknown-message``, ``disk``; ``stored-only``: it is
                 shown and sent once the disk has room.
         """
-        return await self._find(room).send(text, reply_to=reply_to)
+        return await self._find(room).conversation.send(text, reply_to=reply_to)
 
     async def wait_delivered(
         self, room: str, id: str, *, timeout_s: float | None = None
@@ -346,13 +345,15 @@ class Messenger:
         Raises:
             UserFacingError: ``not-delivered`` after the time, ``unknown-message``.
         """
-        return await self._find(room).wait_delivered(id, timeout_s=timeout_s)
+        return await self._find(room).conversation.wait_delivered(
+            id, timeout_s=timeout_s
+        )
 
     async def history(
         self, room: str, *, limit: int = 50, before: str | None = None
     ) -> list[MessageSnapshot]:
         """Messages oldest first: the newest ``limit``, or those before one."""
-        return await self._find(room).history(limit=limit, before=before)
+        return await self._find(room).conversation.history(limit=limit, before=before)
 
     async def mark_read(self, room: str) -> None:
         """Count everything in a room as read."""

@@ -69,6 +69,8 @@ class RoomSnapshot:
     peers: int
     """Devices of this room connected now."""
     can_write: bool = True
+    mentions: int = 0
+    """Unread messages that call this person."""
     last_message: MessageSnapshot | None = None
 
 

@@ -6,9 +6,10 @@ business of ``app/rooms``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from store import contents
 from store.database import Connection
 
 
@@ -112,18 +113,18 @@ def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
     unreadable without the key: whoever comes back must go on where it ended, for
     others still hold it.
     """
-    connection.execute("DELETE FROM message WHERE room = ?", (row,))
+    contents.forget(connection, row)
+    connection.execute("DELETE FROM room_key WHERE room = ?", (row,))
     connection.execute(
         "DELETE FROM writer WHERE room = ? AND key <> ?", (row, own_device)
     )
     writers = "(SELECT id FROM writer WHERE room = ?)"
-    for table in ("operation", "held"):
+    for table in ("act", "held"):
         connection.execute(f"DELETE FROM {table} WHERE writer IN {writers}", (row,))
+    connection.execute("UPDATE writer SET length = 0 WHERE room = ?", (row,))
     connection.execute(
-        "UPDATE writer SET length = 0, clock = 0, operations = 0 WHERE room = ?", (row,)
-    )
-    connection.execute(
-        "UPDATE room SET key = x'', name = '', read_arrival = 0, timeline = x''"
+        "UPDATE room SET key = x'', name = '', read_arrival = 0, timeline = x'',"
+        " firsts = x''"
         " WHERE id = ?",
         (row,),
     )
@@ -163,16 +164,62 @@ def stored_length(connection: Connection, row: int, writer: bytes) -> int:
     return 0
 
 
-def timeline(connection: Connection, row: int) -> bytes:
-    """What the room's linearizer knew when it was saved; empty before."""
-    found = connection.execute("SELECT timeline FROM room WHERE id = ?", (row,)).get
-    assert isinstance(found, bytes)
-    return found
+def keys(connection: Connection, row: int) -> list[bytes]:
+    """The keys of a room's epochs in the order they came, the room key left out."""
+    found = connection.execute(
+        "SELECT key FROM room_key WHERE room = ? ORDER BY id", (row,)
+    )
+    return [bytes(key) for (key,) in found]
 
 
-def save_timeline(connection: Connection, row: int, saved: bytes) -> None:
-    """Keep what the room's linearizer knows."""
-    connection.execute("UPDATE room SET timeline = ? WHERE id = ?", (saved, row))
+def add_keys(connection: Connection, row: int, keys: Iterable[bytes]) -> None:
+    """Keep keys of a room's epochs."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO room_key (room, key) VALUES (?, ?)",
+        [(row, key) for key in keys],
+    )
+
+
+def derived(connection: Connection, row: int, writer: bytes) -> int:
+    """How many blocks of a log are derived."""
+    found = connection.execute(
+        "SELECT length FROM writer WHERE room = ? AND key = ?", (row, writer)
+    ).get
+    return 0 if found is None else int(found)
+
+
+def set_derived(connection: Connection, row: int, writer: bytes, length: int) -> None:
+    """Remember what ``derived`` says next."""
+    connection.execute(
+        "UPDATE writer SET length = ? WHERE room = ? AND key = ?", (length, row, writer)
+    )
+
+
+def identities(connection: Connection, row: int) -> dict[bytes, bytes]:
+    """Whose device each writer of a room is, as far as that is known."""
+    found = connection.execute(
+        "SELECT key, identity FROM writer WHERE room = ? AND identity IS NOT NULL",
+        (row,),
+    )
+    return {bytes(key): bytes(who) for key, who in found}
+
+
+def order(connection: Connection, row: int) -> tuple[bytes, bytes]:
+    """What was known of the order of a room's entries when it was saved."""
+    found = connection.execute("SELECT timeline, firsts FROM room WHERE id = ?", (row,))
+    ((timeline, firsts),) = found.fetchall()
+    assert isinstance(timeline, bytes)
+    assert isinstance(firsts, bytes)
+    return timeline, firsts
+
+
+def save_order(
+    connection: Connection, row: int, *, timeline: bytes, firsts: bytes
+) -> None:
+    """Keep what ``order`` gives next."""
+    connection.execute(
+        "UPDATE room SET timeline = ?, firsts = ? WHERE id = ?", (timeline, firsts, row)
+    )
 
 
 def log_blocks(

@@ -16,6 +16,7 @@ from app.events import (
     CoreStopped,
     MembersChanged,
     MessageDelivered,
+    MessagesChanged,
     MessageStored,
     NetworkChanged,
     RequestsChanged,
@@ -167,6 +168,7 @@ class SampleCore:
         RoomChanged
         | RoomLeft
         | MessageStored
+        | MessagesChanged
         | MessageDelivered
         | MembersChanged
         | RequestsChanged

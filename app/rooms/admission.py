@@ -30,9 +30,9 @@ from app.rooms.invitations import (
     Refusal,
     Request,
 )
+from app.rooms.law import admission_signable
 from app.rooms.operations import Admit
 from app.rooms.roles import Right, Role, has
-from app.rooms.rules import admission_signable
 from app.tasks import Tasks
 from net.crypto import sign, verify
 from net.errors import LocalProtocolError, RemoteProtocolError

@@ -274,7 +274,7 @@ class Exchange:
 
         def body(view: RoomView) -> Body:
             member = view.require_member()
-            if not may_invite(view.state.kind, member.role, wanted):
+            if not may_invite(view.law.kind, member.role, wanted):
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )
@@ -448,7 +448,7 @@ async def _terms(room: Room, invite_key: bytes) -> Terms:
     """Who may let in by an invite, as the room's acts say."""
 
     def look(_: Connection, view: RoomView) -> Terms:
-        state = view.state.invites.get(invite_key)
+        state = view.law.invites.get(invite_key)
         if state is None:
             return Terms()
         invite = state.invite

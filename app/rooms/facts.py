@@ -5,12 +5,12 @@ Also for which invites a room waits at a rendezvous. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from app.rooms.law import Law
 from app.rooms.roles import Kind, Role
-from app.rooms.rules import InviteState
 
 MAX_SERVED_INVITES = 64
 """Invites for which a room waits at a rendezvous."""
@@ -26,14 +26,19 @@ class MemberFact:
     name: str
     role: Role
     devices: tuple[bytes, ...]
+    """Those that are in."""
     present: bool
+    banned: bool = False
+    muted_until_ms: int = 0
+    """0 for not."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFact:
-    """One device that was let in."""
+    """One device that was let in, or to whose log somebody links."""
 
     identity: bytes
+    """Empty while it is not known."""
     present: bool
     wanted_length: int | None
     """How far its log counts; None for all of it."""
@@ -45,6 +50,9 @@ class RoomFacts:
 
     kind: Kind
     name: str
+    description: str = ""
+    retention_ms: int = 0
+    """Messages vanish after this long; 0 for never."""
     members: dict[bytes, MemberFact] = field(default_factory=dict)
     devices: dict[bytes, DeviceFact] = field(default_factory=dict)
     present_count: int = 0
@@ -52,6 +60,18 @@ class RoomFacts:
     """Invite keys worth waiting for: open ones, and ended ones to say so."""
     invites_until_ms: int | None = None
     """When time alone changes that; None for never."""
+    missing_keys: tuple[bytes, ...] = ()
+    """Epochs whose keys are asked for."""
+    epoch: bytes = b""
+    """Names the key that is used now."""
+    epoch_since_ms: int = 0
+    """Clock of the act that brought it; of the beginning for the first one."""
+    epoch_used: bool = False
+    """Something was written since."""
+    stale_epoch: bool = False
+    """Somebody who is out holds the key that is used now."""
+    confirmed_clock: int = 0
+    """Up to where the history can never change any more."""
 
     def member_of(self, device: bytes) -> MemberFact | None:
         """The person a device belongs to, present or not."""
@@ -59,31 +79,96 @@ class RoomFacts:
         return self.members.get(fact.identity) if fact else None
 
 
-def served_invites(invites: Iterable[InviteState], now_ms: int) -> tuple[bytes, ...]:
+def room_facts(
+    law: Law,
+    name: str,
+    *,
+    lacked: Mapping[bytes, int],
+    missing_keys: tuple[bytes, ...],
+    first_epoch: bytes,
+    clock: int,
+    confirmed_clock: int,
+    now_ms: int,
+) -> RoomFacts:
+    """What the rules say, frozen.
+
+    Args:
+        law: They.
+        name: The room's, while they know none.
+        lacked: Logs that are wanted though the rules do not say so, and how far.
+        missing_keys: Epochs whose keys are not here.
+        first_epoch: Names the room's first key.
+        clock: The highest of all entries.
+        confirmed_clock: Up to where the history can never change any more.
+        now_ms: Tells which invites are open.
+    """
+    members = {
+        key: MemberFact(
+            key,
+            member.name,
+            member.role,
+            member.devices,
+            member.present,
+            banned=member.banned is not None,
+            muted_until_ms=law.muted_until_ms(key),
+        )
+        for key, member in law.members.items()
+    }
+    devices = {
+        key: DeviceFact(device.identity, law.is_inside(key), law.wanted_length(key))
+        for key, device in law.devices.items()
+    }
+    for key, length in lacked.items():
+        known = devices.get(key)
+        identity = known.identity if known is not None else b""
+        devices[key] = DeviceFact(identity, present=False, wanted_length=length)
+    room, epoch = law.room, law.epoch
+    joined = [member.joined.clock for member in law.members.values()]
+    since_ms = min(joined, default=clock) if epoch is None else epoch.place.clock
+    return RoomFacts(
+        kind=room.kind,
+        name=room.name or name,
+        description=room.description,
+        retention_ms=room.retention_ms,
+        members=members,
+        devices=devices,
+        present_count=room.present_count,
+        invites=served_invites(law, now_ms),
+        invites_until_ms=served_until_ms(law, now_ms),
+        missing_keys=missing_keys,
+        epoch=first_epoch if epoch is None else epoch.id,
+        epoch_since_ms=since_ms,
+        epoch_used=clock > since_ms,
+        stale_epoch=law.stale_epoch,
+        confirmed_clock=confirmed_clock,
+    )
+
+
+def served_invites(law: Law, now_ms: int) -> tuple[bytes, ...]:
     """For which invites to wait: open ones, newest first from each creator in turn.
 
     What room is left goes to those that ended within ``ENDED_SERVED_MS``.
     """
     open_by_creator: dict[bytes, list[bytes]] = {}
     ended: list[bytes] = []
-    for state in reversed(list(invites)):
-        since_ms = state.ended_ms(now_ms)
+    for key, state in reversed(list(law.invites.items())):
+        since_ms = law.invite_ended_ms(key, now_ms)
         if since_ms is None:
             mine = open_by_creator.setdefault(state.creator, [])
             if len(mine) < MAX_SERVED_INVITES:
-                mine.append(state.invite.invite_key)
+                mine.append(key)
         elif now_ms - since_ms < ENDED_SERVED_MS and len(ended) < MAX_SERVED_INVITES:
-            ended.append(state.invite.invite_key)
+            ended.append(key)
     turns = zip_longest(*open_by_creator.values())
     served = [key for turn in turns for key in turn if key is not None]
     return tuple((served + ended)[:MAX_SERVED_INVITES])
 
 
-def served_until_ms(invites: Iterable[InviteState], now_ms: int) -> int | None:
+def served_until_ms(law: Law, now_ms: int) -> int | None:
     """When ``served_invites`` says something else because time went by."""
     times = []
-    for state in invites:
-        since_ms = state.ended_ms(now_ms)
+    for key, state in law.invites.items():
+        since_ms = law.invite_ended_ms(key, now_ms)
         if since_ms is not None:
             times.append(since_ms + ENDED_SERVED_MS)
         elif state.invite.expires_at:

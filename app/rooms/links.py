@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from app.network import Peer
 from app.rooms import keys
+from app.rooms.asides import Aside
 from app.rooms.effects import (
     Acknowledged,
     Attach,
@@ -138,6 +139,7 @@ class Link:
         self._channel: Channel | None = None
         self._logs: dict[bytes, LogLink] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._aside: Aside | None = None
         self._visit: tuple[Errand, asyncio.Task[None]] | None = None
         self._pumping = False
         self._over = False
@@ -166,6 +168,12 @@ class Link:
         finally:
             self._pumping = False
         self._arm()
+
+    def facts_changed(self, facts: RoomFacts) -> None:
+        """See ``RoomListener.facts_changed``."""
+        self.session.facts_changed(facts, self._links.now())
+        self.pump()
+        self._speak_aside()
 
     def log_asked(self, writer: bytes) -> bool:
         """The peer opens the channel of a log."""
@@ -222,6 +230,7 @@ class Link:
             links.room.set_online(effect.device, online=True)
             if links.knows(self.peer):
                 links.on_known(self.peer)
+            self._speak_aside()
         elif isinstance(effect, Acknowledged):
             self.tasks.spawn(links.record_held(effect))
         elif isinstance(effect, Released):
@@ -229,10 +238,28 @@ class Link:
         elif isinstance(effect, Ended):
             self._end(effect)
 
+    def _speak_aside(self) -> None:
+        """Ask the peer, once proven, for keys that are lacking here."""
+        if self._over or self.proven is None:
+            return
+        if self._aside is None:
+            room = self.room
+            try:
+                self._aside = Aside(room, self._is_served, room.row.key, self.peer)
+            except NetError as error:
+                _LOG.info("a peer cannot be asked for keys: %s", error)
+                return
+        self._aside.want_keys(self.room.facts.missing_keys)
+
+    def _is_served(self) -> bool:
+        return not self._over and self.session.is_member
+
     def _end(self, effect: Ended) -> None:
         if self._over:
             return
         self._over = True
+        if self._aside is not None:
+            self._aside.close()
         if effect.fault:
             _LOG.warning("a peer broke the room's protocol: %s", effect.reason)
         if self._timer is not None:
@@ -404,8 +431,7 @@ class RoomLinks:
     def facts_changed(self, facts: RoomFacts) -> None:
         """See ``RoomListener.facts_changed``."""
         for link in tuple(self.links.values()):
-            link.session.facts_changed(facts, self.now())
-            link.pump()
+            link.facts_changed(facts)
         if self.room.is_member:
             self._open_again(facts)
 

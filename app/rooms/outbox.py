@@ -1,6 +1,6 @@
 """What this device writes into a room: checked, sealed, appended and derived.
 
-Everything goes one after the other. An operation of the rules goes alone, because it
+Everything goes one after the other. What may change the rules goes alone, because it
 may change what the next one is allowed; messages that wait meanwhile go together, so
 that they share the disk's answer. Each writer hears when its own is on the disk, log
 and meaning both.
@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.errors import UserFacingError
-from app.rooms.blocks import seal_block
 from app.rooms.intake import Intake
 from app.rooms.logs import OpenLog, RoomLogs
 from app.rooms.operations import Body
@@ -22,12 +21,11 @@ from app.rooms.view import Applied, RoomView
 from app.tasks import Tasks
 from store.database import Connection
 from store.errors import EnvironmentFault, LocalProtocolError
-from store.rooms import RoomRow
 
 MAX_BATCH = 64
 """Messages appended together."""
 
-Check = Callable[[Connection, RoomView], Body | None]
+Check = Callable[[RoomView], Body | None]
 """Runs in the writer thread: what to write, None for nothing, or an error."""
 Drafts = list[bytes | Exception | None]
 Transact = Callable[[Callable[[Connection, RoomView], Drafts]], Awaitable[Drafts]]
@@ -54,14 +52,14 @@ class _Letter:
     )
 
     def draft(
-        self, connection: Connection, view: RoomView, now_ms: int, behind: int
+        self, view: RoomView, now_ms: int, behind: int
     ) -> bytes | Exception | None:
-        """The entry's bytes, why it must not be, or None for nothing to write."""
+        """The block, why it must not be, or None for nothing to write."""
         try:
-            body = self.check(connection, view)
+            body = self.check(view)
             if body is None:
                 return None
-            return view.draft(connection, body, now_ms=now_ms, behind=behind)
+            return view.draft(body, now_ms=now_ms, behind=behind)
         # Whatever a check raises belongs to its asker; its neighbours go on.
         except Exception as error:  # noqa: BLE001
             return error
@@ -83,30 +81,24 @@ class Outbox:
 
     def __init__(
         self,
-        row: RoomRow,
         logs: RoomLogs,
         intake: Intake,
         transact: Transact,
         *,
         now_ms: Callable[[], int],
-        entropy: Callable[[int], bytes],
     ) -> None:
         """Begin empty.
 
         Args:
-            row: The room.
             logs: Its cores.
             intake: Derives what was appended.
             transact: Runs work on the view in the writer thread.
             now_ms: The wall clock.
-            entropy: Gives random bytes.
         """
-        self._row = row
         self._logs = logs
         self._intake = intake
         self._transact = transact
         self._now_ms = now_ms
-        self._entropy = entropy
         self._letters: deque[_Letter] = deque()
         self._running = False
         self._tasks = Tasks(None)
@@ -164,7 +156,7 @@ class Outbox:
         async with self._intake.own:
             await self._intake.level(own)
             drafts = await self._transact(
-                lambda connection, view: _drafts(connection, view, letters, now_ms)
+                lambda _, view: _drafts(view, letters, now_ms)
             )
             log = await self._logs.own_log()
             start = log.core.length
@@ -179,9 +171,8 @@ class Outbox:
                 if not isinstance(draft, bytes):
                     letter.settle(draft)
                     continue
-                sequence = start + len(blocks)
-                places[sequence] = letter
-                blocks.append(self._seal(draft, sequence))
+                places[start + len(blocks)] = letter
+                blocks.append(draft)
             if not blocks:
                 return
             applied = await self._append(log, start, blocks)
@@ -214,24 +205,12 @@ class Outbox:
         self._logs.settle(log.writer)
         return applied
 
-    def _seal(self, plaintext: bytes, sequence: int) -> bytes:
-        return seal_block(
-            plaintext,
-            room_key=self._row.key,
-            room=self._row.room,
-            writer=self._logs.device,
-            sequence=sequence,
-            entropy=self._entropy,
-        )
 
-
-def _drafts(
-    connection: Connection, view: RoomView, letters: Sequence[_Letter], now_ms: int
-) -> Drafts:
+def _drafts(view: RoomView, letters: Sequence[_Letter], now_ms: int) -> Drafts:
     drafts: Drafts = []
     written = 0
     for letter in letters:
-        drafts.append(letter.draft(connection, view, now_ms, written))
+        drafts.append(letter.draft(view, now_ms, written))
         written += isinstance(drafts[-1], bytes)
     return drafts
 

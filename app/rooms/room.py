@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -19,34 +19,31 @@ from app.events import (
     Event,
     MembersChanged,
     MessageDelivered,
+    MessagesChanged,
     MessageStored,
     RoomChanged,
 )
 from app.faults import explained
 from app.profile import Profile
+from app.rooms import proposals
 from app.rooms.blocks import LogHead
-from app.rooms.facts import MemberFact, RoomFacts
+from app.rooms.conversation import Conversation
+from app.rooms.facts import RoomFacts
 from app.rooms.hearing import Hearing
 from app.rooms.intake import Intake
 from app.rooms.logs import RoomLogs
-from app.rooms.operations import (
-    MAX_TEXT_BYTES,
-    Acknowledge,
-    Admit,
-    Body,
-    Message,
-    Remove,
-    SetRole,
-)
-from app.rooms.outbox import Check, Outbox, Written
-from app.rooms.roles import ROLE_WORDS, may_remove, may_set_role, may_write
+from app.rooms.moderation import Moderation
+from app.rooms.operations import Acknowledge, Admit, Body
+from app.rooms.outbox import Outbox, Written
+from app.rooms.roles import may_write
+from app.rooms.turning import Turning
 from app.rooms.view import Applied, RoomView
 from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
 from app.tasks import Tasks
-from store import history, rooms
+from store import contents, rooms
+from store.contents import Counts, MessageRow
 from store.database import Connection
 from store.errors import StoreError
-from store.history import MessageRow
 from store.rooms import RoomRow
 
 if TYPE_CHECKING:
@@ -54,8 +51,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_HISTORY_BYTES = 4 * 1024 * 1024
-"""Text given in one answer."""
 MIN_REFRESH_S = 60.0
 MAX_REFRESH_S = 24 * 3600.0
 """Between two looks whether time alone ended an invite."""
@@ -92,6 +87,8 @@ class Room:
         facts: Who is who.
         logs: Its cores.
         online: Devices connected and proven now, by device key.
+        conversation: What is said and read in it.
+        moderation: What is changed of who is who.
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
         on_alone: Called when the last connected device has gone.
@@ -112,14 +109,11 @@ class Room:
         self.logs = RoomLogs(
             row, profile.device, profile.database, surroundings.corestore
         )
+        self.conversation = Conversation(self)
+        self.moderation = Moderation(self)
         self._intake = Intake(self.logs, self._transact, surroundings.now_ms)
         self._outbox = Outbox(
-            row,
-            self.logs,
-            self._intake,
-            self._transact,
-            now_ms=surroundings.now_ms,
-            entropy=surroundings.entropy,
+            self.logs, self._intake, self._transact, now_ms=surroundings.now_ms
         )
         self.logs.on_grown = self._intake.log_grew
         self.logs.on_head = self._head_changed
@@ -128,8 +122,8 @@ class Room:
         self._recording = False
         self._held_changed = asyncio.Event()
         self._hearing = Hearing(self._say_heard, surroundings.entropy)
-        self._unread = 0
-        self._last: MessageRow | None = None
+        self._turning = Turning(self.device, self._turn_key, surroundings.now_ms)
+        self._counts = Counts(0, 0, None)
         self._tasks = Tasks(None)
         self._refresh_timer: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -143,6 +137,11 @@ class Room:
     def device(self) -> bytes:
         """This device's key: its log is the one written here."""
         return self._around.profile.device.public_key
+
+    @property
+    def identity(self) -> bytes:
+        """This person's identity key."""
+        return self._around.profile.identity_key
 
     @property
     def heads(self) -> dict[bytes, LogHead]:
@@ -173,7 +172,7 @@ class Room:
         def look(connection: Connection) -> tuple[Any, ...]:
             return (
                 rooms.held_lengths(connection, row, self.device),
-                history.counts(connection, row),
+                self._count(connection),
             )
 
         self.facts = await self._transact(
@@ -187,9 +186,10 @@ class Room:
             )
         )
         await self._intake.catch_up()
-        self._held, counts = await self._read(look)
-        self._unread, self._last = counts.unread, counts.last
+        self._held, counts = await self.read(look)
+        self._counts = counts
         self._arm_refresh()
+        self._turning.facts_changed(self.facts)
 
     async def refresh(self) -> None:
         """Look again which invites are worth waiting for: time ends some."""
@@ -218,6 +218,7 @@ class Room:
         if self._refresh_timer is not None:
             self._refresh_timer.cancel()
         self._hearing.stop()
+        self._turning.stop()
         await self._outbox.stop()
         await self._intake.stop()
         await self._tasks.finish()
@@ -242,18 +243,19 @@ class Room:
             room=self.id,
             name=self.facts.name or self.row.name,
             kind=self.facts.kind.word,
-            unread=self._unread,
+            unread=self._counts.unread,
+            mentions=self._counts.mentions,
             members=self.facts.present_count,
             peers=len(self.online),
             can_write=bool(can_write and me and may_write(self.facts.kind, me.role)),
-            last_message=self.message(self._last) if self._last else None,
+            last_message=self.message(self._counts.last) if self._counts.last else None,
         )
 
     def members(self) -> list[MemberSnapshot]:
         """Everybody in the room now, owners first."""
         present = [m for m in self.facts.members.values() if m.present]
         present.sort(key=lambda m: (-m.role, m.name.casefold(), m.identity))
-        mine = self._around.profile.identity_key
+        mine = self.identity
         return [
             MemberSnapshot(
                 identity_key=m.identity.hex(),
@@ -267,12 +269,8 @@ class Room:
         ]
 
     def message(self, row: MessageRow) -> MessageSnapshot:
-        """A stored message as clients show it."""
+        """A stored message as clients show it, without what others put under it."""
         author = self.facts.member_of(row.device)
-        delivered = row.delivered_to
-        if row.mine:
-            held = sum(length > row.sequence for length in self._held.values())
-            delivered = max(delivered, held)
         return MessageSnapshot(
             id=row.id.hex(),
             room=self.id,
@@ -280,148 +278,44 @@ class Room:
             author_name=author.name if author else "",
             text=row.text,
             sent_at=row.sent_at,
-            mine=row.mine,
-            delivered_to=delivered,
+            mine=row.device == self.device,
+            delivered_to=self.delivered_to(row),
             reply_to=row.reply_to.hex() if row.reply_to else None,
+            edited=row.edited_at is not None,
+            deleted=row.deleted,
         )
 
-    async def send(self, text: str, *, reply_to: str | None = None) -> MessageSnapshot:
-        """Write a message; returns once it is durable.
+    def delivered_to(self, row: MessageRow) -> int:
+        """How many other devices acknowledged an own message."""
+        if row.device != self.device:
+            return 0
+        return sum(length > row.sequence for length in self._held.values())
 
-        Raises:
-            UserFacingError: ``empty-message``, ``too-large``, ``read-only``,
-                ``not-a-member``, ``unknown-message``, ``disk``, ``stored-only``.
-        """
-        body = Message(_clean_text(text), await self._message_id(reply_to))
-
-        def check(_: Connection, view: RoomView) -> Body:
-            view.require_writer()
-            return body
-
-        written = await self._write(check, alone=False)
-        [row] = [
-            row for row in written.applied.written if row.sequence == written.sequence
-        ]
-        return self.message(row)
-
-    async def history(
-        self, *, limit: int = 50, before: str | None = None
-    ) -> list[MessageSnapshot]:
-        """Messages oldest first, the newest ``limit`` of those before ``before``.
-
-        Fewer are given when their text is larger than ``MAX_HISTORY_BYTES``.
-        """
-        bound = await self._message_id(before)
-        found = await self._read(
-            lambda connection: history.page(
-                connection, self.row.row, limit=limit, before=bound
-            )
-        )
-        kept: list[MessageSnapshot] = []
-        size_bytes = 0
-        for row in reversed(found):
-            size_bytes += len(row.text.encode())
-            if kept and size_bytes > MAX_HISTORY_BYTES:
-                break
-            kept.append(self.message(row))
-        return kept[::-1]
+    async def wait_held(self, row: MessageRow) -> int:
+        """Wait until another device holds an own message; returns how many do."""
+        while not (count := self.delivered_to(row)):
+            self._held_changed.clear()
+            await self._held_changed.wait()
+        return count
 
     async def mark_read(self) -> None:
         """Count everything that has arrived as read."""
-        if not self._unread:
+        if not self._counts.unread:
             return
         row = self.row.row
         with explained():
             await asyncio.wrap_future(
                 self._around.profile.database.write(
-                    lambda connection: history.mark_read(connection, row)
+                    lambda connection: contents.mark_read(connection, row)
                 )
             )
         await self._recount()
         self.publish_changed()
 
-    async def wait_delivered(self, id: str, *, timeout_s: float | None = None) -> int:
-        """Wait until another device holds an own message; returns how many do.
-
-        Raises:
-            UserFacingError: ``unknown-message``, ``not-delivered`` after the time.
-        """
-        key = await self._message_id(id)
-        assert key is not None
-        found = await self._read(
-            lambda connection: history.message(connection, self.row.row, key)
-        )
-        if found is None or not found.mine:
-            raise UserFacingError("unknown-message", "That message is not yours.")
-        try:
-            async with asyncio.timeout(timeout_s):
-                while not (count := self.message(found).delivered_to):
-                    self._held_changed.clear()
-                    await self._held_changed.wait()
-        except TimeoutError:
-            raise UserFacingError(
-                "not-delivered",
-                "The message is stored, but no other device has it yet: it will be"
-                " sent when a member is online.",
-            ) from None
-        return count
-
-    async def set_role(self, member: str, role: str) -> None:
-        """Change a member's rank.
-
-        Raises:
-            UserFacingError: ``unknown-role``, ``unknown-member``, ``not-allowed``.
-        """
-        wanted = ROLE_WORDS.get(role)
-        if wanted is None:
-            raise UserFacingError(
-                "unknown-role", f"There is no role {role}: use {', '.join(ROLE_WORDS)}."
-            )
-        target = self.find_member(member)
-
-        def check(_: Connection, view: RoomView) -> Body:
-            actor = view.require_member()
-            now = view.state.members[target.identity].role
-            if not may_set_role(actor.role, now, wanted):
-                raise UserFacingError(
-                    "not-allowed", "Your role in this room does not allow that."
-                )
-            cuts = _lengths(view, target)
-            return SetRole(target.identity, wanted, cuts)
-
-        await self._write(check)
-
-    async def kick(self, member: str) -> None:
-        """Remove somebody from the room.
-
-        Raises:
-            UserFacingError: ``unknown-member``, ``not-allowed``.
-        """
-        target = self.find_member(member)
-        if target.identity == self._around.profile.identity_key:
-            raise UserFacingError("not-allowed", "To go yourself, leave the room.")
-
-        def check(_: Connection, view: RoomView) -> Body:
-            actor = view.require_member()
-            if not may_remove(actor.role, view.state.members[target.identity].role):
-                raise UserFacingError(
-                    "not-allowed", "Your role in this room does not allow that."
-                )
-            cuts = _lengths(view, target)
-            return Remove(target.identity, cuts)
-
-        await self._write(check)
-
     async def say_farewell(self) -> bool:
         """Write that this person leaves; False when it was no member any more."""
-        identity = self._around.profile.identity_key
-
-        def check(_: Connection, view: RoomView) -> Body:
-            view.require_member()
-            return Remove(identity, ())
-
         try:
-            await self._write(check)
+            await self.write(proposals.farewell)
         except UserFacingError as error:
             if error.code != "not-a-member":
                 raise
@@ -429,9 +323,22 @@ class Room:
         self.row = replace(self.row, left_at=self._around.now_ms())
         return True
 
-    async def write(self, body: Callable[[RoomView], Body]) -> None:
-        """Write an operation of the rules; ``body`` checks and makes it in place."""
-        await self._write(lambda _, view: body(view))
+    async def write(
+        self, body: Callable[[RoomView], Body], *, alone: bool = True
+    ) -> Written:
+        """Write what ``body`` checks and makes in place, for a person.
+
+        Args:
+            body: Runs in the writer thread.
+            alone: It may change what the rules allow.
+
+        Raises:
+            UserFacingError: Of ``body``; ``disk``, ``stored-only``.
+        """
+        with explained():
+            written = await self._outbox.write(body, alone=alone)
+        assert written is not None, "the body is made, or says why not"
+        return written
 
     async def admit(self, body: Admit) -> str:
         """Let a newcomer in when the invite still holds.
@@ -442,7 +349,7 @@ class Room:
         now_ms = self._around.now_ms
         verdict = ""
 
-        def check(_: Connection, view: RoomView) -> Body | None:
+        def check(view: RoomView) -> Body | None:
             nonlocal verdict
             verdict = view.admission_verdict(body, now_ms=now_ms())
             return body if verdict == "open" else None
@@ -512,66 +419,19 @@ class Room:
         if not self.left:
             self._around.publish(RoomChanged(self.snapshot()))
 
-    def find_member(self, text: str) -> MemberFact:
-        """A present member by identity key, a prefix of it, or exact name.
-
-        Raises:
-            UserFacingError: ``unknown-member`` or ``ambiguous``.
-        """
-        present = [m for m in self.facts.members.values() if m.present]
-        found = [m for m in present if m.name == text] or [
-            m for m in present if text and m.identity.hex().startswith(text.lower())
-        ]
-        if not found:
-            raise UserFacingError(
-                "unknown-member", f"Nobody in this room is called {text}."
-            )
-        if len(found) > 1:
-            raise UserFacingError(
-                "ambiguous", f"Several members are called {text}: use the identity key."
-            )
-        return found[0]
-
     async def _tell_delivered(self, start: int, end: int) -> None:
         """Tell clients of own messages that one more device holds."""
         row = self.row.row
-        newest = await self._read(
-            lambda connection: history.own_between(
+        newest = await self.read(
+            lambda connection: contents.own_between(
                 connection, row, self.device, start, end
             )
         )
         for found in newest:
-            count = self.message(found).delivered_to
+            count = self.delivered_to(found)
             event = MessageDelivered(self.id, found.id.hex(), count)
             if not self.left:
                 self._around.publish(event)
-
-    async def _message_id(self, text: str | None) -> bytes | None:
-        if text is None:
-            return None
-        unknown = UserFacingError(
-            "unknown-message", f"There is no message {text} here."
-        )
-        try:
-            prefix = bytes.fromhex(text[: len(text) // 2 * 2])
-        except ValueError:
-            raise unknown from None
-        if not 2 <= len(prefix) <= 32:
-            raise unknown
-        found = await self._read(
-            lambda connection: history.ids_with_prefix(connection, self.row.row, prefix)
-        )
-        matching = [id for id in found if id.hex().startswith(text.lower())]
-        if len(matching) != 1:
-            raise unknown
-        return matching[0]
-
-    async def _write(self, check: Check, *, alone: bool = True) -> Written:
-        """Write what a check makes, for a person."""
-        with explained():
-            written = await self._outbox.write(check, alone=alone)
-        assert written is not None, "the check makes an operation, or says why not"
-        return written
 
     def _head_changed(self, writer: bytes) -> None:
         """There is more of a log that peers may know, or it is frozen."""
@@ -586,7 +446,9 @@ class Room:
     async def _do(self, work: Callable[[Connection, RoomView], T]) -> T:
         def in_thread(connection: Connection) -> T:
             if self._view is None:
-                self._view = RoomView(self.row, self._around.profile.device)
+                self._view = RoomView(
+                    self.row, self._around.profile.device, entropy=self._around.entropy
+                )
                 self._view.load(connection)
             return work(connection, self._view)
 
@@ -605,20 +467,27 @@ class Room:
             self.facts = applied.facts
             self.logs.know(self.facts.devices)
             self._arm_refresh()
+            self._turning.facts_changed(self.facts)
         if applied.unheard and self.is_member and not self.left:
             self._hearing.heard(sum(d.present for d in self.facts.devices.values()))
+        counts = self._counts
         for row in applied.messages:
-            if self._last is None or _order(row) > _order(self._last):
-                self._last = row
-            self._unread += not row.mine
-        if applied.reconsidered:
+            if counts.last is None or row.place > counts.last.place:
+                counts = replace(counts, last=row)
+            other = row.identity != self.identity
+            counts = replace(counts, unread=counts.unread + other)
+        self._counts = counts
+        if applied.changed_count or any(row.mentions for row in applied.messages):
             await self._recount()
         if not self.left:
             for row in applied.messages:
                 self._around.publish(MessageStored(self.message(row)))
+            if applied.changed_count:
+                named = tuple(id.hex() for id in applied.changed)
+                self._around.publish(MessagesChanged(self.id, named))
             if applied.facts is not None:
                 self._around.publish(MembersChanged(self.id))
-            if applied.messages or applied.facts is not None:
+            if applied.messages or applied.changed_count or applied.facts is not None:
                 self.publish_changed()
         if applied.facts is not None:
             if self.listener is not None:
@@ -630,10 +499,47 @@ class Room:
     def _say_heard(self) -> None:
         self._tasks.spawn(self._acknowledge())
 
+    def _turn_key(self) -> None:
+        self._tasks.spawn(self.turn_key())
+
+    async def turn_key(self) -> None:
+        """Give the room a new key, if it is this device's turn and allowed."""
+
+        def check(view: RoomView) -> Body | None:
+            view.require_member()
+            facts = view.facts(self._around.now_ms())
+            due = self._turning.due_at(facts)
+            if not facts.stale_epoch and (due is None or due > self._around.now_ms()):
+                return None
+            return proposals.rotation(view)
+
+        try:
+            await self._outbox.write(check)
+        except (StoreError, UserFacingError) as error:
+            # Another device's turn comes, too.
+            _LOG.info("the room's key could not be turned: %s", error.code)
+
+    def keys_of(self, epochs: Iterable[bytes]) -> list[bytes]:
+        """See ``asides.Host``."""
+        return self._view.keys.of(epochs) if self._view is not None else []
+
+    def keys_came(self, found: Sequence[bytes]) -> None:
+        """See ``asides.Host``."""
+        now_ms = self._around.now_ms()
+        self._tasks.spawn(self._take_keys(tuple(found), now_ms))
+
+    async def _take_keys(self, found: tuple[bytes, ...], now_ms: int) -> None:
+        def work(connection: Connection, view: RoomView) -> Applied:
+            return view.take_keys(connection, found, now_ms=now_ms)
+
+        applied = await self._transact(work)
+        for writer in applied.woken:
+            self._intake.log_grew(writer)
+
     async def _acknowledge(self) -> None:
         """Say what was heard, unless something else said it meanwhile."""
 
-        def check(_: Connection, view: RoomView) -> Body | None:
+        def check(view: RoomView) -> Body | None:
             view.require_member()
             return Acknowledge() if view.is_unheard else None
 
@@ -644,37 +550,13 @@ class Room:
             _LOG.info("what was heard could not be acknowledged: %s", error.code)
 
     async def _recount(self) -> None:
-        counts = await self._read(
-            lambda connection: history.counts(connection, self.row.row)
-        )
-        self._unread, self._last = counts.unread, counts.last
+        self._counts = await self.read(self._count)
 
-    async def _read(self, work: Callable[[Connection], T]) -> T:
+    def _count(self, connection: Connection) -> Counts:
+        me = self.identity
+        return contents.counts(connection, self.row.row, me=me)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Read what is committed, for a person."""
         with explained():
             return await asyncio.wrap_future(self._around.profile.database.read(work))
-
-
-def _order(row: MessageRow) -> tuple[int, bytes, int]:
-    return row.clock, row.device, row.sequence
-
-
-def _lengths(view: RoomView, member: MemberFact) -> tuple[tuple[bytes, int], ...]:
-    """How much of each of a member's logs was taken in here."""
-    return tuple((device, view.length(device)) for device in member.devices)
-
-
-def _clean_text(text: str) -> str:
-    try:
-        size_bytes = len(text.encode())
-    except UnicodeEncodeError:
-        raise UserFacingError(
-            "bad-text", "The message has characters that cannot be sent."
-        ) from None
-    if not text.strip():
-        raise UserFacingError("empty-message", "The message is empty.")
-    if size_bytes > MAX_TEXT_BYTES:
-        raise UserFacingError(
-            "too-large",
-            f"The message has {size_bytes} bytes; {MAX_TEXT_BYTES} may be sent.",
-        )
-    return text

@@ -7,11 +7,10 @@ not go on. It leaves to the view what the entries mean.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
-from typing import NamedTuple
 
-from app.rooms.blocks import open_block
+from app.rooms.key_ring import KeyRing
 from net.constants import MAX_SAFE_UINT
 from net.errors import RemoteProtocolError
 from store import errors as store_errors
@@ -30,11 +29,12 @@ from store.rooms import RoomRow
 
 MAX_AHEAD_MS = 24 * 3600 * 1000
 """Entries with a clock further ahead of this computer's mean nothing yet."""
-
-
 SAVE_ENTRIES = 2_048
 """After so many entries what is known of them all is saved; after more while more are
 not confirmed."""
+
+Sink = Callable[[bytes, Entry], None]
+"""Gets each block that is taken, and what it says, before the next one is."""
 
 
 class Held(Enum):
@@ -52,89 +52,126 @@ class Held(Enum):
     """It breaks the rules of logs, and so goes on nowhere."""
 
 
-class Taken(NamedTuple):
-    """What became of blocks that were offered."""
-
-    entries: list[tuple[bytes, Entry]]
-    """Blocks that were taken, with what they say."""
-    held: Held | None
-    """Why those behind them were not."""
-
-
 class Timeline:
     """What is taken of each log of one room.
 
     Attributes:
         linearizer: Their order and causality.
         missing: What logs that wait for causes link to and is not here, by log.
+        is_unsaved: It is time to ``save``.
     """
 
-    def __init__(self, row: RoomRow, own: bytes) -> None:
+    def __init__(self, row: RoomRow, own: bytes, ring: KeyRing) -> None:
         """Begin without entries; see ``load``.
 
         Args:
             row: The room as stored.
             own: Key of the log that is written here: it is never too early.
+            ring: The room's keys.
         """
         self.linearizer = Linearizer()
         self.missing: dict[bytes, tuple[Link, ...]] = {}
         self._row = row
         self._own = own
+        self._ring = ring
         self._keyless: set[bytes] = set()
         self._woken: dict[bytes, None] = {}
         self._unsaved = 0
         self._unheard: dict[bytes, int] = {}
 
-    def load(self, connection: Connection) -> None:
-        """Take again what was taken before the last start."""
+    def load(self, connection: Connection, saved: bytes) -> None:
+        """Take again what was taken before the last start.
+
+        Args:
+            connection: The writer's.
+            saved: What ``save`` gave last; may be empty.
+        """
         row = self._row.row
-        if saved := rooms.timeline(connection, row):
+        if saved:
             self.linearizer = Linearizer(saved=decode_saved(saved))
         entries: list[Entry] = []
         for log in rooms.logs(connection, row):
             start = self.linearizer.length(log.writer)
             blocks = rooms.log_blocks(connection, row, log.writer, start, log.derived)
             for sequence, block in enumerate(blocks, start):
-                entries.append(self.open(log.writer, sequence, block))
+                entries.append(self._open(log.writer, sequence, block))
         # Clocks rise along causes.
         for entry in sorted(entries, key=lambda entry: entry.place):
             self.linearizer.receive(entry, horizon=MAX_SAFE_UINT)
         self._unsaved = len(entries)
 
-    def save(self, connection: Connection) -> None:
-        """Now and then keep what is known, so that the next start reads no blocks."""
-        if self._unsaved >= max(SAVE_ENTRIES, len(self.linearizer.order.tail)):
-            self._unsaved = 0
-            saved = encode_saved(self.linearizer.save())
-            rooms.save_timeline(connection, self._row.row, saved)
+    @property
+    def is_unsaved(self) -> bool:
+        """True when so much came that a start would have to read too many blocks."""
+        return self._unsaved >= max(SAVE_ENTRIES, len(self.linearizer.order.tail))
+
+    def save(self) -> bytes:
+        """What is known, for ``load``."""
+        self._unsaved = 0
+        return encode_saved(self.linearizer.save())
 
     def take(
-        self, writer: bytes, start: int, blocks: Iterable[bytes], *, now_ms: int
-    ) -> Taken:
+        self,
+        writer: bytes,
+        start: int,
+        blocks: Iterable[bytes],
+        sink: Sink,
+        *,
+        now_ms: int,
+    ) -> Held | None:
         """Take the next blocks of a log, as far as they may be.
 
         Args:
             writer: Whose log.
             start: How much of it was taken.
             blocks: What follows.
+            sink: Gets those that are taken.
             now_ms: The wall clock.
+
+        Returns:
+            Why the rest was not.
         """
         horizon = MAX_SAFE_UINT if writer == self._own else now_ms + MAX_AHEAD_MS
         self.missing.pop(writer, None)
         self._keyless.discard(writer)
-        entries: list[tuple[bytes, Entry]] = []
+        receive = self.linearizer.receive
         for sequence, block in enumerate(blocks, start):
             try:
-                entry = self.open(writer, sequence, block)
+                entry = self._open(writer, sequence, block)
             except (RemoteProtocolError, store_errors.RemoteProtocolError) as error:
-                return Taken(entries, self._not_opened(writer, error.code))
-            verdict = self.linearizer.receive(entry, horizon=horizon)
+                return self._not_opened(writer, error.code)
+            verdict = receive(entry, horizon=horizon)
             if verdict is not Verdict.TAKEN:
-                return Taken(entries, self._not_taken(entry, verdict))
-            entries.append((block, entry))
+                return self._not_taken(entry, verdict)
             self._unsaved += 1
             self._hear(entry)
-        return Taken(entries, None)
+            sink(block, entry)
+        return None
+
+    def would_see(self, links: Sequence[Link], other: bytes) -> int:
+        """How much of a log an entry written here with these links will have seen."""
+        return self.linearizer.would_see(self._own, links, other)
+
+    def seen(self, writer: bytes) -> Mapping[bytes, int]:
+        """How much of every other log the last entry of one had seen."""
+        return self.linearizer.causality.all_seen(writer)
+
+    def lacked(self, wanted: Callable[[bytes], int | None]) -> dict[bytes, int]:
+        """How much is linked to of logs that nobody wants so much of.
+
+        Somebody wrote it who had not heard yet that it does not count; what that
+        somebody wrote can only be judged with it.
+
+        Args:
+            wanted: How far a log counts; None for all of it.
+        """
+        lacked: dict[bytes, int] = {}
+        for links in self.missing.values():
+            for writer, length in links:
+                ends = wanted(writer)
+                if ends is not None and ends < length:
+                    lacked[writer] = max(lacked.get(writer, 0), length)
+        return lacked
 
     @property
     def is_unheard(self) -> bool:
@@ -151,19 +188,8 @@ class Timeline:
         """Let the logs go on that waited for a key."""
         self._woken.update(dict.fromkeys(self._keyless))
 
-    def open(self, writer: bytes, sequence: int, block: bytes) -> Entry:
-        """What a block says.
-
-        Raises:
-            RemoteProtocolError: Of ``net`` or of ``store``: it says nothing.
-        """
-        plaintext = open_block(
-            block,
-            room_key=self._row.key,
-            room=self._row.room,
-            writer=writer,
-            sequence=sequence,
-        )
+    def _open(self, writer: bytes, sequence: int, block: bytes) -> Entry:
+        plaintext = self._ring.open(block, writer=writer, sequence=sequence)
         return decode_entry(writer, sequence, plaintext)
 
     def _hear(self, entry: Entry) -> None:
@@ -177,7 +203,7 @@ class Timeline:
                 del self._unheard[writer]
 
     def _not_opened(self, writer: bytes, code: str) -> Held:
-        if code in ("epoch", "no-key"):
+        if code == "no-key":
             self._keyless.add(writer)
             return Held.KEY
         return Held.NEWER if code == "version" else Held.BROKEN

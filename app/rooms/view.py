@@ -1,59 +1,59 @@
 """One room as its logs make it: blocks in, members and messages out.
 
 A ``RoomView`` lives in the database's writer thread: every method gets the connection
-of the current transaction. It derives each log from its beginning and keeps how far it
-is in the same transaction as what came of it; the blocks themselves are kept by their
+of the current transaction. It takes each log from its beginning and keeps how far it is
+in the same transaction as what came of it; the blocks themselves are kept by their
 Hypercores, which committed them before. What the network's side needs to know comes
 out as frozen ``RoomFacts``. When a transaction fails, throw the view away and load
 another.
 
-Leaves the cores to ``app.rooms.logs``, what operations mean to ``app.rooms.rules`` and
-talking to peers to ``app.rooms.replication``.
+Leaves the cores to ``app.rooms.logs``, causes and order to ``app.rooms.timeline``, who
+may do what to ``app.rooms.law``, keys to ``app.rooms.room_keys``, what is said to
+``app.rooms.sayings`` and talking to peers to ``app.rooms.replication``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from app.errors import UserFacingError
-from app.rooms.blocks import MAX_LOG_LENGTH, block_id, log_key
-from app.rooms.facts import (
-    DeviceFact,
-    MemberFact,
-    RoomFacts,
-    served_invites,
-    served_until_ms,
-)
+from app.rooms.facts import RoomFacts, room_facts
+from app.rooms.firsts import decode_firsts, encode_firsts
+from app.rooms.law import Act, Host, Law, Member, authentic
 from app.rooms.operations import (
     ACT_TYPES,
+    Acknowledge,
     Admit,
     Body,
-    Message,
     Operation,
-    Remove,
-    Unknown,
+    Rest,
+    Rotate,
+    Share,
     decode_operation,
     encode_operation,
 )
-from app.rooms.roles import may_write
-from app.rooms.rules import MemberState, Placed, RoomState, authentic
-from app.rooms.timeline import Held, Taken, Timeline
+from app.rooms.roles import Right
+from app.rooms.room_keys import RoomKeys
+from app.rooms.sayings import Sayings
+from app.rooms.timeline import Held, Timeline
 from net.constants import MAX_SAFE_UINT
 from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
-from store import history, rooms
-from store.autobase import Entry, encode_entry
+from store import acts as stored_acts
+from store import contents, rooms
+from store.acts import StoredAct
+from store.autobase import Entry, Link, encode_entry
+from store.contents import MessageRow, Outcome
 from store.database import Connection
-from store.history import MessageRow, Progress
+from store.errors import LocalProtocolError
 from store.rooms import RoomRow
 
-UNKNOWN_TEXT = "(This message needs a newer version of Covey.)"
-MAX_OPERATIONS = 4_096
-"""Operations of the rules that count in one log; those after them are void."""
-MAX_FOUNDER_OPERATIONS = 32_768
-SPARE_REMOVALS = 64
-"""Removals that count beyond these, so that one can still leave or be alone."""
+_LOG = logging.getLogger("covey.room")
+
+SETTLE_ENTRIES = 64
+"""After so many entries it is looked what is confirmed; more in rooms of many logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,47 @@ class Applied:
     """How much of the writer's log is derived now."""
     messages: tuple[MessageRow, ...] = ()
     """New ones that the rules allow."""
-    written: tuple[MessageRow, ...] = ()
-    """All new ones, shown or not."""
+    ids: Mapping[int, bytes] = field(default_factory=dict)
+    """Of what this device wrote: names by numbers in its log."""
+    changed: tuple[bytes, ...] = ()
+    """Ids of older messages that look different now."""
+    changed_count: int = 0
+    """How many these are; not all of them are named."""
     facts: RoomFacts | None = None
     """When they changed."""
-    reconsidered: int = 0
-    """Older messages that appeared or vanished."""
     held: Held | None = None
     """Why what follows is not derived."""
     unheard: bool = False
     """Others said what this device has not acknowledged."""
+    clear: bool = False
+    """There are blocks whose words are deleted."""
     woken: tuple[bytes, ...] = ()
     """Logs that waited for these blocks and may go on."""
+
+
+@dataclass(slots=True)
+class _Portion:
+    """What the entries of one transaction are."""
+
+    acts: list[tuple[Act, bytes]] = field(default_factory=list)
+    """With their bytes."""
+    said: list[tuple[bytes, Entry, Operation]] = field(default_factory=list)
+    count: int = 0
+
+
+@dataclass(slots=True)
+class _News:
+    """What looks different, from several outcomes."""
+
+    changed: dict[bytes, None] = field(default_factory=dict)
+    count: int = 0
+    clear: bool = False
+
+    def add(self, outcome: Outcome) -> None:
+        """Put one more outcome to the others."""
+        self.changed.update(dict.fromkeys(outcome.messages))
+        self.count += outcome.count
+        self.clear = self.clear or outcome.clear
 
 
 class RoomView:
@@ -84,66 +113,156 @@ class RoomView:
 
     Attributes:
         row: The room as stored.
-        refused_count: Blocks that meant nothing or were forged.
+        own: Key of this device.
+        law: Who may do what.
+        keys: The room's keys.
+        refused_count: Entries that meant nothing or were forged.
     """
 
-    def __init__(self, row: RoomRow, device: KeyPair) -> None:
+    def __init__(
+        self, row: RoomRow, device: KeyPair, *, entropy: Callable[[int], bytes]
+    ) -> None:
         """Make an empty view; ``load`` it first.
 
         Args:
             row: The room as stored.
             device: This device's key pair.
+            entropy: Gives random bytes.
         """
         self.row = row
         self.refused_count = 0
-        self._device = device
-        self._state = RoomState(row.founder)
-        self._timeline = Timeline(row, device.public_key)
-        self._log_keys: dict[bytes, bytes] = {}
+        self.keys = RoomKeys(row, device)
+        self.own = device.public_key
+        self._entropy = entropy
+        self._timeline = Timeline(row, self.own, self.keys.ring)
+        self.law = Law(row.founder, first_that_saw=self._first_that_saw)
+        self._sayings = Sayings(row)
+        self._identities: dict[bytes, bytes] = {}
+        self._unsettled = 0
 
     def load(self, connection: Connection) -> None:
-        """Fold what is stored."""
-        placed: list[Placed] = []
-        for place, data in history.operations(connection, self.row.row):
-            placed.append(Placed(place, decode_operation(data)))
-        self._state.add(sorted(placed))
-        self._timeline.load(connection)
+        """Take in what is stored."""
+        row = self.row.row
+        saved, firsts = rooms.order(connection, row)
+        self.keys.load(connection)
+        self._timeline.load(connection, saved)
+        self.law = Law(
+            self.row.founder,
+            first_that_saw=self._first_that_saw,
+            firsts=decode_firsts(firsts) if firsts else None,
+        )
+        self._identities = rooms.identities(connection, row)
+        acts = []
+        for stored in stored_acts.every(connection, row):
+            operation = decode_operation(stored.data)
+            assert isinstance(operation.body, ACT_TYPES)
+            if isinstance(operation.body, Rotate | Share):
+                self.keys.know(operation.body)
+            acts.append(
+                Act(
+                    stored.place,
+                    operation.sent_at,
+                    operation.body,
+                    stored.seen,
+                    stored.clocks,
+                )
+            )
+        self.law.add(acts)
+        linearizer = self._timeline.linearizer
+        for device in self.law.devices:
+            linearizer.count(device, self.law.spans(device))
+        linearizer.take_changes()
+        if linearizer.order.floor is not None:
+            self.law.settle(linearizer.order.floor)
 
     def length(self, writer: bytes) -> int:
         """How much of a log is derived."""
         return self._timeline.linearizer.length(writer)
 
-    def draft(
-        self, connection: Connection, body: Body, *, now_ms: int, behind: int = 0
-    ) -> bytes:
-        """An entry of this device, above everything that is here.
+    @property
+    def confirmed_clock(self) -> int:
+        """Up to where nothing can come in or go out any more; 0 when unknown."""
+        floor = self._timeline.linearizer.order.floor
+        return floor.clock if floor is not None else 0
+
+    def seen(self, device: bytes) -> Mapping[bytes, int]:
+        """How much of every other log the last entry of a device had seen."""
+        return self._timeline.seen(device)
+
+    @property
+    def is_unheard(self) -> bool:
+        """True when somebody said what this device has not acknowledged."""
+        return self._timeline.is_unheard
+
+    # Writing.
+
+    def links(self) -> tuple[Link, ...]:
+        """What an entry that is written now links to."""
+        return self._timeline.linearizer.links(self.own)
+
+    def cuts(self, devices: Iterable[bytes]) -> tuple[tuple[bytes, int], ...]:
+        """How much of these logs an entry that is written now will have seen.
+
+        Of the own log, itself as well.
+        """
+        links = self.links()
+        return tuple(
+            (device, self._timeline.would_see(links, device) + (device == self.own))
+            for device in devices
+        )
+
+    def rotation(self) -> Rotate:
+        """A new key for every device that is in."""
+        inside = [device for device in self.law.devices if self.law.is_inside(device)]
+        return self.keys.rotation(inside, entropy=self._entropy)
+
+    def draft(self, body: Body, *, now_ms: int, behind: int = 0) -> bytes:
+        """A block of this device, above everything that is here.
 
         Args:
-            connection: The transaction's.
             body: What it says.
             now_ms: The wall clock.
             behind: How many drafts are written before it and not derived yet.
 
         Returns:
-            Its bytes, to be sealed for the next place of the own log.
+            It, sealed for its place: so many behind what is derived.
 
         Raises:
-            UserFacingError: ``too-many-changes``: this device's operations are full.
+            UserFacingError: ``too-many-changes``: this device's acts are full.
+            UserFacingError: ``no-room-key``: the key in use is not here.
         """
-        own = self._device.public_key
-        if isinstance(body, ACT_TYPES):
-            count = history.progress(connection, self.row.row, own).operations
-            if count >= self._most_operations(own, body):
-                raise UserFacingError(
-                    "too-many-changes",
-                    "This device has changed this room too often: let another member"
-                    " do it.",
-                )
+        if isinstance(body, ACT_TYPES) and not self.law.may_still_act(self.own, body):
+            raise UserFacingError(
+                "too-many-changes",
+                "This device has changed this room too often: let another member"
+                " do it.",
+            )
         linearizer = self._timeline.linearizer
         # The first of several links for all: the others stand behind it.
-        links = linearizer.links(own) if not behind else ()
+        links = () if behind else self.links()
         clock = min(linearizer.next_clock(now_ms) + behind, MAX_SAFE_UINT)
-        return encode_entry(clock, links, encode_operation(Operation(now_ms, body)))
+        payload = encode_operation(Operation(now_ms, body))
+        return self.keys.ring.seal(
+            encode_entry(clock, links, payload),
+            epoch=self._epoch(),
+            writer=self.own,
+            sequence=linearizer.length(self.own) + behind,
+            entropy=self._entropy,
+        )
+
+    def _epoch(self) -> bytes:
+        epoch = self.law.epoch
+        if epoch is None:
+            return self.keys.first
+        if epoch.id not in self.keys.ring:
+            raise UserFacingError(
+                "no-room-key",
+                "The room has a new key that has not come here yet: try again when"
+                " another member is online.",
+            )
+        return epoch.id
+
+    # Taking in.
 
     def derive(
         self,
@@ -166,203 +285,124 @@ class RoomView:
             blocks: As they stand in the log.
             now_ms: The wall clock.
         """
-        progress = history.progress(connection, self.row.row, writer)
         # Less than is derived, where a block was damaged: it is taken again then.
-        length = self._timeline.linearizer.length(writer)
+        length = self.length(writer)
         fresh = blocks[length - start :] if start <= length else ()
-        lacked = self._lacked()
-        taken = self._timeline.take(writer, length, fresh, now_ms=now_ms)
-        applied = self._apply(connection, writer, progress, taken, now_ms=now_ms)
-        self._timeline.save(connection)
-        if applied.facts is None and self._lacked() != lacked:
+        derived = rooms.derived(connection, self.row.row, writer)
+        before = self._wants()
+        portion = _Portion()
+
+        def sink(block: bytes, entry: Entry) -> None:
+            portion.count += 1
+            if entry.sequence >= derived and entry.payload:
+                self._sort(portion, block, entry)
+
+        held = self._timeline.take(writer, length, fresh, sink, now_ms=now_ms)
+        applied = Applied(writer, self.length(writer), held=held)
+        if portion.count:
+            applied = self._apply(connection, applied, portion, now_ms=now_ms)
+        if applied.facts is None and self._wants() != before:
             applied = replace(applied, facts=self.facts(now_ms))
         return applied
 
+    def take_keys(
+        self, connection: Connection, keys: Iterable[bytes], *, now_ms: int
+    ) -> Applied:
+        """Keep keys that a peer says are the room's, if they are missing."""
+        if not self.keys.add(connection, keys, asked=True):
+            return Applied(self.own, self.length(self.own))
+        self._timeline.key_came()
+        return Applied(
+            self.own,
+            self.length(self.own),
+            facts=self.facts(now_ms),
+            woken=self._timeline.woken(),
+        )
+
     def admission_verdict(self, body: Admit, *, now_ms: int) -> str:
-        """Whether a newcomer may be let in: ``open``, or as ``RoomState`` says.
+        """Whether a newcomer may be let in: ``open``, or as ``Law`` says.
 
         ``yours`` is said also to who was let in before and did not hear it: an invite
         need not be spent.
         """
-        if not authentic(self.row.room, self._device.public_key, body):
+        if not authentic(self.row.room, self.own, body):
             return "unknown"
-        verdict = self._state.invite_verdict(
-            body.invite_key,
-            identity=body.proof.identity,
-            device=body.proof.device,
-            now_ms=now_ms,
+        device, identity = body.proof.device, body.proof.identity
+        verdict = self.law.invite_verdict(
+            body.invite_key, identity=identity, device=device, now_ms=now_ms
         )
-        known = self._state.devices.get(body.proof.device)
-        if verdict == "open" and known is not None and known.spans[-1].length is None:
-            return "yours" if known.identity == body.proof.identity else "closed"
+        if verdict == "open" and self.law.is_inside(device):
+            member = self.law.member_of(device)
+            mine = member is not None and member.identity == identity
+            return "yours" if mine else "closed"
+        if verdict == "open" and not self.law.may_admit(self.own, body.invite_key):
+            return "closed"
         return verdict
 
-    def require_writer(self) -> MemberState:
-        """This person as a member who may write messages.
+    def require_writer(self, right: Right = Right.POST) -> Member:
+        """This person as a member who may say something now.
 
         Raises:
-            UserFacingError: ``not-a-member`` or ``read-only``.
+            UserFacingError: ``not-a-member``, ``read-only`` or ``muted``.
         """
         member = self.require_member()
-        if not may_write(self._state.kind, member.role):
+        if not self.law.may(self.own, right):
             raise UserFacingError("read-only", "You may read this room, but not write.")
+        if self.law.muted_until_ms(member.identity) > self._timeline.linearizer.clock:
+            raise UserFacingError("muted", "You may not write in this room for now.")
         return member
 
-    def require_member(self) -> MemberState:
+    def require_member(self) -> Member:
         """This person as a member.
 
         Raises:
             UserFacingError: ``not-a-member``.
         """
-        member = self._state.member_of(self._device.public_key)
-        if member is None or not member.present:
+        member = self.law.member_of(self.own)
+        if member is None or not self.law.is_inside(self.own):
             raise UserFacingError(
                 "not-a-member", "You are not a member of this room any more."
             )
         return member
 
-    @property
-    def is_unheard(self) -> bool:
-        """True when somebody said what this device has not acknowledged."""
-        return self._timeline.is_unheard
-
-    @property
-    def state(self) -> RoomState:
-        """The fold itself, for questions asked in the writer thread."""
-        return self._state
-
     def facts(self, now_ms: int) -> RoomFacts:
-        """What the state says, frozen; the time tells which invites are open."""
-        state = self._state
-        members = {
-            key: MemberFact(key, m.name, m.role, tuple(m.devices), m.present)
-            for key, m in state.members.items()
-        }
-        devices = {}
-        for key, device in state.devices.items():
-            member = state.members.get(device.identity)
-            ends = device.wanted_length
-            present = member is not None and member.present and ends is None
-            devices[key] = DeviceFact(device.identity, present, ends)
-        for key, length in self._lacked().items():
-            known = devices.get(key)
-            identity = known.identity if known is not None else b""
-            devices[key] = DeviceFact(identity, present=False, wanted_length=length)
-        return RoomFacts(
-            kind=state.kind,
-            name=state.name or self.row.name,
-            members=members,
-            devices=devices,
-            present_count=state.present_count,
-            invites=served_invites(state.invites.values(), now_ms),
-            invites_until_ms=served_until_ms(state.invites.values(), now_ms),
+        """What the rules say, frozen; the time tells which invites are open."""
+        lacked, missing = self._wants()
+        return room_facts(
+            self.law,
+            self.row.name,
+            lacked=lacked,
+            missing_keys=missing,
+            first_epoch=self.keys.first,
+            clock=self._timeline.linearizer.clock,
+            confirmed_clock=self.confirmed_clock,
+            now_ms=now_ms,
         )
 
-    def _most_operations(self, writer: bytes, body: Body) -> int:
-        """How many operations of a log there may be before one of this sort."""
-        founding = writer == self.row.founder
-        limit = MAX_FOUNDER_OPERATIONS if founding else MAX_OPERATIONS
-        return limit + (SPARE_REMOVALS if isinstance(body, Remove) else 0)
+    def _wants(self) -> tuple[dict[bytes, int], tuple[bytes, ...]]:
+        """What is asked for that the rules do not tell of."""
+        return self._timeline.lacked(self.law.wanted_length), self.keys.ring.missing
 
-    def _lacked(self) -> dict[bytes, int]:
-        """How much is linked to of logs that the rules would not have fetched so far.
-
-        Somebody wrote it who had not heard yet that it does not count; what that
-        somebody wrote can only be judged with it.
-        """
-        lacked: dict[bytes, int] = {}
-        for links in self._timeline.missing.values():
-            for writer, length in links:
-                device = self._state.devices.get(writer)
-                ends = device.wanted_length if device is not None else 0
-                if ends is not None and ends < length <= MAX_LOG_LENGTH:
-                    lacked[writer] = max(lacked.get(writer, 0), length)
-        return lacked
-
-    def _apply(
-        self,
-        connection: Connection,
-        writer: bytes,
-        progress: Progress,
-        taken: Taken,
-        *,
-        now_ms: int,
-    ) -> Applied:
-        """Keep what new entries of a log mean."""
-        linearizer = self._timeline.linearizer
-        entries = [it for it in taken.entries if it[1].sequence >= progress.length]
-        if not entries:
-            length = linearizer.length(writer)
-            return Applied(writer, length, held=taken.held)
-        row = self.row.row
-        placed, written = self._sort(connection, writer, progress, entries)
-        affected = self._state.add(placed)
-        changed = (
-            history.reconsider(connection, row, self._state.shows, devices=affected)
-            if affected
-            else 0
-        )
-        shown = []
-        for message in written:
-            allowed = self._state.shows(writer, message.clock, message.sequence)
-            history.add_message(connection, row, message, shown=allowed)
-            if allowed:
-                shown.append(message)
-        linearizer.take_changes()
-        facts = self.facts(now_ms) if placed else None
-        if facts is not None:
-            rooms.set_title(connection, row, name=facts.name, kind=facts.kind.word)
-        return Applied(
-            writer,
-            linearizer.length(writer),
-            messages=tuple(shown),
-            written=tuple(written),
-            facts=facts,
-            reconsidered=changed,
-            held=taken.held,
-            unheard=self._timeline.is_unheard,
-            woken=self._timeline.woken(),
-        )
-
-    def _sort(
-        self,
-        connection: Connection,
-        writer: bytes,
-        progress: Progress,
-        entries: list[tuple[bytes, Entry]],
-    ) -> tuple[list[Placed], list[MessageRow]]:
-        """Tell acts and contents apart, and leave out what is void for ever.
-
-        The operations of a log are limited, which follows from the log alone, so that
-        everybody leaves out the same.
-        """
-        row = self.row.row
-        count = progress.operations
-        placed: list[Placed] = []
-        written: list[MessageRow] = []
-        for block, entry in entries:
-            if not entry.payload:
-                continue
-            operation = self._read(entry)
-            if operation is None:
-                self.refused_count += 1
-                continue
-            body = operation.body
-            if not isinstance(body, ACT_TYPES):
-                written.append(self._message(block, entry, operation))
-                continue
-            if count >= self._most_operations(writer, body):
-                self.refused_count += 1
-                continue
-            count += 1
-            history.add_operation(
-                connection, row, place=entry.place, data=entry.payload
+    def _sort(self, portion: _Portion, block: bytes, entry: Entry) -> None:
+        """Tell acts and contents apart, and leave out what means nothing."""
+        operation = self._read(entry)
+        if operation is None:
+            self.refused_count += 1
+            return
+        body = operation.body
+        if not isinstance(body, ACT_TYPES):
+            portion.said.append((block, entry, operation))
+            return
+        seen = self._timeline.seen(entry.writer)
+        clocks: dict[bytes, int] = {}
+        if isinstance(body, Rest):
+            linearizer = self._timeline.linearizer
+            length = linearizer.causality.seen(
+                entry.writer, entry.sequence, body.device
             )
-            placed.append(Placed(entry.place, operation))
-        length = progress.length + len(entries)
-        now = Progress(length, entries[-1][1].clock, count)
-        history.set_progress(connection, row, writer, now)
-        return placed, written
+            clocks[body.device] = linearizer.clock_of(body.device, length)
+        act = Act(entry.place, operation.sent_at, body, seen, clocks)
+        portion.acts.append((act, entry.payload))
 
     def _read(self, entry: Entry) -> Operation | None:
         """The operation of an entry, or None when it means nothing."""
@@ -370,23 +410,113 @@ class RoomView:
             operation = decode_operation(entry.payload)
         except RemoteProtocolError:
             return None
-        if not authentic(self.row.room, entry.writer, operation.body):
+        body = operation.body
+        if isinstance(body, Acknowledge):
+            return None
+        # The first key never comes back: whoever was in holds it.
+        if isinstance(body, Rotate | Share) and body.epoch == self.keys.first:
+            return None
+        if not authentic(self.row.room, entry.writer, body):
             return None
         return operation
 
-    def _message(self, block: bytes, entry: Entry, operation: Operation) -> MessageRow:
-        body, writer = operation.body, entry.writer
-        assert isinstance(body, Message | Unknown)
-        key = self._log_keys.get(writer)
-        if key is None:
-            key = self._log_keys[writer] = log_key(writer, self.row.key)
-        return MessageRow(
-            id=block_id(key, entry.sequence, block),
-            device=writer,
-            sequence=entry.sequence,
-            clock=entry.clock,
-            text=body.text if isinstance(body, Message) else UNKNOWN_TEXT,
-            sent_at=operation.sent_at,
-            reply_to=body.reply_to if isinstance(body, Message) else None,
-            mine=writer == self._device.public_key,
+    def _apply(
+        self,
+        connection: Connection,
+        applied: Applied,
+        portion: _Portion,
+        *,
+        now_ms: int,
+    ) -> Applied:
+        """Keep what new entries of a log mean."""
+        row, writer = self.row.row, applied.writer
+        rooms.set_derived(connection, row, writer, applied.length)
+        news = _News()
+        self._judge(connection, portion, news)
+        # Its first entry that had seen its being let in may be among these.
+        self._recount(writer)
+        self._identify(connection, writer, news)
+        messages: Sequence[MessageRow] = ()
+        ids: dict[int, bytes] = {}
+        if said := portion.said:
+            linearizer = self._timeline.linearizer
+            news.add(self._sayings.put(connection, self.law, linearizer, writer, said))
+            start = said[0][1].sequence
+            messages = contents.own_between(
+                connection, row, writer, start, applied.length
+            )
+            if writer == self.own:
+                ids = {it.sequence: self._sayings.id_of(it, b) for b, it, _ in said}
+        facts = self.facts(now_ms) if portion.acts else None
+        if facts is not None:
+            rooms.set_title(connection, row, name=facts.name, kind=facts.kind.word)
+        self._settle(connection, portion.count)
+        return replace(
+            applied,
+            messages=tuple(messages),
+            ids=ids,
+            changed=tuple(news.changed),
+            changed_count=news.count,
+            facts=facts,
+            unheard=self._timeline.is_unheard,
+            clear=news.clear,
+            woken=self._timeline.woken(),
         )
+
+    def _judge(self, connection: Connection, portion: _Portion, news: _News) -> None:
+        """Let acts take effect, also on what was said before."""
+        for act, data in portion.acts:
+            stored = StoredAct(act.place, act.seen, act.clocks, data)
+            stored_acts.add(connection, self.row.row, stored)
+            body = act.body
+            if isinstance(body, Rotate | Share) and self.keys.take(connection, body):
+                self._timeline.key_came()
+        changes = self.law.add(act for act, _ in portion.acts)
+        for device, number in changes.devices.items():
+            self._recount(device)
+            if self.length(device):
+                self._identify(connection, device, news)
+                news.add(
+                    self._sayings.judge(connection, self.law, device, sequence=number)
+                )
+
+    def _recount(self, device: bytes) -> None:
+        """Tell the order which entries of a log count."""
+        try:
+            self._timeline.linearizer.count(device, self.law.spans(device))
+        except LocalProtocolError as error:
+            # The proof of confirmation does not hold: what is shown still does.
+            _LOG.error("a confirmed part of a room's history changed: %s", error)
+
+    def _identify(self, connection: Connection, device: bytes, news: _News) -> None:
+        """Remember whose device it is, once that is known."""
+        known = self.law.devices.get(device)
+        if known is None or self._identities.get(device) == known.identity:
+            return
+        self._identities[device] = known.identity
+        row = self.row.row
+        news.add(contents.set_identity(connection, row, device, known.identity))
+
+    def _settle(self, connection: Connection, count: int) -> None:
+        """Now and then see what is confirmed, and save what is known."""
+        linearizer = self._timeline.linearizer
+        try:
+            linearizer.take_changes()
+        except LocalProtocolError as error:
+            _LOG.error("an entry came where all was confirmed: %s", error)
+        self._unsettled += count
+        if self._unsettled < max(SETTLE_ENTRIES, len(self.law.devices)):
+            return
+        self._unsettled = 0
+        if linearizer.settle(self.law.stays()) and linearizer.order.floor is not None:
+            self.law.settle(linearizer.order.floor)
+        if self._timeline.is_unsaved:
+            rooms.save_order(
+                connection,
+                self.row.row,
+                timeline=self._timeline.save(),
+                firsts=encode_firsts(self.law.firsts),
+            )
+
+    def _first_that_saw(self, device: bytes, host: Host) -> int | None:
+        return self._timeline.linearizer.causality.first_that_saw(device, *host)

@@ -68,6 +68,17 @@ class Linearizer:
         """How much of a log was taken."""
         return self._gate.lengths.get(writer, 0)
 
+    def clock_of(self, writer: bytes, length: int) -> int:
+        """The clock of the last entry before a length; 0 before the first.
+
+        Of confirmed entries only the last one's clock is known; whoever may still act
+        has seen that one.
+        """
+        confirmed = self._settled.get(writer, 0)
+        if length > confirmed:
+            return self._taken[writer][length - confirmed - 1].clock
+        return self._settled_clocks.get(writer, 0) if length else 0
+
     def receive(self, entry: Entry, *, horizon: int) -> Verdict:
         """Take the next entry of a log, if it may be taken; see ``Gate.offer``."""
         if self._frozen:

@@ -15,7 +15,8 @@ CREATE TABLE room (
     joined_at INTEGER NOT NULL,         -- ms since the epoch
     left_at INTEGER,                    -- ms; the room only waits for its farewell
     read_arrival INTEGER NOT NULL DEFAULT 0,
-    timeline BLOB NOT NULL DEFAULT x''  -- what its linearizer knew when it was saved
+    timeline BLOB NOT NULL DEFAULT x'', -- what was known of the order when saved
+    firsts BLOB NOT NULL DEFAULT x''    -- and which entries had seen which acts first
 );
 
 -- The writing devices of a room; the log of each is a core.
@@ -26,9 +27,15 @@ CREATE TABLE writer (
     identity BLOB,                      -- whose device it is, once known
     log BLOB NOT NULL,                  -- discovery key of its core
     length INTEGER NOT NULL DEFAULT 0,  -- blocks that are derived
-    clock INTEGER NOT NULL DEFAULT 0,   -- highest one in these
-    operations INTEGER NOT NULL DEFAULT 0,  -- kept ones of the rules
     fork BLOB,                          -- evidence: what the device signed besides
+    UNIQUE (room, key)
+);
+
+-- The keys of a room's epochs, the room key left out.
+CREATE TABLE room_key (
+    id INTEGER PRIMARY KEY,
+    room INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
+    key BLOB NOT NULL,                  -- 32 bytes
     UNIQUE (room, key)
 );
 

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from app.rooms.operations import acts, contents
 from app.rooms.operations.acts import Act
-from app.rooms.operations.contents import Content
+from app.rooms.operations.contents import Content, Newer
 from net.encoding import Reader, Writer
 from net.errors import RemoteProtocolError
+
+NEWER: Final = 1 << 32
+"""Added to the number of contents whose schema this version does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,15 @@ class Operation:
     sent_at: int
     """Milliseconds since 1970 by the author's clock, for people to read."""
     body: Body
+
+
+def number_of(body: Body) -> int:
+    """The number of a body's sort; of one in a newer schema a number of its own."""
+    if isinstance(body, Newer):
+        return NEWER + body.type
+    if isinstance(body, Unknown):
+        return body.type
+    return _WRITERS[type(body)][0]
 
 
 def encode_operation(operation: Operation) -> bytes:

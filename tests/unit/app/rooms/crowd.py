@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.rooms.blocks import LogHead, log_key, seal_block
+from app.rooms.blocks import LogHead, log_key
 from app.rooms.effects import (
     Acknowledged,
     Attach,
@@ -37,7 +37,7 @@ from app.rooms.operations import Admit, Body, Message
 from app.rooms.replication import Session, Sources
 from app.rooms.view import Applied, RoomView
 from net.crypto import blake2b_256, discovery_key
-from store import history, rooms
+from store import contents, rooms
 from store.database import Connection, Database
 from tests.unit.app.rooms.people import (
     ADA,
@@ -116,7 +116,8 @@ class CrowdMember:
         self.row = self.database.write(
             lambda connection: rooms.add_room(connection, FRESH)
         ).result(5)
-        self.view = RoomView(self.row, who.device)
+        self.entropy = CountedEntropy(who.name.encode())
+        self.view = self.fresh_view()
         self.database.write(self.view.load).result(5)
         self.facts: RoomFacts = self.view.facts(0)
         self.logs: dict[bytes, list[bytes]] = {}
@@ -124,22 +125,14 @@ class CrowdMember:
         self.sources = Sources()
         self.ends: list[LinkEnd] = []
         self.held: dict[bytes, int] = {}
-        self.entropy = CountedEntropy(who.name.encode())
+
+    def fresh_view(self) -> RoomView:
+        """A view as after a start, to be loaded."""
+        return RoomView(self.row, self.who.device, entropy=self.entropy)
 
     def write(self, body: Body, now: float) -> Applied:
         """Write into the own log and tell every session."""
-        now_ms = int(now * 1000)
-        plaintext = self.database.write(
-            lambda connection: self.view.draft(connection, body, now_ms=now_ms)
-        ).result(5)
-        block = seal_block(
-            plaintext,
-            room_key=ROOM_KEY,
-            room=ROOM,
-            writer=self.device,
-            sequence=len(self.logs.get(self.device, ())),
-            entropy=self.entropy,
-        )
+        block = self.view.draft(body, now_ms=int(now * 1000))
         return self.take(self.device, [block], now)
 
     def admit(self, body: Admit, now: float) -> str:
@@ -167,7 +160,7 @@ class CrowdMember:
         def work(connection: Connection) -> Applied:
             begin_log(connection, self.row.row, writer)
             keep_blocks(connection, writer, self.logs[writer])
-            start = history.progress(connection, self.row.row, writer).length
+            start = self.view.length(writer)
             return self.view.derive(
                 connection,
                 writer,
@@ -198,7 +191,7 @@ class CrowdMember:
     def texts(self) -> list[str]:
         """What people see."""
         found = self.database.read(
-            lambda connection: history.page(connection, self.row.row, limit=1000)
+            lambda connection: contents.page(connection, self.row.row, limit=1000)
         ).result(5)
         return [message.text for message in found]
 

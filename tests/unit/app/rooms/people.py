@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from app.identity import Proof, bootstrap
 from app.rooms.keys import room_id
-from app.rooms.operations import Admit, Body, Found, Invite, Operation
+from app.rooms.law import admission_signable
+from app.rooms.operations import Admit, Found, Invite
 from app.rooms.roles import Kind, Role
-from app.rooms.rules import Placed, admission_signable
 from net.crypto import KeyPair, sign
 
 ROOM_KEY = b"k" * 32
@@ -61,8 +61,3 @@ def admit(number: int, who: Person, *, room: bytes = ROOM) -> Admit:
     )
     signature = sign(signable, pair.secret_key)
     return Admit(pair.public_key, who.name, who.proof, signature)
-
-
-def placed(who: Person, clock: int, sequence: int, body: Body) -> Placed:
-    """An operation at its place."""
-    return Placed((clock, who.device.public_key, sequence), Operation(clock, body))

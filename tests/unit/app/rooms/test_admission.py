@@ -19,9 +19,9 @@ from app.rooms import admission, invitations, links, replication
 from app.rooms.admission import Guest
 from app.rooms.doors import Door
 from app.rooms.invitations import Admitted, Link, Refusal, decode_link
+from app.rooms.law import admission_signable
 from app.rooms.logs import OpenLog
 from app.rooms.roles import Kind
-from app.rooms.rules import admission_signable
 from net.crypto import sign
 from net.pairing import (
     CandidateRequest,

@@ -15,7 +15,6 @@ from app.errors import UserFacingError
 from app.identity import attest_data, decode_proof
 from app.profile import MAX_NAME_BYTES
 from app.rooms import invitations, keys, messages
-from app.rooms.blocks import open_block, seal_block
 from app.rooms.invitations import Admitted, Link, Refusal, Request
 from app.rooms.messages import Reason, RemoteHead, SignedHead
 from app.rooms.operations import MAX_NAME_BYTES as MAX_ROOM_NAME_BYTES
@@ -30,6 +29,7 @@ from app.rooms.operations import (
     encode_operation,
 )
 from app.rooms.roles import Kind, Role
+from app.rooms.seals import EpochSeal
 from net.encoding.z_base_32 import read_z_base_32
 from net.errors import RemoteProtocolError
 from net.pairing import Admission, CandidateRequest, Decision, Status
@@ -70,7 +70,7 @@ SEALED = invitations.seal_admitted(
     invite_key=INVITE_KEY,
     entropy=lambda size: b"e" * size,
 )
-PLACE = {"room_key": ROOM_KEY, "room": ROOM, "writer": b"w" * 32, "sequence": 3}
+SEAL, WRITER = EpochSeal(ROOM_KEY, ROOM), b"w" * 32
 VALID: list[tuple[bytes, Callable[[bytes], Any]]] = [
     *((encode_operation(operation), decode_operation) for operation in OPERATIONS),
     (messages.encode_handshake(b"p" * 32), messages.decode_handshake),
@@ -97,8 +97,8 @@ VALID: list[tuple[bytes, Callable[[bytes], Any]]] = [
     (SEALED, partial(invitations.open_admitted, answer=ANSWER, invite_key=INVITE_KEY)),
     (ADA.proof.encode(), decode_proof),
     (
-        seal_block(b"text", entropy=lambda size: b"n" * size, **PLACE),  # type: ignore[arg-type]
-        lambda data: open_block(data, **PLACE),  # type: ignore[arg-type]
+        SEAL.seal(b"text", writer=WRITER, sequence=3, entropy=lambda n: b"n" * n),
+        lambda data: SEAL.open(data, writer=WRITER, sequence=3),
     ),
 ]
 
@@ -168,23 +168,6 @@ def test_limits_come_before_allocation() -> None:
     ):
         with pytest.raises(RemoteProtocolError):
             decode(data)
-
-
-def test_payloads_open_at_their_place_only() -> None:
-    where = {"room_key": ROOM_KEY, "room": ROOM, "writer": b"w" * 32, "sequence": 3}
-    sealed = keys.seal_payload(b"text", entropy=lambda n: b"n" * n, **where)  # type: ignore[arg-type]
-    assert keys.open_payload(sealed, **where) == b"text"  # type: ignore[arg-type]
-    for change in (
-        {"room_key": b"?" * 32},
-        {"room": b"?" * 32},
-        {"writer": b"?" * 32},
-        {"sequence": 4},
-    ):
-        with pytest.raises(RemoteProtocolError):
-            keys.open_payload(sealed, **{**where, **change})  # type: ignore[arg-type]
-    for bad in (b"", sealed[:-1], sealed[:10]):
-        with pytest.raises(RemoteProtocolError):
-            keys.open_payload(bad, **where)  # type: ignore[arg-type]
 
 
 def test_proofs_of_the_key_hold_for_one_direction_and_one_connection() -> None:

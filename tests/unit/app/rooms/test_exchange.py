@@ -57,7 +57,7 @@ async def heard(wires: Wires, writer: Messenger, reader: Messenger, text: str) -
     await writer.send(room.room, text)
     theirs = reader._rooms[bytes.fromhex(room.room)]
     await wires.until(
-        lambda: theirs._last is not None and theirs._last.text == text,
+        lambda: theirs._counts.last is not None and theirs._counts.last.text == text,
     )
 
 
@@ -239,7 +239,10 @@ async def test_what_a_device_signed_besides_freezes_its_log(
         if folder == "bo":
             wires.connect(ada, again)
             await wires.until(
-                lambda: theirs._last is not None and theirs._last.text == "from bo"
+                lambda: (
+                    theirs._counts.last is not None
+                    and theirs._counts.last.text == "from bo"
+                )
             )
             wires.cut(ada, again)
             await again.close()

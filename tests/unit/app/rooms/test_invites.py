@@ -230,7 +230,7 @@ async def test_nobody_is_online_at_the_same_time(
     alone.connect(ada, bo)
     await alone.until(lambda: theirs.is_member)
     await ada.send("Birds", "welcome")
-    await alone.until(lambda: theirs._last is not None)
+    await alone.until(lambda: theirs._counts.last is not None)
 
 
 async def test_who_waits_no_more_is_let_in_all_the_same(person: Make) -> None:

@@ -15,11 +15,12 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.rooms import intake, logs
-from app.rooms.blocks import LogHead, log_key, log_manifest, seal_block
+from app.rooms.blocks import LogHead, log_key, log_manifest
 from app.rooms.facts import DeviceFact
 from app.rooms.logs import OpenLog
 from app.rooms.operations import Message, Operation, encode_operation
 from app.rooms.room import Room
+from app.rooms.seals import EpochSeal
 from app.rooms.timeline import MAX_AHEAD_MS
 from app.rooms.view import Applied, RoomView
 from store import rooms as stored_rooms
@@ -95,12 +96,10 @@ async def rows(messenger: Messenger, room: Room) -> dict[bytes, LogRow]:
 
 def block(room: Room, sequence: int, text: str, *, clock: int = NOW_MS) -> bytes:
     """A message as this device would have it in its log."""
-    return seal_block(
+    return EpochSeal(room.row.key, room.row.room).seal(
         encode_entry(
             clock + sequence, (), encode_operation(Operation(clock, Message(text)))
         ),
-        room_key=room.row.key,
-        room=room.row.room,
         writer=room.device,
         sequence=sequence,
         entropy=lambda size: bytes(size),
@@ -255,9 +254,9 @@ async def test_what_a_full_disk_left_is_derived_once_there_is_room(
         assert await texts(ada) == []
     full = False
     [theirs] = ada._rooms.values()
-    await wires.until(lambda: theirs._last is not None)
+    await wires.until(lambda: theirs._counts.last is not None)
     assert await texts(ada) == ["the log had room for it"]
-    await wires.until(lambda: mine._last is not None)
+    await wires.until(lambda: mine._counts.last is not None)
     assert await texts(bo) == ["the log had room for it"]
 
 
@@ -306,7 +305,7 @@ async def test_a_log_ahead_of_time_is_kept_told_and_read_in_its_time(
     assert (await rows(ada, theirs))[mine.device].derived == 0
     assert await texts(ada) == []
     clocks["Ada"] = later
-    await wires.until(lambda: theirs._unread == 2)
+    await wires.until(lambda: theirs._counts.unread == 2)
     assert await texts(ada) == ["from later", "and more"]
 
 
@@ -320,14 +319,14 @@ async def test_two_histories_freeze_a_log(
     await ada.create_room("Birds")
     theirs, _ = await meet(wires, ada, bo)
     await bo.send("Birds", "first")
-    await wires.until(lambda: theirs._last is not None)
+    await wires.until(lambda: theirs._counts.last is not None)
     wires.cut(ada, bo)
     await bo.close()
     shutil.copytree(tmp_path / "Bo", tmp_path / "copy")
     bo = await opened("Bo")
     await bo.send("Birds", "from Bo")
     wires.connect(ada, bo)
-    await wires.until(lambda: theirs._last.text == "from Bo")  # type: ignore[union-attr]
+    await wires.until(lambda: theirs._counts.last.text == "from Bo")  # type: ignore[union-attr]
     wires.cut(ada, bo)
     copy = await opened("copy")
     for _ in range(count):
@@ -356,7 +355,7 @@ async def test_a_log_begun_anew_is_not_followed(opened: Open) -> None:
     await ada.create_room("Birds")
     theirs, mine = await meet(wires, ada, bo)
     await bo.send("Birds", "first")
-    await wires.until(lambda: theirs._last is not None)
+    await wires.until(lambda: theirs._counts.last is not None)
     log = await mine.logs.own_log()
     await log.core.truncate(0)
     await log.core.append([block(mine, 0, "rewritten"), block(mine, 1, "more")])
@@ -409,7 +408,7 @@ async def test_who_leaves_keeps_the_own_log_only(opened: Open) -> None:
     await ada.create_room("Birds")
     _, mine = await meet(wires, ada, bo)
     await ada.send("Birds", "from Ada")
-    await wires.until(lambda: mine._last is not None)
+    await wires.until(lambda: mine._counts.last is not None)
     await bo.send("Birds", "from Bo")
     await bo.leave("Birds")
     await wires.until(lambda: not bo._rooms)

@@ -27,7 +27,12 @@ async def test_what_follows_an_admission_comes_as_well(person: Make) -> None:
     wires.cut(ada, cy)
     wires.connect(bo, cy)
     [his] = bo._rooms.values()
-    await wires.until(lambda: his._last is not None and his._last.text == words[-1])
+
+    def newest() -> str:
+        last = his.snapshot().last_message
+        return last.text if last is not None else ""
+
+    await wires.until(lambda: newest() == words[-1])
     assert [m.text for m in await bo.history("Birds", limit=999)] == words
     await heard(wires, cy, bo, "here I am")
     await heard(wires, bo, cy, "welcome")

@@ -19,13 +19,21 @@ from app.rooms.operations.acts import (
 from app.rooms.roles import Kind, Role
 from net.crypto import KeyPair, blake2b_256, sign
 from store.autobase import Place
-from tests.unit.app.rooms.law.scene import ADA, BO, CY, DI, Scene, invite_key, seat
+from tests.unit.app.rooms.law.scene import (
+    ADA,
+    BO,
+    CY,
+    DI,
+    Scene,
+    Seat,
+    invite_key,
+    seat,
+)
 
 BO2 = seat("Bo", 2)
 
 
-def verdict(scene: Scene, number: int, who: object = CY, now_ms: int = 0) -> str:
-    assert isinstance(who, type(CY))
+def verdict(scene: Scene, number: int, who: Seat = CY, now_ms: int = 0) -> str:
     return scene.law.invite_verdict(
         invite_key(number), identity=who.identity, device=who.device, now_ms=now_ms
     )

@@ -6,7 +6,7 @@ from app.rooms.law import Act
 from app.rooms.operations.acts import Profile, Rotate, Settings, Share
 from app.rooms.roles import Kind, Right, Role
 from store.autobase import Place, Stay
-from tests.unit.app.rooms.law.scene import ADA, BO, CY, DI, Scene, invite_key
+from tests.unit.app.rooms.law.scene import ADA, BO, CY, DI, Scene, Seat, invite_key
 
 
 def test_broadcast_rooms_are_written_from_above() -> None:
@@ -33,9 +33,7 @@ def test_moderators_delete_what_juniors_wrote() -> None:
     scene.meet(ADA, BO, CY, DI)
     at = {it: scene.entry(it) for it in (ADA, BO, CY, DI)}
 
-    def may(one: object, other: object) -> bool:
-        assert isinstance(one, type(ADA))
-        assert isinstance(other, type(ADA))
+    def may(one: Seat, other: Seat) -> bool:
         return scene.law.may_delete_at(one.device, at[one], other.identity)
 
     assert may(ADA, BO)

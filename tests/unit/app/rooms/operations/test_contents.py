@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from app.rooms.blocks import MAX_BLOCK_BYTES
 from app.rooms.operations.contents import (
     MAX_DELETED,
     MAX_DELETED_LINKS,
@@ -30,6 +29,7 @@ from app.rooms.operations.contents import (
     React,
     Vote,
 )
+from app.rooms.seals import MAX_BLOCK_BYTES
 from net.encoding import Reader, Writer
 from net.errors import RemoteProtocolError
 from store.autobase import Link

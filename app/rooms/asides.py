@@ -1,0 +1,159 @@
+"""What two members of a room ask each other beside the logs: keys that one lacks.
+
+A Protomux channel of the protocol ``covey/room/aside`` (version 1), opened once both
+ends of a connection have proven themselves as members (``app/rooms/replication.py``)::
+
+    handshake  uint version (1)
+    0 AskKeys  array fixed16 epoch
+    1 Keys     array fixed32 key
+
+A turn of the room's key is sealed to the devices that its author knew. Who was let in
+meanwhile, or is one of too many for one act, asks whoever is there; a key goes to
+members only, and is believed from anybody: its epoch is named by what is derived from
+it. What this version does not
+know is left alone, so that later ones may say more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+from app.rooms import keys
+from app.rooms.seals import EPOCH_ID_BYTES, EPOCH_KEY_BYTES
+from net.encoding import Reader, Writer
+from net.errors import RemoteProtocolError
+
+if TYPE_CHECKING:
+    from app.network import Peer
+    from net.mux import Channel
+
+PROTOCOL: Final = "covey/room/aside"
+PROTOCOL_VERSION: Final = 1
+ASK_KEYS, KEYS = range(2)
+MESSAGE_COUNT: Final = 2
+
+MAX_KEYS: Final = 64
+"""Keys asked for or told in one message."""
+MAX_ASKED: Final = 1_024
+"""Keys that one peer is told on one connection: more than there can be lacking."""
+
+
+class Host(Protocol):
+    """What a room gives and takes here."""
+
+    def keys_of(self, epochs: Iterable[bytes]) -> list[bytes]:
+        """Those of these epochs that are here."""
+
+    def keys_came(self, found: Sequence[bytes]) -> None:
+        """Keys that a peer says are the room's."""
+
+
+def encode_epochs(epochs: Sequence[bytes]) -> bytes:
+    """``AskKeys``, at most ``MAX_KEYS``."""
+    writer = Writer()
+    writer.array(epochs, lambda out, epoch: out.fixed(epoch, EPOCH_ID_BYTES))
+    return writer.finish()
+
+
+def decode_epochs(data: bytes) -> list[bytes]:
+    """Raises ``RemoteProtocolError`` when it is malformed."""
+    return Reader(data).array(
+        lambda item: item.fixed(EPOCH_ID_BYTES), max_count=MAX_KEYS
+    )
+
+
+def encode_keys(found: Sequence[bytes]) -> bytes:
+    """``Keys``, at most ``MAX_KEYS``."""
+    writer = Writer()
+    writer.array(found, lambda out, key: out.fixed(key, EPOCH_KEY_BYTES))
+    return writer.finish()
+
+
+def decode_keys(data: bytes) -> list[bytes]:
+    """Raises ``RemoteProtocolError`` when it is malformed."""
+    return Reader(data).array(
+        lambda item: item.fixed(EPOCH_KEY_BYTES), max_count=MAX_KEYS
+    )
+
+
+class Aside:
+    """One end of the channel."""
+
+    def __init__(
+        self, host: Host, is_member: Callable[[], bool], room_key: bytes, peer: Peer
+    ) -> None:
+        """Open it; the other end does as well.
+
+        Args:
+            host: The room.
+            is_member: Tells whether the peer is one, just now, and so may be told.
+            room_key: The room's.
+            peer: The connection.
+
+        Raises:
+            LocalProtocolError: The connection has no channel left.
+        """
+        self._host = host
+        self._is_member = is_member
+        self._asked: set[bytes] = set()
+        self._told = 0
+        self._open = False
+        self._wanted: tuple[bytes, ...] = ()
+        self._channel: Channel = peer.mux.create_channel(
+            PROTOCOL,
+            keys.aside_id(room_key, peer.handshake_hash),
+            messages=[self._keys_asked, self._keys_told],
+            handshake=Writer().uint(PROTOCOL_VERSION).finish(),
+            on_open=self._opened,
+        )
+
+    def want_keys(self, epochs: Iterable[bytes]) -> None:
+        """Ask for keys that are not here, each once."""
+        self._wanted = tuple(epoch for epoch in epochs if epoch not in self._asked)
+        self._ask()
+
+    def close(self) -> None:
+        """Say and hear no more."""
+        if not self._channel.closed:
+            self._channel.close()
+
+    def _opened(self, handshake: bytes) -> None:
+        try:
+            version = Reader(handshake).uint()
+        except RemoteProtocolError:
+            version = 0
+        if version != PROTOCOL_VERSION:
+            self._channel.close()
+            return
+        self._open = True
+        self._ask()
+
+    def _ask(self) -> None:
+        if not self._open or self._channel.closed or not self._wanted:
+            return
+        wanted, self._wanted = self._wanted, ()
+        self._asked.update(wanted)
+        for start in range(0, len(wanted), MAX_KEYS):
+            portion = wanted[start : start + MAX_KEYS]
+            self._channel.send(ASK_KEYS, encode_epochs(portion))
+
+    def _keys_asked(self, data: bytes) -> None:
+        try:
+            epochs = decode_epochs(data)
+        except RemoteProtocolError:
+            self._channel.close()
+            return
+        if not self._is_member() or self._told + len(epochs) > MAX_ASKED:
+            return
+        self._told += len(epochs)
+        if found := self._host.keys_of(epochs)[:MAX_KEYS]:
+            self._channel.send(KEYS, encode_keys(found))
+
+    def _keys_told(self, data: bytes) -> None:
+        try:
+            found = decode_keys(data)
+        except RemoteProtocolError:
+            self._channel.close()
+            return
+        self._host.keys_came(found)

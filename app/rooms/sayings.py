@@ -1,0 +1,145 @@
+"""What entries say to people, judged by the rules and kept as rows.
+
+Lives in the writer thread, between the entries (``timeline``), the rules (``law``) and
+the tables (``store/contents``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.rooms.blocks import block_id, log_key
+from app.rooms.law import Law
+from app.rooms.operations import Body, Delete, Newer, Operation, Unknown, number_of
+from app.rooms.roles import Right
+from store import contents
+from store.autobase import Entry, Linearizer, Place
+from store.contents import CHANGES, DELETE, PIN, REACT, NewContent, Outcome
+from store.database import Connection
+from store.rooms import RoomRow
+
+_RIGHTS = {REACT: Right.REACT, PIN: Right.PIN}
+"""What it takes for a kind of content; writing for all others."""
+
+
+class Sayings:
+    """Keeps what the entries of one room say."""
+
+    def __init__(self, row: RoomRow) -> None:
+        """Begin.
+
+        Args:
+            row: The room as stored.
+        """
+        self._row = row
+        self._log_keys: dict[bytes, bytes] = {}
+
+    def id_of(self, entry: Entry, block: bytes) -> bytes:
+        """What an entry is named by."""
+        key = self._log_keys.get(entry.writer)
+        if key is None:
+            key = self._log_keys[entry.writer] = log_key(entry.writer, self._row.key)
+        return block_id(key, entry.sequence, block)
+
+    def put(
+        self,
+        connection: Connection,
+        law: Law,
+        linearizer: Linearizer,
+        writer: bytes,
+        said: Iterable[tuple[bytes, Entry, Operation]],
+    ) -> Outcome:
+        """Keep new contents of one log.
+
+        Args:
+            connection: The writer's.
+            law: With everything these entries had seen.
+            linearizer: The same.
+            writer: Whose log.
+            said: Block, entry and operation of each, in order.
+        """
+        rows: list[NewContent] = []
+        ids: dict[bytes, Place] = {}
+        for block, entry, operation in said:
+            kind, body = number_of(operation.body), operation.body
+            id = self.id_of(entry, block)
+            ids[id] = entry.place
+            if kind in CHANGES and not isinstance(body, Newer | Unknown):
+                seen = self._seen_targets(connection, linearizer, entry, body, ids)
+                if seen is None:
+                    continue
+                body = seen
+            rows.append(
+                NewContent(
+                    entry.sequence,
+                    entry.clock,
+                    id,
+                    operation.sent_at,
+                    kind,
+                    body,  # type: ignore[arg-type]
+                    shown=_shows(law, entry.place, kind),
+                    allowed=kind == DELETE
+                    and law.may_at(writer, entry.place, Right.DELETE_OTHERS),
+                )
+            )
+        outcome = contents.put(connection, self._row.row, writer, rows)
+        if any(row.kind == DELETE for row in rows):
+            first = rows[0].sequence
+            self.judge(connection, law, writer, sequence=first)
+        return outcome
+
+    def judge(
+        self, connection: Connection, law: Law, writer: bytes, *, sequence: int
+    ) -> Outcome:
+        """Look again at what a log says, from a number on."""
+
+        def shows(clock: int, number: int, kind: int) -> bool:
+            return _shows(law, Place(clock, writer, number), kind)
+
+        def allows(clock: int, number: int, author: bytes) -> bool:
+            member = law.member_of(author)
+            place = Place(clock, writer, number)
+            identity = member.identity if member is not None else author
+            return law.may_delete_at(writer, place, identity)
+
+        return contents.judge(
+            connection,
+            self._row.row,
+            writer,
+            shows,
+            allows=allows,
+            sequence=sequence,
+        )
+
+    def _seen_targets(
+        self,
+        connection: Connection,
+        linearizer: Linearizer,
+        entry: Entry,
+        body: Body,
+        fresh: dict[bytes, Place],
+    ) -> Body | None:
+        """A change without what its author had not seen; None when nothing is left.
+
+        Otherwise it would mean something where its target came first, and elsewhere
+        nothing.
+        """
+
+        def had_seen(id: bytes) -> bool:
+            place = fresh.get(id) or contents.place(connection, self._row.row, id)
+            if place is None:
+                return False
+            seen = linearizer.causality.seen
+            return seen(entry.writer, entry.sequence, place.writer) > place.sequence
+
+        if isinstance(body, Delete):
+            targets = tuple(it for it in body.targets if had_seen(it.id))
+            return Delete(targets) if targets else None
+        return body if had_seen(body.target) else None  # type: ignore[union-attr]
+
+
+def _shows(law: Law, place: Place, kind: int) -> bool:
+    if kind == DELETE:
+        # Whoever is in may take back what they said.
+        return law.rank_at(place.writer, place) is not None
+    return law.may_at(place.writer, place, _RIGHTS.get(kind, Right.POST))

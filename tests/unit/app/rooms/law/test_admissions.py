@@ -109,6 +109,7 @@ def test_strangers_and_those_who_know_of_nothing_do_nothing() -> None:
     scene.invite(ADA, 3)
     scene.admit(ADA, 3, CY)
     # Cy is in, but what Cy writes had not seen it.
+    scene.entry(CY, clock=500)
     assert not scene.took_effect(scene.invite(CY, 4, role=Role.READER))
     scene.show(CY, ADA)
     assert scene.took_effect(scene.invite(CY, 5))

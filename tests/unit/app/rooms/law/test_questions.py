@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from app.rooms.law import Act
+import pytest
+
+from app.rooms.law import Act, Law
 from app.rooms.operations.acts import Profile, Rotate, Settings, Share
 from app.rooms.roles import Kind, Right, Role
 from store.autobase import Place, Stay
-from tests.unit.app.rooms.law.scene import ADA, BO, CY, DI, Scene, Seat, invite_key
+from store.errors import LocalProtocolError
+from tests.unit.app.rooms.law.scene import (
+    ADA,
+    BO,
+    CY,
+    DI,
+    Scene,
+    Seat,
+    invite_key,
+    seat,
+)
 
 
 def test_broadcast_rooms_are_written_from_above() -> None:
@@ -104,6 +116,45 @@ def test_what_was_seen_is_asked_once() -> None:
         assert law.may_post(BO.device, entry)
         law.stays()
     assert asked == [BO.device]
+
+
+def test_what_was_seen_before_it_counted_needs_not_be_known() -> None:
+    scene = Scene()
+    scene.let_in(ADA, 1, BO)
+    scene.set_role(ADA, BO, Role.MODERATOR)
+    raised = scene.acts[-1].place
+    scene.show(BO, ADA)
+    entry = scene.entry(BO)
+
+    def forgetful(device: bytes, host: tuple[bytes, int]) -> int | None:
+        if host == (raised.writer, raised.sequence):
+            raise LocalProtocolError("forgotten", code="settled")
+        return scene.first_that_saw(device, host)
+
+    law = Law(ADA.device, first_that_saw=forgetful)
+    law.add(scene.acts)
+    assert law.rank_at(BO.device, entry) is Role.MODERATOR
+
+    def failing(device: bytes, host: tuple[bytes, int]) -> int | None:
+        raise LocalProtocolError(f"no log {device!r} {host}", code="bad-argument")
+
+    law = Law(ADA.device, first_that_saw=failing)
+    law.add(scene.acts)
+    with pytest.raises(LocalProtocolError, match="no log"):
+        law.rank_at(BO.device, entry)
+
+
+def test_a_mute_that_comes_late_is_told_for_devices_that_came_in_meanwhile() -> None:
+    scene = Scene()
+    scene.let_in(ADA, 1, BO)
+    scene.add_device(BO, seat("Bo", 2))
+    scene.show(seat("Bo", 2), BO)
+    entry = scene.entry(seat("Bo", 2))
+    assert scene.law.may_post(entry.writer, entry)
+    mute = scene.mute(ADA, BO, 2**50)
+    assert mute.place < scene.acts[-1].place
+    assert not scene.law.may_post(entry.writer, entry)
+    assert scene.changes.devices[entry.writer] == 0
 
 
 def test_changes_say_what_is_otherwise() -> None:

@@ -118,6 +118,31 @@ def test_nobody_keeps_secret_entries_by_leaving_in_the_past() -> None:
     assert scene.law.members[BO.identity].barred is not None
 
 
+def test_nobody_keeps_secret_entries_by_giving_up_a_device_in_the_past() -> None:
+    scene = begun(Role.MEMBER)
+    scene.add_device(BO, BO2)
+    scene.meet(ADA, BO, BO2)
+    scene.remove(ADA, BO, clock=100)
+    secret = scene.entry(BO2, clock=60)
+    given_up = scene.remove_device(BO2, BO2)
+    assert given_up.place.clock < 100
+    assert scene.law.rank_at(BO2.device, secret) is None
+    assert scene.law.spans(BO2.device) == ()
+
+
+def test_of_two_removals_the_one_that_had_seen_less_cuts() -> None:
+    scene = begun(Role.MEMBER, Role.MODERATOR)
+    places = [scene.entry(BO) for _ in range(3)]
+    scene.show(CY, BO)
+    scene.remove(CY, BO, clock=100)
+    assert scene.law.spans(BO.device) == ((0, 3),)
+    scene.remove(ADA, BO, clock=200)
+    assert scene.law.spans(BO.device) == ()
+    ranks = [scene.law.rank_at(BO.device, place) for place in places]
+    assert ranks == [None] * 3
+    assert scene.law.wanted_length(BO.device) == 0
+
+
 def test_somebody_kicked_comes_back_by_a_later_invite_only() -> None:
     scene = begun(Role.MEMBER)
     scene.invite(ADA, 3, uses=0)

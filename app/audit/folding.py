@@ -192,6 +192,13 @@ def _why_refused(case: Case) -> str:
     right = _RIGHTS.get(type(body))
     if isinstance(body, bodies.Remove) and body.identity == case.actor.identity:
         right = None
+    owner = None
+    if isinstance(body, bodies.RemoveDevice | bodies.Rest | bodies.Wake):
+        owner = state.owner_of(body.device)
+        if owner is None:
+            return "it is about a device that had never been in the room"
+    if isinstance(body, bodies.RemoveDevice) and owner != case.actor:
+        right = Right.REMOVE_DEVICES
     if right is not None and not case.may(right):
         return f"the rank of {case.role.word} gave no right to that"
     if isinstance(body, bodies.Admit):
@@ -210,12 +217,13 @@ def _why_refused(case: Case) -> str:
             return "it is about somebody who had never been in the room"
         if not act.knows(body.cuts):
             return "it names other lengths of logs than its author had seen"
-        own = target.identity == case.actor.identity
-        if not own and not case.outranks(target):
+        if target != case.actor and not case.outranks(target):
             return "its author was not senior to that person"
     if (
         isinstance(body, bodies.RemoveDevice | bodies.Rest)
         and act.length_of(body.device) != body.length
     ):
         return "it names another length of a log than its author had seen"
+    if isinstance(body, bodies.Rest):
+        return "that device had not been silent for long enough"
     return "the rules allowed nothing of that sort there"

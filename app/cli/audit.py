@@ -1,4 +1,4 @@
-"""The audit trail on the command line: ``export`` asks a core, ``verify`` needs none."""
+"""The audit trail for the shell: ``export`` asks a core, ``verify`` needs none."""
 
 from __future__ import annotations
 
@@ -111,9 +111,11 @@ def _verdict_line(audit: Audit) -> str:
     acts = "1 act" if len(audit.acts) == 1 else f"{len(audit.acts)} acts"
     name, exporter = one_line(room.name), one_line(header.exporter)
     inside = "" if audit.inside else ", whose device is not in the room any more"
+    unread = sum(log.length - log.read for log in audit.logs)
+    rest = f" {unread} blocks were not read by the exporter." if unread else ""
     return (
         f'It holds: {acts}, {audit.void_count} void, of the room "{name}"'
         f" ({header.room.hex()[:SHORT_KEY]}), as exported {when(header.exported_at)}"
-        f" by {exporter} ({header.identity.hex()[:SHORT_KEY]}){inside}. Acts that the"
-        " exporter left out cannot be noticed: see docs/audit.md."
+        f" by {exporter} ({header.identity.hex()[:SHORT_KEY]}){inside}.{rest} Acts"
+        " that the exporter left out cannot be noticed: see docs/audit.md."
     )

@@ -145,6 +145,7 @@ class PaperRoom:
         self.linearizer = Linearizer()
         self.stored: list[PaperAct] = []
         self._seen: dict[bytes, dict[bytes, int]] = {}
+        self._linked: dict[bytes, dict[bytes, int]] = {}
         self._salts = 0
         self.write(ADA, Found(kind, "Birds", ADA.name, ADA.proof))
 
@@ -167,7 +168,8 @@ class PaperRoom:
         if log is None:
             log = self.logs[who.key] = PaperLog(who, self.namespace)
         seen, sequence = self._seen.get(who.key, {}), len(log.blocks)
-        links = tuple(sorted(Link(*item) for item in seen.items()))
+        links = self._fresh_links(who)
+        self._linked[who.key] = dict(seen)
         behind = [self.logs[it].clocks[n - 1] for it, n in seen.items()]
         after = max([*log.clocks[-1:], *behind], default=START_MS) + 1
         clock = max(after, clock or 0)
@@ -192,12 +194,19 @@ class PaperRoom:
         """How much of a log the next entry of somebody will have seen."""
         if who == other:
             return len(self.logs[who.key].blocks) + 1
-        links = tuple(Link(*item) for item in self._seen.get(who.key, {}).items())
+        links = self._fresh_links(who)
         return self.linearizer.would_see(who.key, links, other.key)
 
     def cuts(self, who: Seat, *whom: Seat) -> tuple[tuple[bytes, int], ...]:
         """What somebody had seen of devices."""
         return tuple((it.key, self.knows(who, it)) for it in whom)
+
+    def _fresh_links(self, who: Seat) -> tuple[Link, ...]:
+        """To what the author has seen and not linked to yet."""
+        linked = self._linked.get(who.key, {})
+        items = self._seen.get(who.key, {}).items()
+        fresh = [Link(*item) for item in items if item[1] > linked.get(item[0], 0)]
+        return tuple(sorted(fresh))
 
     def let_in(
         self, who: Seat, number: int, whom: Seat, *, role: Role = Role.MEMBER

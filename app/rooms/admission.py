@@ -46,6 +46,7 @@ from net.pairing import (
     RequestReceived,
     Status,
 )
+from net.pairing.sealing import token_of
 from store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ class _Waiting:
     newcomer: Newcomer
     body: Admit
     answer_key: bytes
+    token: bytes
+    """Names the request in the DHT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +278,7 @@ class Host:
             desk.member.ignore(waiting.newcomer.id)
         except LocalProtocolError as error:
             _LOG.info("a newcomer's request is gone: %s", error)
+        desk.door.look_again(waiting.token)
 
     def _ask_person(self, waiting: _Waiting) -> None:
         mine = waiting.newcomer
@@ -326,7 +330,8 @@ class Host:
         newcomer = Newcomer(
             event.ticket, name, proof.identity, proof.device, invite_key
         )
-        return _Waiting(newcomer, body, request.answer_key)
+        token = token_of(invite_key, event.receipt.user_data)
+        return _Waiting(newcomer, body, request.answer_key, token)
 
     async def _decide(self, waiting: _Waiting) -> str:
         """Let in when the rules allow it, and answer.

@@ -123,6 +123,11 @@ class Door:
             self._begin_poll(poll, self._look_for_requests(poll, self._network))
         self._pump_soon()
 
+    def look_again(self, token: bytes) -> None:
+        """A request was ignored: where it waits in the DHT it may be read again."""
+        if self._member_poll is not None:
+            self._member_poll.record_ignored(token)
+
     def serve_no_more(self) -> None:
         """Answer nobody any more."""
         self._member = None

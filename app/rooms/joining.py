@@ -39,7 +39,7 @@ EXPIRED_LIMIT_S = 5.0
 ASK_AGAIN_S = (0.3, 0.7, 1.0, 2.0, 4.0, 8.0, 15.0)
 """Pauses between look-ups for members: somebody sits before the screen."""
 LINGER_S = 3600.0
-"""How long a link is tried on when nobody waits any more."""
+"""How long a link is tried on when nobody waits any more and none gave a time."""
 LINGER_PAUSE_S = 60.0
 """Pauses between look-ups meanwhile."""
 
@@ -100,15 +100,26 @@ class Joining:
         over = 0 < link.expires_at_s * 1000 < self._around.now_ms()
         try:
             return await self.ask_for(
-                link, min(limit_s, EXPIRED_LIMIT_S) if over else limit_s
+                link,
+                min(limit_s, EXPIRED_LIMIT_S) if over else limit_s,
+                # Who names a time has decided what happens after it.
+                lingers=timeout_s is None,
             )
         except UserFacingError as error:
             if over and error.code in ("nobody-online", "no-network"):
                 raise UserFacingError(*REFUSAL_SENTENCES[Refusal.EXPIRED]) from error
             raise
 
-    async def ask_for(self, link: Link, limit_s: float) -> Admitted:
-        """Ask for so long; raises like ``Messenger.join``."""
+    async def ask_for(
+        self, link: Link, limit_s: float, *, lingers: bool = False
+    ) -> Admitted:
+        """Ask for so long; raises like ``Messenger.join``.
+
+        Args:
+            link: Which.
+            limit_s: How long to wait.
+            lingers: Go on asking when nobody waits any more.
+        """
         if self._network is None:
             raise UserFacingError("no-network", "The network cannot be used.")
         guest = self.guests.get(link)
@@ -126,7 +137,7 @@ class Joining:
         except TimeoutError:
             if guest.refusal is not None:
                 raise UserFacingError(*REFUSAL_SENTENCES[guest.refusal]) from None
-            in_vain = True
+            in_vain = lingers
             if guest.held or link.approval:
                 raise UserFacingError(*WAITING_SENTENCE) from None
             raise self._nobody() from None

@@ -188,6 +188,10 @@ class MemberPoll(_Plan):
             if len(self._seen) > MAX_SEEN_RECORDS:
                 self._seen.popitem(last=False)
 
+    def record_ignored(self, token: bytes) -> None:
+        """Nothing was decided about a request, so its record is fetched again."""
+        self._seen.pop(ephemeral_key_pair(token).public_key, None)
+
     def lookup_ended(self, now: float) -> None:
         """The look-up is over, however it went."""
         self._poll_ended(now)

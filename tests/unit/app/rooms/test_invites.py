@@ -165,6 +165,35 @@ async def test_who_may_not_approve_is_not_asked(person: Make) -> None:
     assert len(await bo.members("Birds")) == 2
 
 
+async def test_who_may_approve_later_is_asked_then(person: Make) -> None:
+    """Cy's request waits in the DHT; Bo passes it over until it is Bo's to decide."""
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await in_the_room(wires, ada, bo)
+    link = await ada.invite("Birds", approval=True)
+    invite_key = decode_link(link).key_pair.public_key
+    [room] = bo._rooms.values()
+    await wires.until(lambda: invite_key in room.facts.invites)
+    assert await refused(wires, cy.join(link, timeout_s=0.1)) == "waiting-approval"
+    host = bo._exchange._attached[room.row.room].host
+    member = host._desks[invite_key].member
+    bo._exchange._doors.refresh()
+    await wires.until(lambda: bool(member.pending))
+    await wires.until(lambda: not member.pending)
+    assert await bo.requests("Birds") == []
+    await ada.set_role("Birds", "Bo", "moderator")
+    await wires.until(
+        lambda: (
+            room.facts.members[room._around.profile.identity_key].role.word
+            == "moderator"
+        )
+    )
+    bo._exchange._doors.refresh()
+    await waiting_at(wires, bo)
+
+
 async def test_what_one_approves_waits_nowhere_else(person: Make) -> None:
     ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
     wires = Wires()
@@ -233,13 +262,18 @@ async def test_nobody_is_online_at_the_same_time(
     await alone.until(lambda: theirs._counts.last is not None)
 
 
-async def test_who_waits_no_more_is_let_in_all_the_same(person: Make) -> None:
+async def test_who_waits_no_more_is_let_in_all_the_same(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Bo gave up looking, but the program goes on."""
+    monkeypatch.setattr(joining, "JOIN_LIMIT_S", 0.1)
     ada, bo = [await person(name) for name in ("Ada", "Bo")]
     wires = Wires()
     await ada.create_room("Birds")
     link = await ada.invite("Birds")
-    assert await refused(wires, bo.join(link, timeout_s=0.1)) == "nobody-online"
+    assert await refused(wires, bo.join(link, timeout_s=0.0)) == "nobody-online"
+    assert bo._exchange._joining.guests == {}, "who names a time means it"
+    assert await refused(wires, bo.join(link)) == "nobody-online"
     assert len(bo._exchange._joining.guests) == 1
     wires.connect(ada, bo)
     await wires.until(lambda: any(r.is_member for r in bo._rooms.values()))
@@ -252,10 +286,11 @@ async def test_what_is_tried_in_vain_makes_room(
     person: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(joining, "MAX_JOINS", 2)
+    monkeypatch.setattr(joining, "JOIN_LIMIT_S", 0.01)
     bo = await person("Bo")
     links = [Link(bytes((number,)) * 16, b"r" * 32) for number in range(4)]
     for link in links[:3]:
-        assert await refused(Wires(), bo.join(link.encode(), timeout_s=0.01))
+        assert await refused(Wires(), bo.join(link.encode()))
     assert list(bo._exchange._joining.guests) == links[1:3]
     waiting = [
         asyncio.create_task(bo.join(link.encode(), timeout_s=9)) for link in links[:2]

@@ -19,7 +19,11 @@ from net.pairing.events import (
     Unannounce,
 )
 from net.pairing.polling import MemberPoll
-from net.pairing.sealing import pairing_topic, reply_key_pair
+from net.pairing.sealing import (
+    ephemeral_key_pair,
+    pairing_topic,
+    reply_key_pair,
+)
 from tests.helpers.vectors import load_vectors
 from tests.unit.net.pairing.people import (
     GROUP,
@@ -224,6 +228,20 @@ def test_records_are_read_once() -> None:
     poll.key_found(first)
     poll.key_found(second)
     assert actions(poll, POLL_INTERVAL_S) == [GetRecord(second)]
+
+
+def test_what_was_ignored_is_read_again() -> None:
+    poll = MemberPoll(GROUP, entropy=none_of_it)
+    key = ephemeral_key_pair(REQUEST.token).public_key
+    for expected in ([GetRecord(key)], [], [GetRecord(key)]):
+        poll.refresh()
+        actions(poll, 0.0)
+        poll.key_found(key)
+        assert actions(poll, 0.0) == expected
+        poll.record_checked(key, settled=True)
+        if not expected:
+            poll.record_ignored(REQUEST.token)
+    poll.record_ignored(bytes(32))
 
 
 def test_a_crowded_topic() -> None:

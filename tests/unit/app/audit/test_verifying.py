@@ -296,7 +296,7 @@ def test_an_act_cannot_be_moved() -> None:
     assert "its clock is not what its block says" in refusal(earlier)
     at = first(lines, "act", act="mute")
     other = sealed(changed(lines, at, put("sequence", 0)))
-    assert f"Line {at + 1} does not hold: its proof leads" in refusal(other)
+    assert f"Line {at + 1} does not hold: its block does not stand" in refusal(other)
     theirs = sealed(changed(lines, at, put("device", CY.key.hex())))
     assert f"Line {at + 1} does not hold: its " in refusal(theirs)
 

@@ -427,9 +427,10 @@ class Messenger:
         async with self._changing:
             known = self._rooms.get(link.room)
             if known is not None and not known.left:
+                known.keys_came(admitted.keys)
                 self._exchange.open_room(known)
                 return known
-            row = await self._store_room(fresh)
+            row = await self._store_room(fresh, admitted.keys)
             if known is not None:
                 self._exchange.remove_room(known)
                 await known.stop()
@@ -440,12 +441,15 @@ class Messenger:
         if link.room in self._rooms or len(self._rooms) < MAX_ROOMS:
             await self._owned(self._keep(link, admitted))
 
-    async def _store_room(self, fresh: NewRoom) -> RoomRow:
-        """Have a row for a room and for this device's log in it."""
+    async def _store_room(
+        self, fresh: NewRoom, later_keys: tuple[bytes, ...] = ()
+    ) -> RoomRow:
+        """Have a row for a room, its keys, and for this device's log in it."""
         own = self._profile.device.public_key
 
         def work(connection: Connection) -> RoomRow:
             row = stored_rooms.add_room(connection, fresh)
+            stored_rooms.add_keys(connection, row.row, reversed(later_keys))
             stored_rooms.begin_log(
                 connection,
                 row.row,

@@ -32,7 +32,7 @@ from app.rooms.invitations import (
 )
 from app.rooms.law import admission_signable
 from app.rooms.operations import Admit
-from app.rooms.roles import Right, Role, has
+from app.rooms.roles import Role
 from app.tasks import Tasks
 from net.crypto import sign, verify
 from net.errors import LocalProtocolError, RemoteProtocolError
@@ -108,16 +108,16 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Who may let in by an invite."""
+    """What the room's acts say to somebody who comes by an invite."""
 
+    verdict: str
+    """Of the rules: ``open``, or why not."""
     role: Role = Role.READER
-    """What it makes of a newcomer."""
-    creator: bytes = b""
-    """Identity of who made it."""
+    """What the invite makes of a newcomer."""
     approval: bool = False
-    """A person decides, who made it or may approve."""
-    own_devices: bool = False
-    """Only devices of who made it let in."""
+    """A person decides."""
+    may_admit: bool = False
+    """This device may let in by it."""
 
 
 class _Desk:
@@ -141,8 +141,8 @@ class Host:
         tasks: Tasks,
         *,
         entropy: Callable[[int], bytes],
-        identity: bytes,
-        terms: Callable[[bytes], Awaitable[Terms]],
+        terms: Callable[[Newcomer], Awaitable[Terms]],
+        later_keys: Callable[[], Awaitable[tuple[bytes, ...]]],
         on_waiting: Callable[[], None],
     ) -> None:
         """Begin without invites.
@@ -151,15 +151,15 @@ class Host:
             room: Which room.
             tasks: Owns the work of deciding.
             entropy: Gives random bytes.
-            identity: This profile's.
-            terms: Tells who may let in by an invite.
+            terms: Tells what the rules say to a newcomer.
+            later_keys: Gives the keys after the room's first, newest first.
             on_waiting: Called when others wait than before.
         """
         self._room = room
         self._tasks = tasks
         self._entropy = entropy
-        self._identity = identity
         self._terms = terms
+        self._later_keys = later_keys
         self._on_waiting = on_waiting
         self._desks: dict[bytes, _Desk] = {}
         self._declined: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
@@ -246,28 +246,21 @@ class Host:
 
     async def _consider(self, waiting: _Waiting) -> None:
         """Let in at once, have a person decide, or leave it to other members."""
-        terms = await self._terms(waiting.newcomer.invite_key)
-        mine = terms.creator == self._identity
-        known = self._room.facts.devices.get(waiting.newcomer.device)
+        newcomer = waiting.newcomer
+        terms = await self._terms(newcomer)
+        known = self._room.facts.devices.get(newcomer.device)
         present = known is not None and known.present
-        if present or mine or not terms.own_devices:
-            if present or not terms.approval:
-                await self._decide(waiting)
-                return
-            if mine or self._may_approve():
-                newcomer = waiting.newcomer
-                if (newcomer.invite_key, newcomer.device) in self._declined:
-                    self._refuse(newcomer.invite_key, newcomer.id, Refusal.DECLINED)
-                    return
-                newcomer = replace(newcomer, role=terms.role)
-                self._ask_person(replace(waiting, newcomer=newcomer))
-                return
-        self._ignore(waiting)
-
-    def _may_approve(self) -> bool:
-        facts = self._room.facts
-        member = facts.members.get(self._identity)
-        return member is not None and has(facts.kind, member.role, Right.APPROVE)
+        if terms.verdict != "open" or present:
+            await self._decide(waiting)
+        elif not terms.may_admit:
+            self._ignore(waiting)
+        elif not terms.approval:
+            await self._decide(waiting)
+        elif (newcomer.invite_key, newcomer.device) in self._declined:
+            self._refuse(newcomer.invite_key, newcomer.id, Refusal.DECLINED)
+        else:
+            newcomer = replace(newcomer, role=terms.role)
+            self._ask_person(replace(waiting, newcomer=newcomer))
 
     def _ignore(self, waiting: _Waiting) -> None:
         """Leave a request unanswered; it may be made again."""
@@ -342,19 +335,21 @@ class Host:
         invite_key = waiting.body.invite_key
         try:
             verdict = await self._room.admit(waiting.body)
+            let_in = verdict in ("open", "yours")
+            keys = await self._later_keys() if let_in else ()
         except (StoreError, UserFacingError) as error:
             _LOG.error("a newcomer could not be let in: %s", error)
             # It may ask again when the disk has room.
             self._ignore(waiting)
             return "failed"
-        if verdict in ("open", "yours"):
-            self._admit(waiting)
+        if let_in:
+            self._admit(waiting, keys)
         else:
             reason = REFUSALS.get(verdict, Refusal.CLOSED)
             self._refuse(invite_key, waiting.newcomer.id, reason)
         return verdict
 
-    def _admit(self, waiting: _Waiting) -> None:
+    def _admit(self, waiting: _Waiting, keys: tuple[bytes, ...]) -> None:
         invite_key = waiting.body.invite_key
         desk = self._desks.get(invite_key)
         if desk is None:
@@ -362,7 +357,7 @@ class Host:
         row, facts = self._room.row, self._room.facts
         try:
             extension = invitations.seal_admitted(
-                Admitted(row.key, row.founder, facts.kind, facts.name),
+                Admitted(row.key, row.founder, facts.kind, facts.name, keys),
                 answer_key=waiting.answer_key,
                 invite_key=invite_key,
                 entropy=self._entropy,

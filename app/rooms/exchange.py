@@ -23,6 +23,7 @@ from app.rooms import invitations, keys, logs
 from app.rooms.admission import REFUSALS, Host, Newcomer, Terms
 from app.rooms.doors import Doors
 from app.rooms.invitations import (
+    MAX_LATER_KEYS,
     REFUSAL_SENTENCES,
     SECRET_BYTES,
     Link,
@@ -150,8 +151,8 @@ class Exchange:
             room,
             self._tasks,
             entropy=self._around.entropy,
-            identity=self._around.profile.identity_key,
-            terms=partial(_terms, room),
+            terms=partial(_terms, room, self._around.now_ms),
+            later_keys=partial(_later_keys, room),
             on_waiting=lambda: self._around.publish(RequestsChanged(room.id)),
         )
         attached = _Attached(room, links, host)
@@ -444,20 +445,38 @@ class Exchange:
         return ""
 
 
-async def _terms(room: Room, invite_key: bytes) -> Terms:
-    """Who may let in by an invite, as the room's acts say."""
+async def _terms(room: Room, now_ms: Callable[[], int], newcomer: Newcomer) -> Terms:
+    """What the room's acts say to a newcomer."""
 
     def look(_: Connection, view: RoomView) -> Terms:
-        state = view.law.invites.get(invite_key)
-        if state is None:
-            return Terms()
-        invite = state.invite
-        return Terms(
-            role=invite.role,
-            creator=state.creator,
-            approval=invite.approval,
-            own_devices=invite.own_devices,
+        law, invite_key = view.law, newcomer.invite_key
+        made = law.invites.get(invite_key)
+        verdict = law.invite_verdict(
+            invite_key,
+            identity=newcomer.identity,
+            device=newcomer.device,
+            now_ms=now_ms(),
         )
+        if made is None:
+            return Terms(verdict)
+        return Terms(
+            verdict,
+            role=made.invite.role,
+            approval=made.invite.approval,
+            may_admit=law.may_admit(view.own, invite_key),
+        )
+
+    return await room._transact(look)
+
+
+async def _later_keys(room: Room) -> tuple[bytes, ...]:
+    """The keys after the room's first that a newcomer begins with, newest first."""
+
+    def look(_: Connection, view: RoomView) -> tuple[bytes, ...]:
+        keys = [key for key in view.keys.ring.keys if key != room.row.key]
+        used = view.keys.of((room.facts.epoch,))
+        keys.sort(key=lambda key: key in used)
+        return tuple(reversed(keys[-MAX_LATER_KEYS:]))
 
     return await room._transact(look)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,8 +16,12 @@ from app.events import RequestsChanged
 from app.messenger import Messenger
 from app.rooms import admission, exchange, joining
 from app.rooms.invitations import Link, decode_link
+from app.rooms.room import Room
+from app.rooms.seals import epoch_id
+from store import rooms as stored_rooms
 from tests.unit.app.rooms.joined import QuietNetwork, Records, Wires
 
+T = TypeVar("T")
 Make = Callable[[str], Awaitable[Messenger]]
 
 
@@ -50,6 +56,18 @@ async def refused(wires: Wires, asking: Awaitable[object]) -> str:
     with pytest.raises(UserFacingError) as told:
         await task
     return told.value.code
+
+
+def has_turned(room: Room, before: bytes) -> bool:
+    """Whether a room has another key than before."""
+    return room.facts.epoch != before
+
+
+async def told(wires: Wires, asking: Awaitable[T]) -> T:
+    """What somebody is told."""
+    task = asyncio.ensure_future(asking)
+    await wires.until(task.done)
+    return await task
 
 
 async def waiting_at(wires: Wires, who: Messenger, count: int = 1) -> list[str]:
@@ -341,6 +359,38 @@ async def test_a_member_that_learns_of_an_invite_late_is_asked_again(
     wires.connect(ada, bo)
     await wires.until(joining.done)
     assert (await joining).members == 3
+
+
+async def test_a_newcomer_begins_with_the_keys_that_came_later(person: Make) -> None:
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await in_the_room(wires, ada, bo)
+    [room] = ada._rooms.values()
+    first = room.facts.epoch
+    for _ in range(2):
+        before = room.facts.epoch
+        await room.moderation.rotate()
+        await wires.until(partial(has_turned, room, before))
+    link = decode_link(await ada.invite("Birds"))
+    wires.connect(ada, cy)
+    admitted = await told(wires, cy._exchange.ask(link, timeout_s=9))
+    keys = [epoch_id(key) for key in admitted.keys]
+    assert keys[0] == room.facts.epoch
+    assert len(set(keys)) == 2
+    assert first not in keys
+    joined = await told(wires, cy.join(link.encode(), timeout_s=9))
+    assert joined.members == 3
+    theirs = cy._rooms[room.row.room]
+    await ada.send("Birds", "under the new key")
+    await wires.until(lambda: theirs.snapshot().last_message is not None)
+    stored = await asyncio.wrap_future(
+        cy._profile.database.read(
+            lambda connection: stored_rooms.keys(connection, theirs.row.row)
+        )
+    )
+    assert list(admitted.keys) == stored[::-1]
 
 
 async def test_a_link_as_a_picture(person: Make) -> None:

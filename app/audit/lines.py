@@ -41,6 +41,9 @@ MAX_SIGNATURE_BYTES: Final = 1024
 MAX_PROOF_BYTES: Final = 4 * 1024
 """An identity's."""
 
+MAX_NODES: Final = 64
+"""Roots of one tree, or siblings on the way up: a tree has at most 53 levels."""
+
 KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 
@@ -384,7 +387,7 @@ def _pairs(value: Object, name: str) -> list[tuple[bytes, int]]:
 
 def _nodes(value: Object, name: str) -> list[tuple[int, bytes]]:
     items = value[name]
-    if not isinstance(items, list) or len(items) > flat_tree.depth(2 * MAX_LENGTH + 1):
+    if not isinstance(items, list) or len(items) > MAX_NODES:
         raise _wrong(name)
     found = []
     for item in items:

@@ -42,12 +42,15 @@ TARGETS = (
     "test_room_keys.py",
     "test_contents.py",
     "test_acts.py",
+    "test_audit.py",
     "test_udx.py::test_one_packet",
     "test_udx.py::test_runs_agree_with_single_packets",
 )
 
 # Which functions of a module read bytes of a peer.
 DECODERS: dict[str, tuple[str, ...]] = {
+    "app/audit/lines.py": ("decode_line", "read_*", "_*"),
+    "app/audit/proofs.py": ("check_*", "path_length"),
     "app/rooms/epochs.py": (
         *("_decode", "decode_chain", "_read_*", "read_*"),
         *("_open_*", "open_*"),

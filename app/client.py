@@ -42,6 +42,7 @@ from app.snapshots import (
     ProfileSnapshot,
     RequestSnapshot,
     RoomSnapshot,
+    SearchHit,
 )
 from net.errors import RemoteProtocolError
 
@@ -283,6 +284,35 @@ class Client:
         """Messages oldest first: the newest ``limit``, or those before one."""
         found: list[MessageSnapshot] = await self._call(
             list[MessageSnapshot], "history", room=room, limit=limit, before=before
+        )
+        return found
+
+    async def search(
+        self,
+        query: str,
+        *,
+        room: str | None = None,
+        author: str | None = None,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        has_file: bool | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        best: bool = False,
+    ) -> list[SearchHit]:
+        """Find messages, the newest first; see ``Messenger.search``."""
+        found: list[SearchHit] = await self._call(
+            list[SearchHit],
+            "search",
+            query=query,
+            room=room,
+            author=author,
+            since_ms=since_ms,
+            until_ms=until_ms,
+            has_file=has_file,
+            limit=limit,
+            before=before,
+            best=best,
         )
         return found
 

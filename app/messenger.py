@@ -20,7 +20,14 @@ from app import profile as profiles
 from app.client import Client, Connecting
 from app.doctor import examine
 from app.errors import UserFacingError
-from app.events import CoreStopped, Event, NetworkChanged, RoomLeft
+from app.events import (
+    CoreStopped,
+    Event,
+    MessagesChanged,
+    MessageStored,
+    NetworkChanged,
+    RoomLeft,
+)
 from app.faults import explained
 from app.hub import Hub
 from app.rooms import invitations, keys
@@ -33,6 +40,8 @@ from app.rooms.qr_codes import svg_code
 from app.rooms.roles import KIND_WORDS
 from app.rooms.room import Room, Surroundings
 from app.rooms.seals import EpochSeal
+from app.search import Searching
+from app.search.answers import author_keys, search_hit
 from app.snapshots import (
     MemberSnapshot,
     MessageSnapshot,
@@ -40,6 +49,7 @@ from app.snapshots import (
     ProfileSnapshot,
     RequestSnapshot,
     RoomSnapshot,
+    SearchHit,
 )
 from app.tasks import Tasks
 from net.crypto import discovery_key
@@ -48,6 +58,7 @@ from store.autobase import encode_entry
 from store.corestore import Corestore
 from store.database import Connection
 from store.rooms import NewRoom, RoomRow
+from store.search import SearchQuery
 
 if TYPE_CHECKING:
     from app.network import Network
@@ -90,8 +101,9 @@ class Messenger:
         self._entropy = entropy
         self._now_ms = now_ms
         corestore = Corestore.over(profile.database, primary_key=profile.primary_key)
-        self._around = Surroundings(
-            profile, corestore, entropy, now_ms, self.hub.publish
+        self._around = Surroundings(profile, corestore, entropy, now_ms, self._publish)
+        self._searching = Searching(
+            profile.folder, profile.database, key=profile.search_key
         )
         self._rooms: dict[bytes, Room] = {}
         self._changing = asyncio.Lock()
@@ -128,6 +140,7 @@ class Messenger:
             )
             for row in rows:
                 await self._add_room(row)
+            self._searching.start()
             await self._exchange.start()
 
     async def stop(self) -> None:
@@ -144,6 +157,7 @@ class Messenger:
         await self._exchange.stop()
         for room in self._rooms.values():
             await room.stop()
+        await self._searching.stop()
         self.hub.close(CoreStopped("Covey's core has ended."))
         await self._around.corestore.close()
         await asyncio.to_thread(self._profile.close)
@@ -309,6 +323,7 @@ class Messenger:
                     lambda connection: stored_rooms.set_left(connection, row, left_at)
                 )
             )
+        self._searching.room_left(found.row.room)
         self.hub.publish(RoomLeft(found.id))
         alone = not any(
             m.present and m.identity != self._profile.identity_key
@@ -355,6 +370,67 @@ class Messenger:
         """Messages oldest first: the newest ``limit``, or those before one."""
         return await self._find(room).conversation.history(limit=limit, before=before)
 
+    async def search(
+        self,
+        query: str,
+        *,
+        room: str | None = None,
+        author: str | None = None,
+        since_ms: int | None = None,
+        until_ms: int | None = None,
+        has_file: bool | None = None,
+        limit: int = 50,
+        before: int | None = None,
+        best: bool = False,
+    ) -> list[SearchHit]:
+        """Find messages, the newest first.
+
+        Args:
+            query: Words that must all be there, "phrases" too; the last word may be
+                unfinished. When empty the rest alone decides.
+            room: Only there; in all rooms when None.
+            author: Only what somebody of that name, or identity key, wrote.
+            since_ms: Only what was sent then or later.
+            until_ms: Only what was sent before.
+            has_file: True for messages with a file only.
+            limit: At most this many, and never more than 200; fewer when their text
+                is large.
+            before: The cursor of a hit of the same search, to go on behind it; there
+                is nothing more when nothing comes.
+            best: Those that fit best among the newest 10,000 first.
+
+        Raises:
+            UserFacingError: ``unknown-room``, ``unknown-member``,
+                ``search-unavailable``.
+        """
+        if room is None:
+            asked = [known for known in self._rooms.values() if not known.left]
+        else:
+            asked = [self._find(room)]
+        wanted = SearchQuery(
+            query,
+            rooms=() if room is None else (asked[0].row.room,),
+            authors=(
+                ()
+                if author is None
+                else author_keys((known.facts for known in asked), author)
+            ),
+            since_ms=since_ms,
+            until_ms=until_ms,
+            has_file=bool(has_file),
+        )
+        listed = {known.row.room: known.row.row for known in asked}
+        found = await self._searching.search(
+            wanted, listed, limit=limit, before=before, best=best
+        )
+        rooms = {known.row.room: known for known in asked}
+        hits = []
+        for one in found:
+            known = rooms[one.room]
+            name = known.facts.name or known.row.name
+            hits.append(search_hit(known.message(one.message), name, one))
+        return hits
+
     async def mark_read(self, room: str) -> None:
         """Count everything in a room as read."""
         await self._find(room).mark_read()
@@ -392,6 +468,14 @@ class Messenger:
             now_ms=self._now_ms(),
         )
 
+    def _publish(self, event: Event) -> None:
+        """Tell clients of a room's event, and the search where to look."""
+        self.hub.publish(event)
+        if isinstance(event, MessageStored):
+            self._searching.content_changed(bytes.fromhex(event.message.room))
+        elif isinstance(event, MessagesChanged):
+            self._searching.content_changed(bytes.fromhex(event.room))
+
     def publish_network(self) -> None:
         """Tell clients how the network is now."""
         self.hub.publish(NetworkChanged(self._exchange.network_snapshot()))
@@ -412,6 +496,7 @@ class Messenger:
         await room.load()
         self._rooms[row.room] = room
         self._exchange.add_room(room)
+        self._searching.content_changed(row.room)
         return room
 
     async def _keep(self, link: invitations.Link, admitted: Admitted) -> Room:

@@ -34,6 +34,7 @@ from store.settings import get_setting, set_setting
 MAX_NAME_BYTES = 128
 SEED_BYTES = 32
 _CORES = namespace("covey/profile", 0)
+_SEARCH = namespace("covey/profile", 1)
 
 Entropy = Callable[[int], bytes]
 
@@ -58,6 +59,11 @@ class Profile:
     def primary_key(self) -> bytes:
         """From which the keys of this profile's own cores follow, 32 bytes."""
         return blake2b_256(_CORES, self.device.secret_key)
+
+    @property
+    def search_key(self) -> bytes:
+        """Under which the search index is encrypted, 32 bytes."""
+        return blake2b_256(_SEARCH, self.device.secret_key)
 
     def close(self) -> None:
         """Finish all writes and give the profile free. Blocks."""

@@ -57,6 +57,24 @@ class RequestSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A message that was found."""
+
+    message: MessageSnapshot
+    room_name: str
+    snippet: str
+    """The part of the text to show."""
+    ranges: tuple[tuple[int, int], ...]
+    """Start and end of what to highlight, as offsets in the snippet; in order."""
+    cut_before: bool
+    """The text begins before the snippet."""
+    cut_after: bool
+    """The text goes on behind it."""
+    cursor: int
+    """Where the same search goes on behind this message."""
+
+
+@dataclass(frozen=True, slots=True)
 class RoomSnapshot:
     """One row of the room list."""
 

@@ -79,8 +79,6 @@ class Read:
     """A message that was found, as it is now."""
 
     message: MessageRow
-    delivered_to: int
-    """How many other devices hold it."""
     snippet: Snippet
 
 
@@ -201,26 +199,20 @@ def read_hits(
         else by now: the index has not heard of it yet.
     """
     terms = parse(query.text, typing=query.typing)
-    found = []
+    read: list[Read | None] = []
     for hit in hits:
         row = listed.get(hit.room)
-        message = (
-            None if row is None else contents.message(connection, row, hit.message)
-        )
-        found.append(message if message is not None and _is_found(message) else None)
-    held = contents.delivered(connection, [row for row in found if row is not None])
-    read: list[Read | None] = []
-    for hit, message in zip(hits, found, strict=True):
-        if message is None:
+        now = None if row is None else contents.message(connection, row, hit.message)
+        if now is None or not _is_found(now):
             read.append(None)
             continue
         part = hit.snippet
-        if message.edited_at is not None:
-            part = snippet(_text(message), terms)
+        if now.edited_at is not None:
+            part = snippet(_text(now), terms)
             if terms and not part.ranges:
                 read.append(None)
                 continue
-        read.append(Read(message, held.get(message.id, 0), part))
+        read.append(Read(now, part))
     return read
 
 

@@ -64,8 +64,6 @@ class Found:
 
     room: bytes
     message: MessageRow
-    delivered_to: int
-    """How many other devices hold it."""
     snippet: Snippet
     cursor: int
     """To go on behind it."""
@@ -487,4 +485,4 @@ def _reading(
 
 
 def _found(hit: Hit, now: Read, *, cursor: int) -> Found:
-    return Found(hit.room, now.message, now.delivered_to, now.snippet, cursor)
+    return Found(hit.room, now.message, now.snippet, cursor)

@@ -221,6 +221,10 @@ class Client:
         )
         return link
 
+    async def revoke(self, link: str) -> None:
+        """Let an invite let nobody in any more; see ``Messenger.revoke``."""
+        await self._call(None, "revoke", link=link)
+
     async def invite_code(self, link: str) -> str:
         """The QR code of an invite link, an SVG picture."""
         found: str = await self._call(str, "invite_code", link=link)

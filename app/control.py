@@ -74,6 +74,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "uses": _OptionalNumber,
         "approval": bool,
     },
+    "revoke": {"link": str},
     "invite_code": {"link": str},
     "requests": {"room": str},
     "approve": {"room": str, "id": str},

@@ -258,6 +258,16 @@ class Messenger:
             approval=approval,
         )
 
+    async def revoke(self, link: str) -> None:
+        """Let an invite let nobody in any more.
+
+        Raises:
+            UserFacingError: ``bad-invite``, ``unknown-room``, ``not-allowed``.
+        """
+        read = invitations.decode_link(link)
+        moderation = self._find(read.room.hex()).moderation
+        await moderation.close_invite(read.key_pair.public_key)
+
     async def invite_code(self, link: str) -> str:
         """The QR code of an invite link, an SVG picture; raises like ``join``."""
         return svg_code(link)

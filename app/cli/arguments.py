@@ -122,6 +122,8 @@ def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
         "--approve", action="store_true", help="let nobody in before a person agrees"
     )
     invite.add_argument("--qr", action="store_true", help="print a QR code as well")
+    revoke = act("revoke", "let an invite let nobody in any more")
+    revoke.add_argument("link", metavar="LINK")
     join = act("join", "join a room by its invite link")
     join.add_argument("link", metavar="LINK")
     join.add_argument("--timeout", type=_seconds, metavar="S")

@@ -167,6 +167,10 @@ async def _invite(context: Context, me: Client) -> None:
         context.output.put({"invite": link}, link)
 
 
+async def _revoke(context: Context, me: Client) -> None:
+    await me.revoke(context.arguments.link)
+
+
 async def _requests(context: Context, me: Client) -> None:
     for request in await me.requests(context.arguments.room):
         context.output.put(
@@ -317,6 +321,7 @@ _COMMANDS: dict[str, Callable[[Context, Client], Awaitable[None]]] = {
     "rooms": _rooms,
     "room new": _new,
     "room invite": _invite,
+    "room revoke": _revoke,
     "room join": _join,
     "room requests": _requests,
     "room approve": _approve,

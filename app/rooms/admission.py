@@ -163,6 +163,8 @@ class Host:
         self._on_waiting = on_waiting
         self._desks: dict[bytes, _Desk] = {}
         self._declined: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
+        self._stale = False
+        self._looking = False
         self.waiting: dict[bytes, _Waiting] = {}
 
     def serve(self, invite_key: bytes, door: Door) -> None:
@@ -186,13 +188,31 @@ class Host:
         return desk.door
 
     def facts_changed(self) -> None:
-        """Answer who was let in by another member meanwhile."""
-        devices = self._room.facts.devices
-        for waiting in tuple(self.waiting.values()):
-            known = devices.get(waiting.newcomer.device)
-            if known is not None and known.present:
-                self._wait_no_more([waiting.newcomer.id])
-                self._tasks.spawn(self._decide(waiting))
+        """Answer whom another member let in, or whose invite no longer holds."""
+        if not self.waiting:
+            return
+        self._stale = True
+        if not self._looking:
+            self._looking = True
+            self._tasks.spawn(self._look_through())
+
+    async def _look_through(self) -> None:
+        try:
+            while self._stale:
+                self._stale = False
+                for waiting in tuple(self.waiting.values()):
+                    newcomer = waiting.newcomer
+                    terms = await self._terms(newcomer)
+                    over = terms.verdict != "open" or self._is_in(newcomer)
+                    if over and newcomer.id in self.waiting:
+                        self._wait_no_more([newcomer.id])
+                        await self._decide(waiting)
+        finally:
+            self._looking = False
+
+    def _is_in(self, newcomer: Newcomer) -> bool:
+        known = self._room.facts.devices.get(newcomer.device)
+        return known is not None and known.present
 
     def waits(self, peer: Peer) -> bool:
         """True while somebody on this connection waits for a decision."""
@@ -248,9 +268,7 @@ class Host:
         """Let in at once, have a person decide, or leave it to other members."""
         newcomer = waiting.newcomer
         terms = await self._terms(newcomer)
-        known = self._room.facts.devices.get(newcomer.device)
-        present = known is not None and known.present
-        if terms.verdict != "open" or present:
+        if terms.verdict != "open" or self._is_in(newcomer):
             await self._decide(waiting)
         elif not terms.may_admit:
             self._ignore(waiting)

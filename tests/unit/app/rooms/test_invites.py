@@ -361,6 +361,29 @@ async def test_a_member_that_learns_of_an_invite_late_is_asked_again(
     assert (await joining).members == 3
 
 
+async def test_a_revoked_invite_lets_nobody_in(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither who comes, nor who waits already."""
+    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 0.0)
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    wires.connect(ada, cy)
+    link = await ada.invite("Birds", approval=True, uses=5)
+    waiting = asyncio.create_task(bo.join(link, timeout_s=9))
+    await waiting_at(wires, ada)
+    await ada.revoke(link)
+    assert await refused(wires, waiting) == "closed-invite"
+    assert await ada.requests("Birds") == []
+    assert await refused(wires, cy.join(link, timeout_s=9)) == "closed-invite"
+    assert len(await ada.members("Birds")) == 1
+    with pytest.raises(UserFacingError) as error:
+        await bo.revoke(link)
+    assert error.value.code == "unknown-room"
+
+
 async def test_a_newcomer_begins_with_the_keys_that_came_later(person: Make) -> None:
     ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
     wires = Wires()

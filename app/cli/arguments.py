@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from app.log import LEVELS
@@ -100,6 +101,23 @@ def _add_message_commands(add: _Add) -> None:
     history.add_argument("--limit", type=_count, default=50, metavar="N")
     history.add_argument("--before", metavar="ID")
     add("follow", "print messages as they come").add_argument("room", metavar="ROOM")
+    search = add("search", "find messages in all rooms, newest first")
+    search.add_argument("query", metavar="QUERY", help='words, or a "phrase"')
+    search.add_argument("--room", metavar="ROOM", help="only there")
+    search.add_argument(
+        "--from", dest="author", metavar="NAME", help="a member's name or identity key"
+    )
+    search.add_argument(
+        "--since", type=_since_ms, metavar="DATE", help="2026-01-31, or with T12:30"
+    )
+    search.add_argument(
+        "--until", type=_until_ms, metavar="DATE", help="up to the end of that day"
+    )
+    search.add_argument("--has-file", action="store_true", help="with a file")
+    search.add_argument("--limit", type=_count, default=50, metavar="N")
+    search.add_argument(
+        "--best", action="store_true", help="what fits best comes first"
+    )
 
 
 def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
@@ -187,6 +205,26 @@ def _duration_ms(text: str) -> int:
     if match is None or int(match[1]) == 0:
         raise argparse.ArgumentTypeError("a duration like 30m, 12h or 1d is wanted")
     return int(match[1]) * _UNITS_S[match[2]] * 1000
+
+
+def _since_ms(text: str) -> int:
+    """The beginning of a day, or a moment, by the clock of this computer."""
+    return _moment_ms(text, days=0)
+
+
+def _until_ms(text: str) -> int:
+    """The end of a day, or a moment."""
+    return _moment_ms(text, days=1 if len(text) <= len("2026-01-31") else 0)
+
+
+def _moment_ms(text: str, *, days: int) -> int:
+    try:
+        moment = datetime.fromisoformat(text) + timedelta(days=days)
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError(
+            "a date like 2026-01-31 or 2026-01-31T12:30 is wanted"
+        ) from None
 
 
 def _seconds(text: str) -> float:

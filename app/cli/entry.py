@@ -170,6 +170,10 @@ def _dispatch(context: Context, faces: Faces) -> int:
         from app.cli import demo
 
         return demo.run(context)
+    if command == "search":
+        from app.cli import search
+
+        return asyncio.run(search.run(context))
     from app.cli import messages
 
     # A client waits more than it works: the plain loop starts sooner.

@@ -73,6 +73,8 @@ Its clock may be wrong, it may be behind, or it may be no member at all.
 MAX_APPROVALS = 64
 """Newcomers to one room who wait for a person to decide; more may ask again later."""
 
+MAX_APPROVALS_PER_INVITE = 32
+"""The same by one invite, so that a link in wrong hands does not shut out others."""
 MAX_DECLINED = 1_024
 """Devices that were declined and need not ask a person again by the same invite."""
 
@@ -302,7 +304,13 @@ class Host:
         desk = self._desks.get(mine.invite_key)
         if desk is None:
             return
-        if len(self.waiting) >= MAX_APPROVALS:
+        same = [
+            other
+            for other in self.waiting.values()
+            if other.newcomer.invite_key == mine.invite_key
+        ]
+        many = len(same) >= MAX_APPROVALS_PER_INVITE
+        if many or len(self.waiting) >= MAX_APPROVALS:
             _LOG.warning("too many newcomers wait for a decision")
             self._ignore(waiting)
             return

@@ -236,10 +236,11 @@ async def test_what_one_approves_waits_nowhere_else(person: Make) -> None:
     assert len(await ada.members("Birds")) == 3
 
 
+@pytest.mark.parametrize("limit", ["MAX_APPROVALS", "MAX_APPROVALS_PER_INVITE"])
 async def test_no_more_wait_than_people_can_look_through(
-    person: Make, monkeypatch: pytest.MonkeyPatch
+    person: Make, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(admission, "MAX_APPROVALS", 2)
+    monkeypatch.setattr(admission, limit, 2)
     ada, *others = [await person(name) for name in ("Ada", "Bo", "Cy", "Di")]
     wires = Wires()
     await ada.create_room("Birds")

@@ -98,11 +98,25 @@ class Knowledge:
         log = self._logs.get(writer)
         return log.current.get(other, 0) if log is not None else 0
 
-    def added(self, writer: bytes, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-        """What the acts of a log with numbers from ``start`` to ``end`` had seen."""
-        log = self._logs.get(writer)
-        if log is not None:
-            first = bisect_left(log.sequences, start)
-            last = bisect_left(log.sequences, end)
-            for at in range(first, last):
-                yield log.others[at], log.lengths[at]
+    def includes(self, writer: bytes, other: bytes, start: int, end: int) -> bool:
+        """Tells whether one had seen what another had, by now.
+
+        Args:
+            writer: Whose last act it is about.
+            other: Whose acts it says to have seen,
+            start: from this number on
+            end: and before this one.
+        """
+        theirs = self._logs.get(other)
+        if theirs is None:
+            return True
+        first = bisect_left(theirs.sequences, start)
+        last = bisect_left(theirs.sequences, end, lo=first)
+        # For every act and every log that it saw more of: nothing may be called here.
+        current = self._logs[writer].current
+        for third, length in zip(
+            theirs.others[first:last], theirs.lengths[first:last], strict=True
+        ):
+            if current.get(third, 0) < length and third != writer:
+                return False
+        return True

@@ -289,16 +289,13 @@ class _Verifier:
                     "it is said to have seen what is later", code="seen"
                 )
             log.claimed = max(log.claimed, length)
-        for link in line.links:
-            self._need_seen(writer, link.writer, link.length)
-        for other, length in grown.items():
-            for third, far in knowledge.added(other, before[other], length):
-                self._need_seen(writer, third, far)
-
-    def _need_seen(self, writer: bytes, other: bytes, length: int) -> None:
-        if other == writer:
-            return
-        if self._knowledge.current(writer, other) < length:
+        linked = all(
+            knowledge.current(writer, link.writer) >= link.length for link in line.links
+        )
+        if not linked or not all(
+            knowledge.includes(writer, other, before[other], length)
+            for other, length in grown.items()
+        ):
             raise RemoteProtocolError(
                 "it links to more than it is said to have seen", code="seen"
             )

@@ -14,7 +14,7 @@ from app.rooms.operations import Body, Delete, Newer, Operation, Unknown, number
 from app.rooms.roles import Right
 from store import contents
 from store.autobase import Entry, Linearizer, Place
-from store.contents import CHANGES, DELETE, PIN, REACT, NewContent, Outcome
+from store.contents import CHANGES, DELETE, PIN, REACT, Allows, NewContent, Outcome
 from store.database import Connection
 from store.rooms import RoomRow
 
@@ -78,15 +78,11 @@ class Sayings:
                     kind,
                     body,  # type: ignore[arg-type]
                     shown=_shows(law, entry.place, kind),
-                    allowed=kind == DELETE
-                    and law.may_at(writer, entry.place, Right.DELETE_OTHERS),
                 )
             )
-        outcome = contents.put(connection, self._row.row, writer, rows)
-        if any(row.kind == DELETE for row in rows):
-            first = rows[0].sequence
-            self.judge(connection, law, writer, sequence=first)
-        return outcome
+        row = self._row.row
+        allows = _allows(law, writer)
+        return contents.put(connection, row, writer, rows, allows=allows)
 
     def judge(
         self, connection: Connection, law: Law, writer: bytes, *, sequence: int
@@ -96,18 +92,12 @@ class Sayings:
         def shows(clock: int, number: int, kind: int) -> bool:
             return _shows(law, Place(clock, writer, number), kind)
 
-        def allows(clock: int, number: int, author: bytes) -> bool:
-            member = law.member_of(author)
-            place = Place(clock, writer, number)
-            identity = member.identity if member is not None else author
-            return law.may_delete_at(writer, place, identity)
-
         return contents.judge(
             connection,
             self._row.row,
             writer,
             shows,
-            allows=allows,
+            allows=_allows(law, writer),
             sequence=sequence,
         )
 
@@ -143,3 +133,14 @@ def _shows(law: Law, place: Place, kind: int) -> bool:
         # Whoever is in may take back what they said.
         return law.rank_at(place.writer, place) is not None
     return law.may_at(place.writer, place, _RIGHTS.get(kind, Right.POST))
+
+
+def _allows(law: Law, writer: bytes) -> Allows:
+    """Whether deletions of a device may concern what others wrote."""
+
+    def allows(clock: int, sequence: int, author: bytes) -> bool:
+        member = law.member_of(author)
+        identity = member.identity if member is not None else author
+        return law.may_delete_at(writer, Place(clock, writer, sequence), identity)
+
+    return allows

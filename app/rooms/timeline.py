@@ -69,7 +69,7 @@ class Timeline:
             own: Key of the log that is written here: it is never too early.
             ring: The room's keys.
         """
-        self.linearizer = Linearizer()
+        self.linearizer = Linearizer(older_clock=self._older_clock)
         self.missing: dict[bytes, tuple[Link, ...]] = {}
         self._row = row
         self._own = own
@@ -78,6 +78,7 @@ class Timeline:
         self._woken: dict[bytes, None] = {}
         self._unsaved = 0
         self._unheard: dict[bytes, int] = {}
+        self._connection: Connection
 
     def load(self, connection: Connection, saved: bytes) -> None:
         """Take again what was taken before the last start.
@@ -86,9 +87,11 @@ class Timeline:
             connection: The writer's.
             saved: What ``save`` gave last; may be empty.
         """
-        row = self._row.row
+        row, self._connection = self._row.row, connection
         if saved:
-            self.linearizer = Linearizer(saved=decode_saved(saved))
+            self.linearizer = Linearizer(
+                saved=decode_saved(saved), older_clock=self._older_clock
+            )
         entries: list[Entry] = []
         for log in rooms.logs(connection, row):
             start = self.linearizer.length(log.writer)
@@ -112,6 +115,7 @@ class Timeline:
 
     def take(
         self,
+        connection: Connection,
         writer: bytes,
         start: int,
         blocks: Iterable[bytes],
@@ -122,6 +126,7 @@ class Timeline:
         """Take the next blocks of a log, as far as they may be.
 
         Args:
+            connection: The transaction's.
             writer: Whose log.
             start: How much of it was taken.
             blocks: What follows.
@@ -132,6 +137,7 @@ class Timeline:
             Why the rest was not.
         """
         horizon = MAX_SAFE_UINT if writer == self._own else now_ms + MAX_AHEAD_MS
+        self._connection = connection
         self.missing.pop(writer, None)
         self._keyless.discard(writer)
         receive = self.linearizer.receive
@@ -191,6 +197,17 @@ class Timeline:
     def _open(self, writer: bytes, sequence: int, block: bytes) -> Entry:
         plaintext = self._ring.open(block, writer=writer, sequence=sequence)
         return decode_entry(writer, sequence, plaintext)
+
+    def _older_clock(self, writer: bytes, sequence: int) -> int:
+        row = self._row.row
+        blocks = rooms.log_blocks(self._connection, row, writer, sequence, sequence + 1)
+        try:
+            return max(
+                (self._open(writer, sequence, block).clock for block in blocks),
+                default=0,
+            )
+        except (RemoteProtocolError, store_errors.RemoteProtocolError):
+            return 0
 
     def _hear(self, entry: Entry) -> None:
         if entry.writer != self._own:

@@ -297,7 +297,9 @@ class RoomView:
             if entry.sequence >= derived and entry.payload:
                 self._sort(portion, block, entry)
 
-        held = self._timeline.take(writer, length, fresh, sink, now_ms=now_ms)
+        held = self._timeline.take(
+            connection, writer, length, fresh, sink, now_ms=now_ms
+        )
         applied = Applied(writer, self.length(writer), held=held)
         if portion.count:
             applied = self._apply(connection, applied, portion, now_ms=now_ms)

@@ -12,6 +12,9 @@ stands there, and has said so. Nothing can be added or taken away there any more
   do that from now on has seen everything up to here, or was let in by somebody who has,
   and had seen their being let in.
 
+* An end that is not confirmed itself may yet turn out void, and what it made void
+  count again: nothing from the first such entry on is confirmed.
+
 A writer that falls silent holds this back until the rules put it to rest: what stands
 beyond what was seen of it is void everywhere. It may come back, like a newcomer, by
 another's entry, and what it writes counts again where it had seen that one.

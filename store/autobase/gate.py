@@ -7,9 +7,10 @@ whoever links to what does not exist holds up nobody else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 
-from store.autobase.entry import Entry
+from store.autobase.entry import Entry, Link
 from store.errors import LocalProtocolError
 
 
@@ -22,7 +23,8 @@ class Verdict(Enum):
     EARLY = "early"
     """It is dated beyond the horizon: offer it again when that has moved."""
     FALSE = "false"
-    """Its clock does not rise: its writer breaks the rules, and can be shown to."""
+    """Its clock is not above that of all it had seen: its writer breaks the rules, and
+    can be shown to."""
     FROZEN = "frozen"
     """Its log takes nothing more."""
 
@@ -41,12 +43,15 @@ class Gate:
         self._waiting: dict[bytes, dict[bytes, int]] = {}
         self._woken: dict[bytes, None] = {}
 
-    def offer(self, entry: Entry, *, horizon: int) -> Verdict:
+    def offer(
+        self, entry: Entry, *, horizon: int, clock_of: Callable[[Link], int]
+    ) -> Verdict:
         """Take the next entry of a log, if it may be taken.
 
         Args:
             entry: The one whose number is the log's length here.
             horizon: Clock of the latest entries that count yet.
+            clock_of: Of the last entry of what was taken and is linked to.
 
         Raises:
             LocalProtocolError: ``bad-argument``: it is not the next one.
@@ -62,6 +67,8 @@ class Gate:
             if length > self.lengths.get(other, 0):
                 self._waiting.setdefault(other, {})[writer] = length
                 return Verdict.WAITING
+        if any(clock_of(link) >= entry.clock for link in entry.links):
+            return Verdict.FALSE
         self.lengths[writer] = entry.sequence + 1
         self.clocks[writer] = entry.clock
         self._wake(writer)

@@ -12,7 +12,7 @@ its writer had seen; the entries themselves stay where they are.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from store.autobase.causality import Causality
 from store.autobase.confirmation import Stay, confirmed_clock
@@ -22,6 +22,7 @@ from store.autobase.order import Order, Reorder
 from store.autobase.saved import Saved, SavedLog
 from store.autobase.spans import ALL, Spans, before, counts
 from store.errors import LocalProtocolError
+from store.hypercore.wire import MAX_SAFE_UINT
 
 
 class Linearizer:
@@ -38,6 +39,7 @@ class Linearizer:
         frozen: Mapping[bytes, int] | None = None,
         *,
         saved: Saved | None = None,
+        older_clock: Callable[[bytes, int], int] | None = None,
     ) -> None:
         """Begin without entries, or with those that another one had.
 
@@ -47,6 +49,9 @@ class Linearizer:
                 more, begin anew. What others link to beyond is nothing, to everybody,
                 whichever half of it they had seen.
             saved: What ``save`` gave.
+            older_clock: Of an entry of a log, by number, that is confirmed and not the
+                last one of these; 0 where nobody can tell. Asked for who links to
+                what all others have left behind.
         """
         self.causality = Causality()
         self._frozen = dict(frozen or {})
@@ -59,6 +64,7 @@ class Linearizer:
         self._settled: dict[bytes, int] = {}
         self._settled_clocks: dict[bytes, int] = {}
         self._resumed = frozenset(saved.logs if saved is not None else ())
+        self._older_clock = older_clock or _untold
         self._added: set[Place] = set()
         self._removed: set[Place] = set()
         if saved is not None:
@@ -85,7 +91,7 @@ class Linearizer:
             if entry.sequence >= self._frozen.get(entry.writer, entry.sequence + 1):
                 return Verdict.FROZEN
             entry = entry._replace(links=tuple(self._clipped(entry.links)))
-        verdict = self._gate.offer(entry, horizon=horizon)
+        verdict = self._gate.offer(entry, horizon=horizon, clock_of=self._clock_of)
         if verdict is Verdict.TAKEN:
             self.causality.add(entry)
             self.clock = max(self.clock, entry.clock)
@@ -176,7 +182,7 @@ class Linearizer:
         floor = self.order.floor.clock if self.order.floor else 0
         # A stay that ended in the confirmed part has no say any more.
         asked = [stay for stay in stays if stay.end is None or stay.end > floor]
-        clock = confirmed_clock({stay: self._sure(stay) for stay in asked})
+        clock = self._confirmed(asked)
         for writer, places in self._taken.items():
             if at := bisect_right(places, clock, key=_clock):
                 self._settled[writer] = places[at - 1].sequence + 1
@@ -222,6 +228,25 @@ class Linearizer:
             if log.is_head:
                 self._heads[writer] = last
 
+    def _confirmed(self, stays: Sequence[Stay]) -> int:
+        sure = {stay: self._sure(stay) for stay in stays}
+        clock, lower = confirmed_clock(sure), 0
+        while lower != clock:
+            lower = clock
+            for stay in stays:
+                # What ended it may yet turn out void: then what is void now counts.
+                if stay.end is not None and stay.start <= clock < stay.end:
+                    clock = min(clock, sure[stay], self._first_void(stay) - 1)
+        return clock
+
+    def _first_void(self, stay: Stay) -> int:
+        """The clock of the first entry in a stay that does not count."""
+        spans = self._spans.get(stay.writer, ALL)
+        places = self._taken.get(stay.writer, ())
+        at = bisect_right(places, stay.start, key=_clock)
+        void = (it.clock for it in places[at:] if not counts(spans, it.sequence))
+        return next(void, MAX_SAFE_UINT)
+
     def _sure(self, stay: Stay) -> int:
         """Up to which clock a writer will neither add nor take away anything."""
         clock = self._gate.clocks.get(stay.writer, 0)
@@ -242,6 +267,12 @@ class Linearizer:
         spans = self._spans.get(writer, ALL)
         at = bisect_left(places, seen, key=_sequence)
         return next((it for it in places[at:] if counts(spans, it.sequence)), None)
+
+    def _clock_of(self, link: Link) -> int:
+        settled = self._settled.get(link.writer, 0)
+        if link.length < settled:
+            return self._older_clock(link.writer, link.length - 1)
+        return self.clock_of(link.writer, link.length)
 
     def _clipped(self, links: Sequence[Link]) -> Iterator[Link]:
         for writer, length in links:
@@ -266,6 +297,11 @@ class Linearizer:
             self._added.remove(place)
         else:
             self._removed.add(place)
+
+
+def _untold(writer: bytes, sequence: int) -> int:
+    del writer, sequence
+    return 0
 
 
 def _clock(place: Place) -> int:

@@ -61,8 +61,8 @@ def one_too_few_undone(monkeypatch: pytest.MonkeyPatch) -> None:
 def effects_before_causes(monkeypatch: pytest.MonkeyPatch) -> None:
     offer = Gate.offer
 
-    def faulty(self: Gate, entry: Entry, *, horizon: int) -> Verdict:
-        return offer(self, entry._replace(links=()), horizon=horizon)
+    def faulty(self: Gate, entry: Entry, **kw: Any) -> Verdict:
+        return offer(self, entry._replace(links=()), **kw)
 
     monkeypatch.setattr(Gate, "offer", faulty)
 

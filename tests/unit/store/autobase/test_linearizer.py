@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from store.autobase import ALL, Entry, Linearizer, Link, Place, Verdict
+from store.autobase import ALL, Entry, Linearizer, Link, Place, Stay, Verdict
 from store.autobase.entry import MAX_LINKS
 from store.errors import LocalProtocolError
 from tests.unit.store.autobase.flocks import FAR, Device, ancestors, meet, name
@@ -108,7 +108,7 @@ def test_an_entry_that_comes_late_moves_what_stands_behind_it_and_no_more() -> N
 
 def test_logs_that_link_to_nothing_hold_up_nobody_else() -> None:
     linearizer = Linearizer()
-    forged = Entry(name(1), 0, 5, (Link(name(9), 4),), b"")
+    forged = Entry(name(1), 0, 50, (Link(name(9), 4),), b"")
     assert linearizer.receive(forged, horizon=FAR) is Verdict.WAITING
     for sequence in range(4):
         honest = Entry(name(2), sequence, 10 + sequence, (), b"")
@@ -120,7 +120,30 @@ def test_logs_that_link_to_nothing_hold_up_nobody_else() -> None:
         assert linearizer.woken() == []
         linearizer.receive(other, horizon=FAR)
     assert linearizer.woken() == [name(1)]
+    early = forged._replace(clock=23)
+    assert linearizer.receive(early, horizon=FAR) is Verdict.FALSE
     assert linearizer.receive(forged, horizon=FAR) is Verdict.TAKEN
+
+
+def test_clocks_that_lie_are_found_behind_what_is_confirmed() -> None:
+    asked = []
+
+    def older(writer: bytes, sequence: int) -> int:
+        asked.append((writer, sequence))
+        return 100 + sequence
+
+    linearizer = Linearizer(older_clock=older)
+    for sequence in range(5):
+        entry = Entry(name(1), sequence, 100 + sequence, (), b"")
+        linearizer.receive(entry, horizon=FAR)
+    linearizer.take_changes()
+    linearizer.settle([Stay(name(1), 0)])
+    assert linearizer.order.settled == 5
+    liar = Entry(name(2), 0, 102, (Link(name(1), 3),), b"")
+    assert linearizer.receive(liar, horizon=FAR) is Verdict.FALSE
+    assert asked == [(name(1), 2)]
+    honest = liar._replace(clock=103)
+    assert linearizer.receive(honest, horizon=FAR) is Verdict.TAKEN
 
 
 def test_clocks_ahead_wait_and_clocks_that_do_not_rise_are_shown() -> None:

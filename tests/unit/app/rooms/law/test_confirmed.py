@@ -66,7 +66,7 @@ class Peer:
             self.law.settle(places[-1])
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(60))
 def test_peers_that_settle_as_they_go_end_alike(seed: int) -> None:
     rng = random.Random(seed)
     scene, _ = history_of(rng, 30 + seed)

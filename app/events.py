@@ -61,6 +61,13 @@ class RequestsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalAwaited:
+    """This profile asked to be let into a room, and a person there has to decide."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkChanged:
     """The state of the connection to the network changed."""
 
@@ -82,6 +89,7 @@ Event = (
     | MessageDelivered
     | MembersChanged
     | RequestsChanged
+    | ApprovalAwaited
     | NetworkChanged
     | CoreStopped
 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from app.errors import UserFacingError
 from app.events import (
+    ApprovalAwaited,
     CoreStopped,
     MembersChanged,
     MessageDelivered,
@@ -172,6 +173,7 @@ class SampleCore:
         | MessageDelivered
         | MembersChanged
         | RequestsChanged
+        | ApprovalAwaited
         | NetworkChanged
         | CoreStopped
     ]:

@@ -25,7 +25,7 @@ from app.cli.output import (
 from app.cli.report import doctor_text
 from app.client import Client
 from app.errors import UserFacingError
-from app.events import CoreStopped, MessageStored, NetworkChanged
+from app.events import ApprovalAwaited, CoreStopped, MessageStored, NetworkChanged
 from app.rooms.qr_codes import terminal_code
 from app.snapshots import MessageSnapshot
 from store.keychain import system_keychain
@@ -195,7 +195,18 @@ async def _deny(context: Context, me: Client) -> None:
 
 async def _join(context: Context, me: Client) -> None:
     arguments = context.arguments
-    room = await me.join(arguments.link, timeout_s=arguments.timeout)
+
+    async def tell() -> None:
+        async for event in me.events():
+            if isinstance(event, ApprovalAwaited):
+                context.output.tell("A member of the room has to let you in; waiting.")
+
+    telling = asyncio.create_task(tell())
+    try:
+        room = await me.join(arguments.link, timeout_s=arguments.timeout)
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
     context.output.put({"room": room.room}, f"{room.room}  {one_line(room.name)}")
 
 

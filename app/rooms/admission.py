@@ -425,6 +425,7 @@ class Guest:
         *,
         entropy: Callable[[int], bytes],
         salt: bytes = b"",
+        on_held: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare the request.
 
@@ -434,6 +435,7 @@ class Guest:
             entropy: Where pauses come from.
             salt: Random, to be decided about anew after an answer; empty to find the
                 answer to what was asked before.
+            on_held: Called when somebody says that a person will decide.
         """
         self.link = link
         self.result: asyncio.Future[Admitted] = (
@@ -441,6 +443,7 @@ class Guest:
         )
         self.refusal: Refusal | None = None
         self.held = False
+        self._on_held = on_held
         self.askers = 0
         self._timer: asyncio.TimerHandle | None = None
         self._admitted: Admitted | None = None
@@ -481,6 +484,7 @@ class Guest:
                 self._refuse(invitations.read_refused(status, extension))
             case Held():
                 self.held = True
+                self._on_held()
 
     def close(self) -> None:
         """Ask nobody any more."""

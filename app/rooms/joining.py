@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from app.errors import UserFacingError
+from app.events import ApprovalAwaited
 from app.network import Network
 from app.rooms.admission import Guest
 from app.rooms.doors import Doors
@@ -159,7 +160,13 @@ class Joining:
             self._end(self.guests[oldest])
         entropy = self._around.entropy
         salt = entropy(SALT_BYTES) if link.secret in self._answered else b""
-        guest = Guest(link, self._around.profile, entropy=entropy, salt=salt)
+        guest = Guest(
+            link,
+            self._around.profile,
+            entropy=entropy,
+            salt=salt,
+            on_held=lambda: self._around.publish(ApprovalAwaited(link.room.hex())),
+        )
         self.guests[link] = guest
         self._doors.of(guest.group).ask(guest.candidate, guest.happened)
         return guest

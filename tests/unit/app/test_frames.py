@@ -51,9 +51,11 @@ EVENTS: list[events.Event] = [
     events.RoomChanged(ROOM),
     events.RoomLeft("cd"),
     events.MessageStored(MESSAGE),
+    events.MessagesChanged("cd", ("ab",)),
     events.MessageDelivered("cd", "ab", 2),
     events.MembersChanged("cd"),
     events.RequestsChanged("cd"),
+    events.ApprovalAwaited("cd"),
     events.NetworkChanged(NETWORK),
     events.CoreStopped("Over."),
 ]

@@ -12,7 +12,7 @@ import pytest
 
 from app import profile as profiles
 from app.errors import UserFacingError
-from app.events import RequestsChanged
+from app.events import ApprovalAwaited, RequestsChanged
 from app.messenger import Messenger
 from app.rooms import admission, exchange, joining
 from app.rooms.invitations import Link, decode_link
@@ -97,7 +97,7 @@ async def test_a_person_approves(person: Make) -> None:
     wires = Wires()
     await ada.create_room("Birds")
     wires.connect(ada, bo)
-    events = ada.events()
+    events, theirs = ada.events(), bo.events()
     link = await ada.invite("Birds", approval=True, role="reader")
     assert decode_link(link).approval
     joining = asyncio.create_task(bo.join(link, timeout_s=9))
@@ -109,6 +109,9 @@ async def test_a_person_approves(person: Make) -> None:
     [guest] = bo._exchange._joining.guests.values()
     await wires.until(lambda: guest.held)
     assert not joining.done()
+    awaited = decode_link(link).room.hex()
+    while await anext(theirs) != ApprovalAwaited(awaited):
+        continue
     await ada.approve("Birds", id[:8])
     await wires.until(joining.done)
     assert (await joining).members == 2

@@ -1,5 +1,6 @@
 """Finding what was said, over all rooms of a profile: the index kept up with them."""
 
-from app.search.worker import Found, Pace, Searching
+from app.search.indexer import Pace
+from app.search.searching import Found, Searching
 
 __all__ = ["Found", "Pace", "Searching"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from app.errors import UserFacingError
 from app.rooms.facts import MemberFact, RoomFacts
-from app.search.worker import Found
+from app.search.searching import Found
 from app.snapshots import MessageSnapshot, SearchHit
 from store.search.query import MAX_FILTER_KEYS
 

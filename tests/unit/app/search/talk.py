@@ -32,7 +32,7 @@ BIRDS, FISH = b"r" * 32, b"f" * 32
 FIRST_MS = 1_700_000_000_000
 """When the first message is sent; each further one a minute later."""
 MINUTE_MS = 60_000
-AT_ONCE = Pace(changes_s=0.0, quiet_s=3_600.0, retry_s=0.0, patience_s=30.0)
+AT_ONCE = Pace(arrivals_s=0.0, changes_s=0.0, retry_s=0.0, patience_s=30.0)
 """No pauses, so that tests need not wait for them."""
 
 

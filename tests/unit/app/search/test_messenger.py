@@ -17,6 +17,7 @@ from store import contents
 from store.search import SearchQuery
 from store.search.index import FILE_NAME
 from tests.unit.app.rooms.joined import QuietNetwork
+from tests.unit.app.search.talk import AT_ONCE
 
 
 @pytest.fixture
@@ -33,6 +34,8 @@ async def ada(
 
 async def started(folder: Path) -> Messenger:
     messenger = Messenger(profiles.open_profile(folder), QuietNetwork())
+    # Tests need not wait for what comes together in real life.
+    messenger._searching._indexer._pace = AT_ONCE
     await messenger.start()
     return messenger
 
@@ -50,7 +53,7 @@ async def indexed(messenger: Messenger) -> list[str]:
     """What the index holds, whatever the rooms say."""
     async with asyncio.timeout(30):
         await messenger._searching.settled()
-    index = messenger._searching._index
+    index = messenger._searching._indexer.index
     assert index is not None
     hits = await asyncio.wrap_future(index.newest(SearchQuery(), limit=100))
     return [hit.snippet.text for hit in hits]
@@ -119,7 +122,7 @@ async def test_the_index_lies_under_a_key_of_its_own(ada: Messenger) -> None:
     again = await started(folder)
     try:
         assert await texts(again, "zwitscherling") == ["a zwitscherling"]
-        index = again._searching._index
+        index = again._searching._indexer.index
         assert index is not None
         assert index.rebuild is None, "it goes on with what there was"
     finally:

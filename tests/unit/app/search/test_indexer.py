@@ -11,7 +11,8 @@ import pytest
 
 from app.errors import UserFacingError
 from app.rooms.operations.contents import Edit, Message, Poll
-from app.search import Pace, Searching, source, worker
+from app.search import Pace, Searching, source
+from app.search import searching as searching_module
 from store import contents, rooms
 from store.database import Connection
 from store.errors import DatabaseCorruptError, EnvironmentFault
@@ -189,7 +190,7 @@ async def test_what_is_hidden_is_not_found_until_it_reappears(
 
 async def indexed(searching: Searching) -> list[str]:
     """What the index itself holds, whatever the profile's database says."""
-    index = searching._index
+    index = searching._indexer.index
     assert index is not None
     hits = await asyncio.wrap_future(index.newest(SearchQuery(), limit=100))
     return [hit.snippet.text for hit in hits]
@@ -242,7 +243,7 @@ async def test_a_room_that_is_left_is_forgotten_and_found_again_later(
 
 
 async def settled_sweeps(searching: Searching) -> None:
-    await searching._sweeps.finish()
+    await searching._indexer._sweeps.finish()
 
 
 async def test_what_was_left_while_nobody_watched_is_forgotten(
@@ -283,7 +284,7 @@ async def test_it_goes_on_where_it_was_ended(
     searching = begin()
     await told(searching)
     assert sum(batches) == 4_000, "nothing twice, nothing left out"
-    index = searching._index
+    index = searching._indexer.index
     assert index is not None
     marks = await asyncio.wrap_future(index.marks())
     assert {BIRDS, FISH} < marks.keys()
@@ -323,7 +324,7 @@ async def test_an_index_of_no_use_is_built_anew(
     assert len(await find(searching, talk, "bird")) == 1
     path = talk.folder / FILE_NAME
     if harm == "while it runs":
-        index = searching._index
+        index = searching._indexer.index
         whole = SearchIndex.newest
 
         def damaged(asked: SearchIndex, *given: Any, **how: Any) -> Any:
@@ -337,7 +338,7 @@ async def test_an_index_of_no_use_is_built_anew(
 
         monkeypatch.setattr(SearchIndex, "newest", damaged)
         assert await found_texts(searching, talk, "bird") == ["one bird"]
-        assert searching._index is not index
+        assert searching._indexer.index is not index
         return
     await searching.stop()
     if harm == "missing":
@@ -359,7 +360,7 @@ async def test_damage_met_while_writing(
     talk.texts("one bird")
     searching = begin()
     await told(searching)
-    first = searching._index
+    first = searching._indexer.index
     whole = SearchIndex.apply
 
     def damaged(index: SearchIndex, **job: Any) -> Any:
@@ -374,7 +375,7 @@ async def test_damage_met_while_writing(
     monkeypatch.setattr(SearchIndex, "apply", damaged)
     talk.texts("two birds")
     await told(searching)
-    assert searching._index is not first
+    assert searching._indexer.index is not first
     assert len(await find(searching, talk, "bird")) == 2
 
 
@@ -401,8 +402,8 @@ async def test_an_index_that_lost_its_last_commits_is_built_anew(
     searching = begin()
     first = searching
     await told(first)
-    assert first._index is not None
-    assert first._index.rebuild is None
+    assert first._indexer.index is not None
+    assert first._indexer.index.rebuild is None
 
 
 async def test_contents_that_were_derived_anew_are_indexed_anew(
@@ -432,13 +433,13 @@ async def test_a_large_index_is_rewritten_in_a_quiet_hour(
     await told(searching)
     talk.delete(*ids[:10])
     await told(searching)
-    index = searching._index
+    index = searching._indexer.index
     assert index is not None
     assert await asyncio.wrap_future(index.has_traces())
     await searching.stop()
     searching = begin(pace=Pace(changes_s=0.0, quiet_s=0.0))
     await told(searching)
-    index = searching._index
+    index = searching._indexer.index
     assert index is not None
     while await asyncio.wrap_future(index.has_traces()):
         await asyncio.sleep(0)
@@ -534,7 +535,7 @@ async def test_answers_are_bounded(
     talk: Talk, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     talk.texts(*(f"bird {number} " + "x" * 100 for number in range(20)))
-    monkeypatch.setattr(worker, "MAX_ANSWER_CHARS", 500)
+    monkeypatch.setattr(searching_module, "MAX_ANSWER_CHARS", 500)
     searching = begin()
     found: list[str] = []
     cursor: int | None = None
@@ -543,6 +544,30 @@ async def test_answers_are_bounded(
         cursor = page[-1].cursor
         found += [one.message.text for one in page]
     assert len(found) == 20
+
+
+async def test_messages_go_together_unless_somebody_searches(
+    talk: Talk, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[bytes] = []
+    whole = source.arrivals
+
+    def seen(connection: Connection, room: bytes, *given: Any) -> Any:
+        reads.append(room)
+        return whole(connection, room, *given)
+
+    monkeypatch.setattr(source, "arrivals", seen)
+    searching = begin(pace=Pace(arrivals_s=3_600.0, changes_s=0.0, patience_s=60.0))
+    await searching.settled()
+    before = len(reads)
+    for number in range(20):
+        talk.texts(f"bird {number}")
+        searching.content_changed(BIRDS)
+        for _ in range(50):
+            await asyncio.sleep(0)
+    assert len(reads) == before
+    assert len(await find(searching, talk, "bird")) == 20
+    assert len(reads) == before + 1
 
 
 async def test_rooms_that_are_not_listed_are_not_shown(

@@ -1,10 +1,9 @@
-"""Keeps the search index of a profile up with its rooms, and answers searches.
+"""Follows the rooms of a profile with the search index.
 
 One worker a profile, on the loop: it hands its work to the threads of the two files, a
 batch at a time, and goes on from the marks of the index wherever it was ended. Nothing
 in the index is truth: what is missing, damaged, outdated or behind what the profile
-remembers is built anew, and what is found is read again before it is shown, so nothing
-that was deleted is seen while the index has not heard of it.
+remembers is built anew.
 
 Leaves what is indexed to ``app.search.source`` and how to ``store.search``.
 """
@@ -13,31 +12,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from app.errors import UserFacingError
-from app.faults import explained
 from app.search import source
-from app.search.source import CHANGES, Mark, Read
+from app.search.source import CHANGES, Mark
 from app.tasks import Tasks
-from store.contents import MessageRow
 from store.database import Connection, Database
 from store.errors import DatabaseCorruptError, EnvironmentFault, StoreError
-from store.search import Hit, SearchIndex, SearchQuery, Snippet
+from store.search import SearchIndex
 
 T = TypeVar("T")
-
-MAX_HITS: Final = 200
-"""Given in one answer."""
-MAX_ANSWER_CHARS: Final = 2 * 1024 * 1024
-"""Text given in one answer; a page is shorter rather than larger."""
-MAX_TRIES: Final = 3
-"""Of a search whose index is found to be damaged, or is closed under it."""
 
 _LOG = logging.getLogger("covey.search")
 
@@ -46,6 +35,9 @@ _LOG = logging.getLogger("covey.search")
 class Pace:
     """How long the worker waits for what."""
 
+    arrivals_s: float = 0.25
+    """Between two looks at what is new, unless somebody searches: messages that come
+    one by one go together."""
     changes_s: float = 1.0
     """Between two looks at what was edited or deleted: taking words out rewrites the
     file, and they come in bursts."""
@@ -58,26 +50,16 @@ class Pace:
     """That a search waits for the index to catch up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A message that was found, as it is now."""
-
-    room: bytes
-    message: MessageRow
-    snippet: Snippet
-    cursor: int
-    """To go on behind it."""
-
-
-_PACE = Pace()
-
-
 class IndexDamagedError(Exception):
     """The index can be used no more; another one must be made."""
 
 
-class Searching:
-    """The search of one profile; ``start`` it, and ``stop`` it before the database."""
+class Indexer:
+    """Keeps an index up; ``start`` it, and ``stop`` it before the database.
+
+    Attributes:
+        index: Open, while there is one.
+    """
 
     def __init__(
         self,
@@ -85,7 +67,7 @@ class Searching:
         database: Database,
         *,
         key: bytes | None,
-        pace: Pace = _PACE,
+        pace: Pace,
     ) -> None:
         """Make a worker that does nothing yet.
 
@@ -99,15 +81,17 @@ class Searching:
         self._database = database
         self._key = key
         self._pace = pace
-        self._index: SearchIndex | None = None
+        self.index: SearchIndex | None = None
         self._afresh = False
         self._marks: dict[bytes, Mark] = {}
         # In the order of their turns.
         self._waiting: dict[bytes, None] = {}
         self._leaving: dict[bytes, None] = {}
+        self._arrivals_at = 0.0
         self._changes_due = False
         self._changes_at = 0.0
         self._in_bulk = False
+        self._askers = 0
         self._began_at = 0.0
         self._is_tidy = True
         self._log_full = False
@@ -156,77 +140,7 @@ class Searching:
         """Wait until everything told so far is indexed."""
         await self._settled.wait()
 
-    async def search(
-        self,
-        query: SearchQuery,
-        listed: Mapping[bytes, int],
-        *,
-        limit: int,
-        before: int | None = None,
-        best: bool = False,
-    ) -> list[Found]:
-        """Find messages, the newest first.
-
-        Args:
-            query: What is looked for.
-            listed: Rows of the rooms of which something may be shown, by their ids.
-            limit: At most this many, and never more than ``MAX_HITS``.
-            before: Cursor of a message of the same search: go on behind it.
-            best: Those that fit best among the newest 10,000, best first.
-
-        Raises:
-            UserFacingError: ``search-unavailable``: the index cannot be opened now;
-                ``disk`` and others of the database.
-        """
-        limit = max(0, min(limit, MAX_HITS))
-        if before is not None:
-            before = max(0, min(before, (1 << 62)))
-        found: list[Found] = []
-        size_chars = 0
-        with explained():
-            await self._catch_up()
-            while len(found) < limit:
-                hits = await self._hits(query, limit=limit, before=before, best=best)
-                read = await self._read(_reading(hits, query, listed))
-                for hit, now in zip(hits, read, strict=True):
-                    before = (before or 0) + 1 if best else hit.position
-                    if now is None or len(found) == limit:
-                        continue
-                    size_chars += len(now.message.text)
-                    if found and size_chars > MAX_ANSWER_CHARS:
-                        return found
-                    found.append(_found(hit, now, cursor=before))
-                if len(hits) < limit:
-                    break
-        return found
-
-    async def _hits(
-        self, query: SearchQuery, *, limit: int, before: int | None, best: bool
-    ) -> list[Hit]:
-        """What the index says; another index is asked when it is damaged."""
-        for _ in range(MAX_TRIES):
-            index = self._index
-            if index is None:
-                break
-            try:
-                if best:
-                    asked = index.best(query, limit=limit, skip=before or 0)
-                else:
-                    asked = index.newest(query, limit=limit, before=before)
-                return await asyncio.wrap_future(asked)
-            except DatabaseCorruptError:
-                if self._index is index:
-                    self._replace()
-            except StoreError as error:
-                if error.code != "closed":
-                    raise
-            await self._catch_up()
-        raise UserFacingError(
-            "search-unavailable",
-            "The search index cannot be used at the moment: try again in a minute.",
-        )
-
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
         """Wait a little for the index to know what came before this moment.
 
         Who searches while it is being built gets what is there.
@@ -234,16 +148,30 @@ class Searching:
         limit_s = self._pace.patience_s
         if self._in_bulk:
             limit_s += self._began_at - self._now_s()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, limit_s)):
-                await self._opened.wait()
-                await self._fresh.wait()
+        self._askers += 1
+        if not self._fresh.is_set():
+            self._news.set()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, limit_s)):
+                    await self._opened.wait()
+                    await self._fresh.wait()
+        finally:
+            self._askers -= 1
+
+    def replace(self) -> None:
+        """Have the worker throw the index away and build another one."""
+        self._afresh = True
+        self._fresh.clear()
+        self._settled.clear()
+        self._opened.clear()
+        self._news.set()
 
     async def _run(self) -> None:
         failures = 0
         while not self._stopping:
             try:
-                if self._index is None:
+                if self.index is None:
                     await self._open()
                 if await self._step():
                     failures = 0
@@ -251,7 +179,7 @@ class Searching:
                     await self._rest()
             except IndexDamagedError as error:
                 _LOG.warning("the search index is built anew: %s", error)
-                self._replace()
+                self.replace()
                 await self._close()
                 # At once, unless it is always so.
                 await self._pause(failures)
@@ -263,16 +191,16 @@ class Searching:
 
     async def _open(self) -> None:
         """Open the index, find out where to go on, and forget what is not so."""
-        afresh, self._afresh = self._afresh, False
         index = await asyncio.to_thread(
-            SearchIndex.open, self._folder, key=self._key, afresh=afresh
+            SearchIndex.open, self._folder, key=self._key, afresh=self._afresh
         )
+        self._afresh = False
         try:
             await self._begin(index)
         except BaseException:
             await asyncio.to_thread(index.close)
             raise
-        self._index = index
+        self.index = index
         self._opened.set()
 
     async def _begin(self, index: SearchIndex) -> None:
@@ -298,21 +226,13 @@ class Searching:
 
     async def _close(self) -> None:
         self._opened.clear()
-        index, self._index = self._index, None
+        index, self.index = self.index, None
         if index is not None:
             await asyncio.to_thread(index.close)
 
-    def _replace(self) -> None:
-        """Have the worker throw the index away and build another one."""
-        self._afresh = True
-        self._fresh.clear()
-        self._settled.clear()
-        self._opened.clear()
-        self._news.set()
-
     async def _step(self) -> bool:
         """Do one batch of what is most urgent; False when nothing is due now."""
-        index = self._index
+        index = self.index
         assert index is not None, "it was opened"
         if self._afresh:
             raise IndexDamagedError("a search found it damaged")
@@ -323,7 +243,7 @@ class Searching:
             del self._leaving[room]
         elif self._changes_due and self._now_s() >= self._changes_at:
             await self._take_changes(index)
-        elif self._waiting:
+        elif self._waiting and (self._askers or self._now_s() >= self._arrivals_at):
             room = next(iter(self._waiting))
             del self._waiting[room]
             try:
@@ -331,6 +251,8 @@ class Searching:
             except BaseException:
                 self._waiting[room] = None
                 raise
+            if not self._waiting:
+                self._arrivals_at = self._now_s() + self._pace.arrivals_s
         else:
             return False
         self._is_tidy = False
@@ -387,29 +309,36 @@ class Searching:
 
     async def _rest(self) -> None:
         """Wait for news; rewrite the file when there are none for long."""
-        self._in_bulk = False
-        self._fresh.set()
-        due_s: float | None = None
-        if self._changes_due:
-            due_s = max(0.0, self._changes_at - self._now_s())
-        else:
-            self._settled.set()
-            if self._log_full:
-                due_s = self._pace.retry_s
-            elif not self._is_tidy:
-                due_s = self._pace.quiet_s
+        due_s = self._due_s()
         # Nothing was awaited since there was nothing to do: no news are lost.
         self._news.clear()
         try:
             async with asyncio.timeout(due_s):
                 await self._news.wait()
         except TimeoutError:
-            if not self._changes_due:
+            if not self._changes_due and not self._waiting:
                 await self._tidy()
+
+    def _due_s(self) -> float | None:
+        """When there is something to do without news, from now; None for never."""
+        times = []
+        if self._waiting:
+            times.append(self._arrivals_at)
+        else:
+            self._in_bulk = False
+            self._fresh.set()
+        if self._changes_due:
+            times.append(self._changes_at)
+        if times:
+            return max(0.0, min(times) - self._now_s())
+        self._settled.set()
+        if self._log_full:
+            return self._pace.retry_s
+        return None if self._is_tidy else self._pace.quiet_s
 
     async def _tidy(self) -> None:
         """Leave no trace of what was taken out."""
-        index = self._index
+        index = self.index
         assert index is not None, "it was opened"
         log_full, self._log_full = self._log_full, False
         if log_full:
@@ -425,8 +354,8 @@ class Searching:
             try:
                 await asyncio.wrap_future(done)
             except DatabaseCorruptError:
-                if self._index is index:
-                    self._replace()
+                if self.index is index:
+                    self.replace()
             except StoreError as error:
                 # What is left of it goes after the next opening.
                 _LOG.info("a room waits to leave the search index: %s", error.code)
@@ -476,13 +405,3 @@ class Searching:
     @staticmethod
     def _now_s() -> float:
         return asyncio.get_running_loop().time()
-
-
-def _reading(
-    hits: list[Hit], query: SearchQuery, listed: Mapping[bytes, int]
-) -> Callable[[Connection], list[Read | None]]:
-    return lambda connection: source.read_hits(connection, hits, query, listed)
-
-
-def _found(hit: Hit, now: Read, *, cursor: int) -> Found:
-    return Found(hit.room, now.message, now.snippet, cursor)

@@ -23,6 +23,7 @@ from net.pairing import (
     RequestReceived,
     create_invite,
 )
+from net.pairing.constants import MAX_LOOKUP_PEERS
 from net.pairing.events import CandidateEvent, MemberEvent
 from tests.unit.app.rooms.joined import QuietNetwork, Records, ends, settle
 
@@ -202,6 +203,22 @@ async def test_an_answer_has_time_at_the_end() -> None:
     met.admit()
     await met.stop()
     assert len(met.records.values) == 2
+
+
+async def test_many_announced_keys_hide_no_request_for_ever() -> None:
+    met = Meeting()
+    met.ask()
+    await until(lambda: bool(met.records.announced))
+    [keys] = met.records.announced.values()
+    await until(lambda: len(keys) == 1)
+    junk = [b"%032d" % number for number in range(2 * MAX_LOOKUP_PEERS)]
+    keys[:] = [*junk, *keys]
+    met.serve()
+    async with asyncio.timeout(10):
+        while not met.heard:
+            met.inside.refresh()
+            await asyncio.sleep(0)
+    await met.stop()
 
 
 async def test_doors_are_there_as_long_as_they_are_used() -> None:

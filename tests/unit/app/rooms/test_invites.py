@@ -134,7 +134,7 @@ async def test_who_waits_is_told_so_and_let_in_later(person: Make) -> None:
     await ada.create_room("Birds")
     wires.connect(ada, bo)
     link = await ada.invite("Birds", approval=True)
-    joining = asyncio.create_task(bo.join(link, timeout_s=0.3))
+    joining = asyncio.create_task(bo.join(link, timeout_s=1.5))
     [id] = await waiting_at(wires, ada)
     assert await refused(wires, joining) == "waiting-approval"
     wires.cut(ada, bo)
@@ -181,7 +181,7 @@ async def test_who_may_not_approve_is_not_asked(person: Make) -> None:
     )
     wires.cut(ada, bo)
     wires.connect(bo, cy)
-    assert await refused(wires, cy.join(link, timeout_s=0.3)) == "waiting-approval"
+    assert await refused(wires, cy.join(link, timeout_s=1.5)) == "waiting-approval"
     assert await bo.requests("Birds") == []
     assert len(await bo.members("Birds")) == 2
 
@@ -197,7 +197,7 @@ async def test_who_may_approve_later_is_asked_then(person: Make) -> None:
     invite_key = decode_link(link).key_pair.public_key
     [room] = bo._rooms.values()
     await wires.until(lambda: invite_key in room.facts.invites)
-    assert await refused(wires, cy.join(link, timeout_s=0.1)) == "waiting-approval"
+    assert await refused(wires, cy.join(link, timeout_s=1.0)) == "waiting-approval"
     host = bo._exchange._attached[room.row.room].host
     member = host._desks[invite_key].member
     bo._exchange._doors.refresh()
@@ -250,7 +250,7 @@ async def test_no_more_wait_than_people_can_look_through(
     link = await ada.invite("Birds", approval=True, uses=0)
     for other in others:
         wires.connect(ada, other)
-    joining = [asyncio.create_task(who.join(link, timeout_s=0.5)) for who in others]
+    joining = [asyncio.create_task(who.join(link, timeout_s=1.5)) for who in others]
     await waiting_at(wires, ada, 2)
     await wires.until(lambda: all(task.done() for task in joining))
     assert len(await ada.requests("Birds")) == 2
@@ -267,7 +267,7 @@ async def test_nobody_is_online_at_the_same_time(
     await ada.create_room("Birds")
     link = await ada.invite("Birds")
     records: Records = ada._exchange._network.records  # type: ignore[union-attr]
-    assert await refused(alone, bo.join(link, timeout_s=0.2)) == "nobody-online"
+    assert await refused(alone, bo.join(link, timeout_s=1.0)) == "nobody-online"
     assert len(records.values) == 1
     ada._exchange._doors.refresh()
     await alone.until(lambda: len(records.values) == 2)

@@ -26,7 +26,7 @@ from app.audit.knowledge import Knowledge
 from app.audit.lines import (
     MAX_ACTS,
     MAX_LOGS,
-    MAX_STEPS,
+    MAX_WEIGHT,
     ActLine,
     Header,
     LogLine,
@@ -39,7 +39,7 @@ from app.audit.telling import fields_of, kind_of
 from app.errors import UserFacingError
 from app.rooms.law import Act
 from app.rooms.law.act import without_load
-from app.rooms.operations import ACT_TYPES, decode_operation
+from app.rooms.operations import ACT_TYPES, acts, decode_operation
 from app.rooms.operations.acts import Rest
 from app.rooms.seals import open_with_block_key
 from net.crypto import KeyPair, namespace, sign
@@ -167,8 +167,9 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
         UserFacingError: ``too-large``: there are too many.
     """
     knowledge = Knowledge()
-    acts: list[Act] = []
+    found: list[Act] = []
     grown: list[dict[bytes, int]] = []
+    weight = 0
     for item in stored:
         operation = decode_operation(item.data)
         body = operation.body
@@ -180,8 +181,9 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
         if isinstance(body, Rest) and body.device in item.clocks:
             heard = {body.device: item.clocks[body.device]}
         act = Act(item.place, operation.sent_at, body, seen, heard)
-        acts.append(without_load(act))
-        if len(acts) > MAX_ACTS or knowledge.step_count > MAX_STEPS:
+        found.append(without_load(act))
+        weight += weight_of(body)
+        if len(found) > MAX_ACTS or knowledge.step_count + weight > MAX_WEIGHT:
             raise UserFacingError(
                 "too-large", "This room has more acts than one export may have."
             )
@@ -190,7 +192,18 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
         raise UserFacingError(
             "too-large", "This room has more logs than one export may have."
         )
-    return Gathered(read, acts, grown)
+    return Gathered(read, found, grown)
+
+
+def weight_of(body: acts.Act) -> int:
+    """How much of an act is kept while it is judged, in keys of 32 bytes."""
+    if isinstance(body, acts.Rotate):
+        return len(body.devices)
+    if isinstance(body, acts.SetRole | acts.Remove | acts.Mute):
+        return len(body.cuts)
+    if isinstance(body, acts.Settings):
+        return len(body.description or "") // 32
+    return 0
 
 
 async def export_lines(source: Source, setting: Setting) -> AsyncIterator[bytes]:

@@ -32,10 +32,10 @@ FORMAT: Final = 1
 MAX_LINE_BYTES: Final = 1024 * 1024
 """A block in hex, and what an act had seen of 2,000 logs."""
 MAX_LOGS: Final = 10_000
-MAX_ACTS: Final = 250_000
+MAX_ACTS: Final = 100_000
 """Acts in one export."""
-MAX_STEPS: Final = 2_000_000
-"""Lengths of logs told in all acts of one export together."""
+MAX_WEIGHT: Final = 2_000_000
+"""Devices and lengths of logs named in all acts of one export together."""
 MAX_SIGNATURE_BYTES: Final = 1024
 """Of one signer; that of several never stands in a room's log."""
 MAX_PROOF_BYTES: Final = 4 * 1024

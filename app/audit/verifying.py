@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from app.audit.exporting import summary_signable
+from app.audit.exporting import summary_signable, weight_of
 from app.audit.folding import (
     Outcome,
     Told,
@@ -29,7 +29,7 @@ from app.audit.lines import (
     MAX_ACTS,
     MAX_LINE_BYTES,
     MAX_LOGS,
-    MAX_STEPS,
+    MAX_WEIGHT,
     ActLine,
     Header,
     LogLine,
@@ -145,6 +145,7 @@ class _Verifier:
         self._knowledge = Knowledge()
         self._acts: list[Act] = []
         self._told: list[bytes] = []
+        self._weight = 0
 
     def run(self) -> Audit:
         header = self._header()
@@ -224,6 +225,7 @@ class _Verifier:
             isinstance(body, Found) and place.writer == header.founder
         ):
             raise RemoteProtocolError("the first act is the founding of the room")
+        self._weight += weight_of(body)
         self._check_place(known, line)
         self._check_seen(line)
         self._check_clocks(line, body)
@@ -272,8 +274,8 @@ class _Verifier:
         writer = place.writer
         before = {other: knowledge.current(writer, other) for other in line.seen}
         grown = knowledge.note(writer, place.sequence, line.seen)
-        if knowledge.step_count > MAX_STEPS:
-            raise RemoteProtocolError("the acts had seen more than can be checked")
+        if knowledge.step_count + self._weight > MAX_WEIGHT:
+            raise RemoteProtocolError("the acts name more than can be checked")
         if len(grown) != len(line.seen) or writer in grown:
             raise RemoteProtocolError(
                 "it tells what was seen before once more", code="seen"

@@ -193,7 +193,8 @@ class PaperRoom:
     def knows(self, who: Seat, other: Seat) -> int:
         """How much of a log the next entry of somebody will have seen."""
         if who == other:
-            return len(self.logs[who.key].blocks) + 1
+            log = self.logs.get(who.key)
+            return 1 + (len(log.blocks) if log is not None else 0)
         links = self._fresh_links(who)
         return self.linearizer.would_see(who.key, links, other.key)
 

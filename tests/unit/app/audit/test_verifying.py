@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.audit import MAX_LINE_BYTES, verify_export
+from app.audit import MAX_LINE_BYTES, verify_export, verifying
 from app.audit.exporting import summary_signable
 from app.audit.lines import encode_line
 from app.errors import UserFacingError
@@ -133,6 +133,21 @@ def test_any_flipped_byte_is_noticed() -> None:
         damaged = whole[:at] + bytes((whole[at] ^ 1,)) + whole[at + 1 :]
         with pytest.raises(UserFacingError, match=r"^Line "):
             verify_export(BytesIO(damaged))
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ("MAX_ACTS", "there are more than 2 acts"),
+        ("MAX_LOGS", "there are more than 2 logs"),
+        ("MAX_WEIGHT", "the acts name more than can be checked"),
+    ],
+)
+def test_files_beyond_the_limits_are_refused(
+    limit: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, limit, 2)
+    assert reason in refusal(good())
 
 
 def test_nothing_follows_the_summary() -> None:

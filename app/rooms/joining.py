@@ -2,7 +2,7 @@
 
 Who asks waits for a while only; the request goes on without it, directly and through
 the DHT, until there is an answer or its time is over. What is asked and believed is the
-business of ``app/rooms/admission.py``.
+business of ``app/rooms/guest.py``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable
 from app.errors import UserFacingError
 from app.events import ApprovalAwaited
 from app.network import Network
-from app.rooms.admission import Guest
 from app.rooms.doors import Doors
+from app.rooms.guest import Guest
 from app.rooms.invitations import (
     REFUSAL_SENTENCES,
     WAITING_SENTENCE,

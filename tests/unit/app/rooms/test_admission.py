@@ -15,9 +15,9 @@ from app.errors import UserFacingError
 from app.identity import attest_data
 from app.messenger import Messenger
 from app.profile import Profile
-from app.rooms import admission, invitations, links, replication
-from app.rooms.admission import Guest
+from app.rooms import invitations, links, replication
 from app.rooms.doors import Door
+from app.rooms.guest import Guest
 from app.rooms.invitations import Admitted, Link, Refusal, decode_link
 from app.rooms.law import admission_signable
 from app.rooms.logs import OpenLog
@@ -176,7 +176,7 @@ async def test_an_answer_that_was_lost_is_given_again(
 async def test_a_spent_invite_is_refused(
     ada: Messenger, bo: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 0.0)
+    monkeypatch.setattr("app.rooms.guest.OTHERS_LIMIT_S", 0.0)
     link = decode_link(await ada.invite("Birds"))
     await ask(ada, bo, link)
     cy = await new_profile(tmp_path, "Cy")
@@ -441,7 +441,7 @@ async def test_a_flood_through_one_invite_is_bounded(
 async def test_an_invite_of_somebody_removed_is_closed(
     ada: Messenger, bo: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 0.0)
+    monkeypatch.setattr("app.rooms.guest.OTHERS_LIMIT_S", 0.0)
     di = await second_member(ada, tmp_path)
     left, right = ends(5)
     ada._exchange.peer_connected(left)
@@ -464,7 +464,7 @@ async def test_an_invite_of_somebody_removed_is_closed(
 async def test_an_expired_invite_is_refused(
     tmp_path: Path, bo: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 0.0)
+    monkeypatch.setattr("app.rooms.guest.OTHERS_LIMIT_S", 0.0)
     now_ms = [1_800_000_000_000]
     profile = await new_profile(tmp_path, "Ada")
     ada = Messenger(profile, now_ms=lambda: now_ms[0])

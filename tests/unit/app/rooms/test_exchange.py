@@ -13,7 +13,7 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.network import MAX_PEERS
-from app.rooms import admission, exchange
+from app.rooms import exchange
 from app.rooms.exchange import MAX_STRANGERS
 from store import rooms as stored_rooms
 from tests.unit.app.rooms.joined import QuietNetwork, Wires, ends
@@ -124,7 +124,7 @@ async def test_two_may_ask_by_one_link_at_a_time(person: Make) -> None:
 async def test_a_refusal_is_told_when_nobody_says_otherwise(
     person: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 3600.0)
+    monkeypatch.setattr("app.rooms.guest.OTHERS_LIMIT_S", 3600.0)
     ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
     wires = Wires()
     await ada.create_room("Birds")

@@ -152,7 +152,7 @@ async def test_who_waits_is_told_so_and_let_in_later(person: Make) -> None:
 async def test_a_person_declines_once(
     person: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 0.0)
+    monkeypatch.setattr("app.rooms.guest.OTHERS_LIMIT_S", 0.0)
     ada, bo = [await person(name) for name in ("Ada", "Bo")]
     wires = Wires()
     await ada.create_room("Birds")
@@ -369,7 +369,7 @@ async def test_a_revoked_invite_lets_nobody_in(
     person: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither who comes, nor who waits already."""
-    monkeypatch.setattr(admission, "OTHERS_LIMIT_S", 0.0)
+    monkeypatch.setattr("app.rooms.guest.OTHERS_LIMIT_S", 0.0)
     ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
     wires = Wires()
     await ada.create_room("Birds")

@@ -8,7 +8,8 @@ chunks where they can, rare ones first; all take a linear download from its star
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Download:
 class Picker:
     """The downloads of one core and the blocks of theirs that nobody was asked for."""
 
-    def __init__(self, core: LocalCore, dice: Dice, in_flight: Container[int]) -> None:
+    def __init__(self, core: LocalCore, dice: Dice, in_flight: Collection[int]) -> None:
         self.downloads: list[Download] = []
         self._core = core
         self._dice = dice
@@ -437,14 +438,12 @@ class Picker:
     def _pending_of(self, number: int) -> int:
         """What nobody was asked for, blocks behind the core's length included."""
         base = number << _SHIFT
-        bits = rest = self._core.missing_bits(base, CHUNK_BLOCKS)
-        while rest:
-            low = rest & -rest
-            rest ^= low
-            if base + low.bit_length() - 1 in self._in_flight:
-                bits ^= low
+        bits = self._core.missing_bits(base, CHUNK_BLOCKS)
+        in_flight: Iterable[int] = self._in_flight
+        if len(self._in_flight) > CHUNK_BLOCKS:
+            in_flight = filter(self._in_flight.__contains__, range(base, base + 256))
         # What was chosen a moment ago is not in flight yet.
-        for index in self._chosen:
+        for index in chain(in_flight, self._chosen):
             if index >> _SHIFT == number:
                 bits &= ~(1 << (index & 255))
         return bits

@@ -570,6 +570,44 @@ async def test_messages_go_together_unless_somebody_searches(
     assert len(reads) == before + 1
 
 
+async def test_what_is_not_indexed_yet_is_not_indexed_for_its_changes(
+    talk: Talk,
+) -> None:
+    """It is read as it is when its turn comes; twice would be for nothing."""
+    one, two = talk.say(Message("one"), Message("two"))
+    talk.say(Edit(one, "first"), Edit(two, "second"))
+    number = talk.database.read(
+        lambda connection: (
+            contents.arrived(connection, talk.rows[BIRDS], after=0, limit=1)[0].number
+        )
+    ).result(60)
+    for marks, expected in (
+        ({}, []),
+        ({BIRDS: source.Mark(number)}, ["first"]),
+        ({BIRDS: source.Mark(number + 1)}, ["first", "second"]),
+    ):
+        found = talk.database.read(
+            lambda connection, marks=marks: source.changes(connection, marks)  # type: ignore[misc]
+        ).result(60)
+        assert [entry.text for entry in found.put] == expected
+        assert found.through
+
+
+async def test_a_page_is_full_although_some_hits_may_not_be_shown(
+    talk: Talk, begin: Begin
+) -> None:
+    talk.begin(FISH)
+    talk.texts(*(f"bird {number}" for number in range(10)))
+    talk.texts(*(f"bird {number}" for number in range(10, 20)), room=FISH)
+    searching = begin()
+    await told(searching)
+    listed = {BIRDS: talk.rows[BIRDS]}
+    for best in (False, True):
+        found = await searching.search(SearchQuery("bird"), listed, limit=6, best=best)
+        assert len(found) == 6
+        assert {one.room for one in found} == {BIRDS}
+
+
 async def test_rooms_that_are_not_listed_are_not_shown(
     talk: Talk, begin: Begin
 ) -> None:

@@ -14,6 +14,7 @@ from app.messenger import Messenger
 from app.rooms.operations.contents import Delete, Deleted, Edit
 from app.rooms.room import Room
 from store import contents
+from store.rooms import NewRoom, set_left
 from store.search import SearchQuery
 from store.search.index import FILE_NAME
 from tests.unit.app.rooms.joined import QuietNetwork
@@ -53,6 +54,7 @@ async def indexed(messenger: Messenger) -> list[str]:
     """What the index holds, whatever the rooms say."""
     async with asyncio.timeout(30):
         await messenger._searching.settled()
+        await messenger._searching._indexer._sweeps.finish()
     index = messenger._searching._indexer.index
     assert index is not None
     hits = await asyncio.wrap_future(index.newest(SearchQuery(), limit=100))
@@ -109,6 +111,28 @@ async def test_a_room_that_is_left_leaves_the_index(ada: Messenger) -> None:
     await ada.leave("Birds")
     assert await texts(ada, "heron") == []
     assert await indexed(ada) == []
+
+
+async def test_who_comes_back_finds_again_what_was_said(ada: Messenger) -> None:
+    await ada.create_room("Birds")
+    await ada.send("Birds", "a heron")
+    room = room_of(ada, "Birds")
+    assert await indexed(ada) == ["a heron"]
+    write = ada._profile.database.write
+    row = room.row.row
+    await asyncio.wrap_future(write(lambda connection: set_left(connection, row, 1)))
+    ada._searching.room_left(room.row.room)
+    assert await indexed(ada) == []
+    # As a messenger does with a room that somebody let it into again.
+    kept = room.row
+    fresh = NewRoom(
+        *(kept.room, kept.key, kept.founder, kept.name, kept.kind, kept.joined_at)
+    )
+    again = await ada._store_room(fresh)
+    ada._exchange.remove_room(room)
+    await room.stop()
+    await ada._add_room(again)
+    assert await texts(ada, "heron") == ["a heron"]
 
 
 async def test_the_index_lies_under_a_key_of_its_own(ada: Messenger) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
@@ -206,7 +206,7 @@ def weight_of(body: acts.Act) -> int:
     return 0
 
 
-async def export_lines(source: Source, setting: Setting) -> AsyncIterator[bytes]:
+async def export_lines(source: Source, setting: Setting) -> AsyncGenerator[bytes, None]:
     """Every line of an export, the first to the last.
 
     Args:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -139,7 +139,7 @@ async def export_room(room: Room, around: Surroundings, file: str) -> dict[str, 
     return {"room": row.room.hex(), "file": file, "lines": lines, "bytes": size}
 
 
-async def _write_new(path: Path, lines: AsyncIterator[bytes]) -> tuple[int, int]:
+async def _write_new(path: Path, lines: AsyncGenerator[bytes, None]) -> tuple[int, int]:
     """Write lines to a file that was not there, or leave none behind.
 
     Returns:
@@ -148,7 +148,7 @@ async def _write_new(path: Path, lines: AsyncIterator[bytes]) -> tuple[int, int]
     if not path.is_absolute():
         raise UserFacingError("file", f"{path} is no absolute path.")
     try:
-        file = await asyncio.to_thread(_create, path)
+        file = _create(path)
         try:
             return await _write(file, lines)
         except BaseException:
@@ -173,16 +173,17 @@ def _create(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, flags, 0o600), "wb", buffering=0)
 
 
-async def _write(file: BinaryIO, lines: AsyncIterator[bytes]) -> tuple[int, int]:
+async def _write(file: BinaryIO, lines: AsyncGenerator[bytes, None]) -> tuple[int, int]:
     count = size = 0
     waiting = bytearray()
-    async for line in lines:
-        count += 1
-        size += len(line)
-        waiting += line
-        if len(waiting) >= WRITE_BYTES:
-            await asyncio.to_thread(_write_whole, file, bytes(waiting))
-            waiting.clear()
+    async with aclosing(lines):
+        async for line in lines:
+            count += 1
+            size += len(line)
+            waiting += line
+            if len(waiting) >= WRITE_BYTES:
+                await asyncio.to_thread(_write_whole, file, bytes(waiting))
+                waiting.clear()
     await asyncio.to_thread(_write_whole, file, bytes(waiting))
     await asyncio.to_thread(os.fsync, file.fileno())
     return count, size

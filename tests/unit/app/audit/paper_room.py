@@ -162,8 +162,22 @@ class PaperRoom:
         for one in seats:
             self.show(one, *(it for it in seats if it != one and it.key in self.logs))
 
-    def write(self, who: Seat, body: Body | bytes, *, clock: int | None = None) -> None:
-        """Append an entry that has seen what its author was shown."""
+    def write(
+        self,
+        who: Seat,
+        body: Body | bytes,
+        *,
+        clock: int | None = None,
+        backdated: bool = False,
+    ) -> None:
+        """Append an entry that has seen what its author was shown.
+
+        Args:
+            who: Whose log.
+            body: An act, or the bytes of anything else.
+            clock: The lowest one that it may have.
+            backdated: It has this one, whatever its author had seen.
+        """
         log = self.logs.get(who.key)
         if log is None:
             log = self.logs[who.key] = PaperLog(who, self.namespace)
@@ -172,7 +186,8 @@ class PaperRoom:
         self._linked[who.key] = dict(seen)
         behind = [self.logs[it].clocks[n - 1] for it, n in seen.items()]
         after = max([*log.clocks[-1:], *behind], default=START_MS) + 1
-        clock = max(after, clock or 0)
+        if clock is None or not backdated:
+            clock = max(after, clock or 0)
         payload = body
         if not isinstance(body, bytes):
             payload = encode_operation(Operation(clock, body))
@@ -186,7 +201,8 @@ class PaperRoom:
         )
         log.append(block, clock)
         entry = Entry(who.key, sequence, clock, links, payload)
-        self.linearizer.receive(entry, horizon=MAX_SAFE_UINT)
+        if not backdated:
+            self.linearizer.receive(entry, horizon=MAX_SAFE_UINT)
         if not isinstance(body, bytes):
             self._store(entry)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -125,7 +125,7 @@ def test_a_fork_that_is_known_is_told() -> None:
     assert forked.logs == {ADA.key: (1, True)}
 
 
-async def _lines(count: int, *, fail: bool = False) -> AsyncIterator[bytes]:
+async def _lines(count: int, *, fail: bool = False) -> AsyncGenerator[bytes, None]:
     for number in range(count):
         yield b"x" * 1000 + b"%d\n" % number
     if fail:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from functools import cache
@@ -12,19 +13,22 @@ from typing import Any
 import pytest
 
 from app.audit import MAX_LINE_BYTES, verify_export, verifying
-from app.audit.exporting import summary_signable
+from app.audit.exporting import Gathered, Take, summary_signable
 from app.audit.lines import encode_line
 from app.errors import UserFacingError
-from app.rooms.operations.acts import Profile, Settings
+from app.rooms.operations import decode_operation
+from app.rooms.operations.acts import Admit, Profile, Settings
 from net.crypto import sign
 from tests.unit.app.audit.paper_room import (
     ADA,
     BO,
     CY,
+    START_MS,
     PaperRoom,
     Seat,
     busy_room,
     exported,
+    invite_pair,
     verified,
 )
 
@@ -362,6 +366,83 @@ def test_a_false_outcome_is_noticed() -> None:
     member = first(lines, "member", name="Cy")
     back = changed(lines, member, put("present", True))
     assert "its present is not what the acts make it" in refusal(sealed(back))
+
+
+def test_logs_stand_in_the_order_of_their_devices() -> None:
+    lines = good()
+    assert json.loads(lines[2])["type"] == "log"
+    for others in ([lines[2], lines[1]], [lines[1], lines[1], lines[2]]):
+        lied = sealed([lines[0], *others, *lines[3:]])
+        assert "Line 3 does not hold: the logs are in the order" in refusal(lied)
+
+
+def test_what_is_forged_inside_an_act_is_noticed() -> None:
+    room = PaperRoom()
+    room.let_in(ADA, 1, BO)
+    pair = invite_pair(1)
+    # The invite has let Bo in, and its signature says so of Bo alone.
+    [admit] = [
+        decode_operation(it.data).body
+        for it in room.stored
+        if isinstance(decode_operation(it.data).body, Admit)
+    ]
+    assert isinstance(admit, Admit)
+    forged = Admit(pair.public_key, "Cy", CY.proof, admit.signature)
+    room.write(ADA, forged)
+    assert "a signature or hash inside the act is wrong" in refusal(exported(room))
+
+
+def test_a_message_is_no_act() -> None:
+    room = busy_room()
+    lines = exported(room)
+    at = first(lines, "act", act="mute")
+    message = room.logs[BO.key].blocks[0]
+    clock = room.logs[BO.key].clocks[0]
+    shown = asyncio.run(room.logs[BO.key].show(0, 3))
+    value = json.loads(lines[at])
+    value |= {"clock": clock, "sequence": 0, "block": message.hex()}
+    value |= {"proof": [[size, digest.hex()] for size, digest in shown.proof]}
+    value |= {"blockKey": room.block_key(message, BO.key, 0).hex()}
+    lied = sealed([*lines[: at - 1], encode_line(value), *lines[at:]])
+    assert f"Line {at} does not hold: its block is no act" in refusal(lied)
+
+
+def test_a_log_whose_clocks_fall_is_broken() -> None:
+    room = PaperRoom()
+    room.write(ADA, Profile("Ada L."), clock=START_MS + 9_000)
+    room.write(ADA, Profile("Ada M."), clock=START_MS + 5_000, backdated=True)
+    assert "numbers and clocks rise within a log" in refusal(exported(room))
+
+
+def test_acts_that_the_exporter_had_not_read_cannot_be_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room = PaperRoom()
+    room.write(ADA, Profile("Ada L."))
+    whole = room.gather
+
+    async def half(take: Take) -> Gathered:
+        gathered = await whole(take)
+        return gathered._replace(logs={ADA.key: (1, False)})
+
+    monkeypatch.setattr(room, "gather", half)
+    assert "its log was not read so far" in refusal(exported(room))
+
+
+def test_the_outcome_has_no_further_fields() -> None:
+    lines = good()
+    for kind in ("room", "member"):
+        at = first(lines, kind)
+        more = sealed(changed(lines, at, lambda it: it.update(more=1)))
+        assert f"Line {at + 1} does not hold: its fields" in refusal(more)
+
+
+@pytest.mark.parametrize("name", ["lines", "acts"])
+def test_the_summary_counts_what_is_there(name: str) -> None:
+    lines = good()
+    for count in (0, json.loads(lines[-1])[name] + 1):
+        lied = changed(lines, len(lines) - 1, put(name, count))
+        assert "it counts other lines than are here" in refusal(lied)
 
 
 def test_nobody_had_seen_less_than_they_linked_to() -> None:

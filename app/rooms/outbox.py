@@ -17,6 +17,8 @@ from app.errors import UserFacingError
 from app.rooms.intake import Intake
 from app.rooms.logs import OpenLog, RoomLogs
 from app.rooms.operations import Body
+from app.rooms.outlook import Outlook
+from app.rooms.roles import Right
 from app.rooms.view import Applied, RoomView
 from app.tasks import Tasks
 from store.database import Connection
@@ -25,9 +27,21 @@ from store.errors import EnvironmentFault, LocalProtocolError
 MAX_BATCH = 64
 """Messages appended together."""
 
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """Something that changes no rule, so that all to be known of it is here."""
+
+    body: Body
+    right: Right
+    """What it takes."""
+
+
 Check = Callable[[RoomView], Body | None]
 """Runs in the writer thread: what to write, None for nothing, or an error."""
-Drafts = list[bytes | Exception | None]
+Draft = bytes | Exception | None
+"""A block, why it must not be, or None for nothing."""
+Drafts = list[Draft]
 Transact = Callable[[Callable[[Connection, RoomView], Drafts]], Awaitable[Drafts]]
 
 
@@ -45,23 +59,39 @@ class Written:
 class _Letter:
     """One operation and who waits for it."""
 
-    check: Check
+    check: Check | Saying
     alone: bool
     written: asyncio.Future[Written | None] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def draft(
-        self, view: RoomView, now_ms: int, behind: int
-    ) -> bytes | Exception | None:
+    @property
+    def is_saying(self) -> bool:
+        """True when all to be known of it is here."""
+        return isinstance(self.check, Saying)
+
+    def draft(self, view: RoomView, now_ms: int, behind: int) -> Draft:
         """The block, why it must not be, or None for nothing to write."""
         try:
-            body = self.check(view)
+            check = self.check
+            if isinstance(check, Saying):
+                view.outlook().require(check.right)
+                return view.draft(check.body, now_ms=now_ms, behind=behind)
+            body = check(view)
             if body is None:
                 return None
             return view.draft(body, now_ms=now_ms, behind=behind)
         # Whatever a check raises belongs to its asker; its neighbours go on.
         except Exception as error:  # noqa: BLE001
+            return error
+
+    def draft_at_once(self, outlook: Outlook, now_ms: int, behind: int) -> Draft:
+        """The same without the view."""
+        assert isinstance(self.check, Saying), "acts are checked where they count"
+        try:
+            outlook.require(self.check.right)
+            return outlook.draft(self.check.body, now_ms=now_ms, behind=behind)
+        except UserFacingError as error:
             return error
 
     def settle(self, result: Written | Exception | None) -> None:
@@ -84,6 +114,7 @@ class Outbox:
         logs: RoomLogs,
         intake: Intake,
         transact: Transact,
+        outlook: Callable[[], Outlook],
         *,
         now_ms: Callable[[], int],
     ) -> None:
@@ -93,11 +124,13 @@ class Outbox:
             logs: Its cores.
             intake: Derives what was appended.
             transact: Runs work on the view in the writer thread.
+            outlook: The newest one.
             now_ms: The wall clock.
         """
         self._logs = logs
         self._intake = intake
         self._transact = transact
+        self._outlook = outlook
         self._now_ms = now_ms
         self._letters: deque[_Letter] = deque()
         self._running = False
@@ -115,7 +148,20 @@ class Outbox:
         Returns:
             None when ``check`` made nothing.
         """
-        letter = _Letter(check, alone)
+        return await self._send(_Letter(check, alone))
+
+    async def say(self, saying: Saying) -> Written:
+        """Write a content; like ``write``.
+
+        Raises:
+            UserFacingError: ``not-a-member``, ``read-only``, ``muted`` or
+                ``no-room-key``.
+        """
+        written = await self._send(_Letter(saying, alone=False))
+        assert written is not None, "it is written, or refused"
+        return written
+
+    async def _send(self, letter: _Letter) -> Written | None:
         self._letters.append(letter)
         if not self._running:
             self._running = True
@@ -155,15 +201,19 @@ class Outbox:
         own, now_ms = self._logs.device, self._now_ms()
         async with self._intake.own:
             await self._intake.level(own)
-            drafts = await self._transact(
-                lambda _, view: _drafts(view, letters, now_ms)
-            )
             log = await self._logs.own_log()
             start = log.core.length
             if self._logs.derived.get(own, 0) < start:
                 raise LocalProtocolError(
                     "what this device answered before is still on its way",
                     code="behind",
+                )
+            outlook = self._outlook()
+            if outlook.length == start and all(it.is_saying for it in letters):
+                drafts = _drafts_at_once(outlook, letters, now_ms)
+            else:
+                drafts = await self._transact(
+                    lambda _, view: _drafts(view, letters, now_ms)
                 )
             blocks: list[bytes] = []
             places: dict[int, _Letter] = {}
@@ -211,6 +261,17 @@ def _drafts(view: RoomView, letters: Sequence[_Letter], now_ms: int) -> Drafts:
     written = 0
     for letter in letters:
         drafts.append(letter.draft(view, now_ms, written))
+        written += isinstance(drafts[-1], bytes)
+    return drafts
+
+
+def _drafts_at_once(
+    outlook: Outlook, letters: Sequence[_Letter], now_ms: int
+) -> Drafts:
+    drafts: Drafts = []
+    written = 0
+    for letter in letters:
+        drafts.append(letter.draft_at_once(outlook, now_ms, written))
         written += isinstance(drafts[-1], bytes)
     return drafts
 

@@ -34,8 +34,9 @@ from app.rooms.intake import Intake
 from app.rooms.logs import RoomLogs
 from app.rooms.moderation import Moderation
 from app.rooms.operations import Acknowledge, Admit, Body
-from app.rooms.outbox import Outbox, Written
-from app.rooms.roles import may_write
+from app.rooms.outbox import Outbox, Saying, Written
+from app.rooms.outlook import Outlook
+from app.rooms.roles import Right, may_write
 from app.rooms.turning import Turning
 from app.rooms.view import Applied, RoomView
 from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
@@ -85,6 +86,7 @@ class Room:
     Attributes:
         row: The room as stored.
         facts: Who is who.
+        outlook: How an entry is written now.
         logs: Its cores.
         online: Devices connected and proven now, by device key.
         conversation: What is said and read in it.
@@ -98,6 +100,7 @@ class Room:
         """Make a room that knows nothing yet; ``load`` it first."""
         self.row = row
         self.facts: RoomFacts
+        self.outlook: Outlook
         self.online: dict[bytes, int] = {}
         self.listener: RoomListener | None = None
         self.on_facts: Callable[[], None] | None = None
@@ -113,7 +116,11 @@ class Room:
         self.moderation = Moderation(self)
         self._intake = Intake(self.logs, self._transact, surroundings.now_ms)
         self._outbox = Outbox(
-            self.logs, self._intake, self._transact, now_ms=surroundings.now_ms
+            self.logs,
+            self._intake,
+            self._transact,
+            lambda: self.outlook,
+            now_ms=surroundings.now_ms,
         )
         self.logs.on_grown = self._intake.log_grew
         self.logs.on_head = self._head_changed
@@ -175,8 +182,8 @@ class Room:
                 self._count(connection),
             )
 
-        self.facts = await self._transact(
-            lambda _, view: view.facts(self._around.now_ms())
+        self.facts, self.outlook = await self._transact(
+            lambda _, view: (view.facts(self._around.now_ms()), view.outlook())
         )
         await self.logs.load()
         self.logs.know(self.facts.devices)
@@ -340,6 +347,20 @@ class Room:
         assert written is not None, "the body is made, or says why not"
         return written
 
+    async def say(self, body: Body, *, right: Right = Right.POST) -> Written:
+        """Write what changes no rule, for a person.
+
+        Args:
+            body: A content.
+            right: What it takes.
+
+        Raises:
+            UserFacingError: ``not-a-member``, ``read-only``, ``muted``,
+                ``no-room-key``, ``disk``, ``stored-only``.
+        """
+        with explained():
+            return await self._outbox.say(Saying(body, right))
+
     async def admit(self, body: Admit) -> str:
         """Let a newcomer in when the invite still holds.
 
@@ -463,6 +484,8 @@ class Room:
 
     async def _take(self, applied: Applied) -> None:
         """Keep what a committed transaction did, and tell everybody."""
+        if applied.outlook is not None:
+            self.outlook = applied.outlook
         if applied.facts is not None:
             self.facts = applied.facts
             self.logs.know(self.facts.devices)

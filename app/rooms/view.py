@@ -17,6 +17,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple
 
 from app.errors import UserFacingError
 from app.rooms.facts import RoomFacts, room_facts
@@ -32,19 +34,18 @@ from app.rooms.operations import (
     Rotate,
     Share,
     decode_operation,
-    encode_operation,
 )
+from app.rooms.outlook import Outlook, not_a_member
 from app.rooms.roles import Right
 from app.rooms.room_keys import RoomKeys
 from app.rooms.sayings import Sayings
 from app.rooms.timeline import Held, Timeline
-from net.constants import MAX_SAFE_UINT
 from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
 from store import acts as stored_acts
 from store import contents, rooms
 from store.acts import StoredAct
-from store.autobase import Entry, Link, encode_entry
+from store.autobase import Entry, Link
 from store.contents import MessageRow, Outcome
 from store.database import Connection
 from store.errors import LocalProtocolError
@@ -73,6 +74,8 @@ class Applied:
     """How many these are; not all of them are named."""
     facts: RoomFacts | None = None
     """When they changed."""
+    outlook: Outlook | None = None
+    """When it changed."""
     held: Held | None = None
     """Why what follows is not derived."""
     unheard: bool = False
@@ -108,6 +111,15 @@ class _News:
         self.clear = self.clear or outcome.clear
 
 
+class _Rights(NamedTuple):
+    """What this device may do, until an act comes."""
+
+    all: frozenset[Right]
+    muted_until_ms: int
+    is_member: bool
+    epoch: bytes
+
+
 class RoomView:
     """The writer thread's side of one room.
 
@@ -139,6 +151,7 @@ class RoomView:
         self._sayings = Sayings(row)
         self._identities: dict[bytes, bytes] = {}
         self._unsettled = 0
+        self._rights: _Rights | None = None
 
     def load(self, connection: Connection) -> None:
         """Take in what is stored."""
@@ -168,6 +181,7 @@ class RoomView:
                 )
             )
         self.law.add(acts)
+        self._rights = None
         linearizer = self._timeline.linearizer
         for device in self.law.devices:
             linearizer.count(device, self.law.spans(device))
@@ -237,30 +251,42 @@ class RoomView:
                 "This device has changed this room too often: let another member"
                 " do it.",
             )
+        return self.outlook().draft(body, now_ms=now_ms, behind=behind)
+
+    def outlook(self) -> Outlook:
+        """How an entry is written now."""
+        law, own = self.law, self.own
+        if self._rights is None:
+            member = law.member_of(own)
+            self._rights = _Rights(
+                frozenset(right for right in Right if law.may(own, right)),
+                law.muted_until_ms(member.identity) if member is not None else 0,
+                law.is_inside(own),
+                law.epoch.id if law.epoch is not None else self.keys.first,
+            )
+        rights = self._rights
         linearizer = self._timeline.linearizer
-        # The first of several links for all: the others stand behind it.
-        links = () if behind else self.links()
-        clock = min(linearizer.next_clock(now_ms) + behind, MAX_SAFE_UINT)
-        payload = encode_operation(Operation(now_ms, body))
-        return self.keys.ring.seal(
-            encode_entry(clock, links, payload),
-            epoch=self._epoch(),
-            writer=self.own,
-            sequence=linearizer.length(self.own) + behind,
-            entropy=self._entropy,
+        here = rights.epoch in self.keys.ring
+        return Outlook(
+            linearizer.length(own),
+            linearizer.clock,
+            linearizer.links(own),
+            partial(self._seal, rights.epoch)
+            if rights.epoch in self.keys.ring
+            else None,
+            rights.is_member,
+            rights.all,
+            rights.muted_until_ms,
         )
 
-    def _epoch(self) -> bytes:
-        epoch = self.law.epoch
-        if epoch is None:
-            return self.keys.first
-        if epoch.id not in self.keys.ring:
-            raise UserFacingError(
-                "no-room-key",
-                "The room has a new key that has not come here yet: try again when"
-                " another member is online.",
-            )
-        return epoch.id
+    def _seal(self, epoch: bytes, entry: bytes, sequence: int) -> bytes:
+        return self.keys.ring.seal(
+            entry,
+            epoch=epoch,
+            writer=self.own,
+            sequence=sequence,
+            entropy=self._entropy,
+        )
 
     # Taking in.
 
@@ -318,6 +344,7 @@ class RoomView:
             self.own,
             self.length(self.own),
             facts=self.facts(now_ms),
+            outlook=self.outlook(),
             woken=self._timeline.woken(),
         )
 
@@ -341,19 +368,6 @@ class RoomView:
             return "closed"
         return verdict
 
-    def require_writer(self, right: Right = Right.POST) -> Member:
-        """This person as a member who may say something now.
-
-        Raises:
-            UserFacingError: ``not-a-member``, ``read-only`` or ``muted``.
-        """
-        member = self.require_member()
-        if not self.law.may(self.own, right):
-            raise UserFacingError("read-only", "You may read this room, but not write.")
-        if self.law.muted_until_ms(member.identity) > self._timeline.linearizer.clock:
-            raise UserFacingError("muted", "You may not write in this room for now.")
-        return member
-
     def require_member(self) -> Member:
         """This person as a member.
 
@@ -362,9 +376,7 @@ class RoomView:
         """
         member = self.law.member_of(self.own)
         if member is None or not self.law.is_inside(self.own):
-            raise UserFacingError(
-                "not-a-member", "You are not a member of this room any more."
-            )
+            raise not_a_member()
         return member
 
     def facts(self, now_ms: int) -> RoomFacts:
@@ -460,6 +472,7 @@ class RoomView:
             changed=tuple(news.changed),
             changed_count=news.count,
             facts=facts,
+            outlook=self.outlook(),
             unheard=self._timeline.is_unheard,
             clear=news.clear,
             woken=self._timeline.woken(),
@@ -474,6 +487,8 @@ class RoomView:
             if isinstance(body, Rotate | Share) and self.keys.take(connection, body):
                 self._timeline.key_came()
         changes = self.law.add(act for act, _ in portion.acts)
+        if portion.acts:
+            self._rights = None
         for device, number in changes.devices.items():
             self._recount(device)
             if self.length(device):

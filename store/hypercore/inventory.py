@@ -153,13 +153,16 @@ class Inventory:
             self.nodes.set(index, value=False)
         self._look(min(self.contiguous_length, length))
 
-    def clear(self, start: int, end: int, length: int) -> list[tuple[int, int]]:
+    def clear(
+        self, start: int, end: int, length: int, *, keeps_hashes: bool = False
+    ) -> list[tuple[int, int]]:
         """Note that blocks are dropped, and the nodes that prove nothing any more.
 
         Args:
             start: First block to drop.
             end: Block behind the last one.
             length: Blocks of the tree.
+            keeps_hashes: No node goes.
 
         Returns:
             Ranges of nodes that go with them, the end not included.
@@ -168,7 +171,9 @@ class Inventory:
         if start < self.contiguous_length:
             self._spell_out(start, self.contiguous_length)
         self._look(min(self.contiguous_length, start))
-        ranges = []
+        ranges: list[tuple[int, int]] = []
+        if keeps_hashes:
+            return ranges
         for index in _covers(*self._empty_around(start, end, length)):
             low, high = flat_tree.left_span(index), flat_tree.right_span(index) + 1
             for span in ((low, index), (index + 1, high)):

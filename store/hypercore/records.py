@@ -164,3 +164,5 @@ class Change:
     """Blocks and nodes from this length on are dropped first."""
     cleared: tuple[int, int] | None = None
     """Blocks that are dropped while the tree stays, the end not included."""
+    keeps_hashes: bool = False
+    """The hashes below stay, too, though they prove nothing that is here."""

@@ -295,14 +295,30 @@ class CoreState:
         head = self._signed(Head(fork, length, size, roots), signature)
         return self.advance(Change(base=tip, head=head, truncated_to=length))
 
-    def clear(self, start: int, end: int) -> Change | None:
-        """Drop blocks and keep the tree; None when none of them is here."""
+    def clear(
+        self, start: int, end: int, *, keeps_hashes: bool = False
+    ) -> Change | None:
+        """Drop blocks and keep the tree; None when none of them is here.
+
+        Args:
+            start: First block to drop.
+            end: Block behind the last one.
+            keeps_hashes: So that whoever has the log up to the middle of these blocks
+                can be proven what follows.
+        """
         if not 0 <= start <= end:
             raise LocalProtocolError("no such range of blocks", code="bad-argument")
         end = min(end, self.tip.length)
         if not self.planned.blocks.count(start, end):
             return None
-        return self.advance(Change(base=self.tip, head=self.tip, cleared=(start, end)))
+        return self.advance(
+            Change(
+                base=self.tip,
+                head=self.tip,
+                cleared=(start, end),
+                keeps_hashes=keeps_hashes,
+            )
+        )
 
     def check_writable(self, signature: bytes | None) -> None:
         """Refuse what may not be written.
@@ -568,7 +584,9 @@ class CoreState:
         if change.truncated_to is not None:
             holdings.truncate(change.truncated_to, before)
         if change.cleared is not None:
-            dropped = holdings.clear(*change.cleared, before)
+            dropped = holdings.clear(
+                *change.cleared, before, keeps_hashes=change.keeps_hashes
+            )
         holdings.add(change.blocks, change.nodes)
         return dropped
 

@@ -31,6 +31,16 @@ CREATE TABLE writer (
     UNIQUE (room, key)
 );
 
+-- Blocks of logs that are gone for good, and what keeps their places.
+CREATE TABLE hole (
+    writer INTEGER NOT NULL REFERENCES writer ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,
+    clock INTEGER NOT NULL,             -- ms, as the entry had it
+    links BLOB NOT NULL,                -- 32 bytes of a writer, uint length of its log
+    source BLOB NOT NULL,               -- device that told of it; x'': it was here
+    PRIMARY KEY (writer, sequence)
+) WITHOUT ROWID;
+
 -- The keys of a room's epochs, the room key left out.
 CREATE TABLE room_key (
     id INTEGER PRIMARY KEY,

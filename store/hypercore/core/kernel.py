@@ -242,8 +242,13 @@ class Core:
                 raise EnvironmentFault("the log keeps changing")
         await done
 
-    async def clear(self, start: int, end: int) -> int:
+    async def clear(self, start: int, end: int, *, keeps_hashes: bool = False) -> int:
         """Drop blocks and keep the tree; returns the bytes freed.
+
+        Args:
+            start: First block to drop.
+            end: Block behind the last one.
+            keeps_hashes: See ``CoreState.clear``.
 
         Raises:
             LocalProtocolError: No such range.
@@ -252,7 +257,7 @@ class Core:
         self.check_open()
         async with self._appends.turn():
             self.check_open()
-            if self.state.clear(start, end) is None:
+            if self.state.clear(start, end, keeps_hashes=keeps_hashes) is None:
                 return 0
             done = self._handed_over()
         return await done

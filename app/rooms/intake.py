@@ -88,6 +88,23 @@ class Intake:
         self._due[writer] = None
         self._go_on()
 
+    def coming(self, writer: bytes, start: int, blocks: list[bytes]) -> None:
+        """Derive blocks in the commit that stores them, if nothing is in the way.
+
+        Otherwise, or if that commit does not come about, they are derived behind it.
+        """
+        free = writer not in self._held and writer != self._logs.device
+        if free and not self._stopped and self._logs.derived.get(writer) == start:
+            self._tasks.spawn(self._derive_early(writer, start, blocks))
+
+    async def _derive_early(
+        self, writer: bytes, start: int, blocks: list[bytes]
+    ) -> None:
+        try:
+            await self.derive(writer, start, blocks)
+        except StoreError as error:
+            _LOG.debug("a room's log is derived later: %s", error)
+
     async def derive(
         self, writer: bytes, start: int, blocks: Sequence[bytes]
     ) -> Applied:

@@ -73,6 +73,7 @@ class OpenLog:
         self._wanted: int | None = None
         core.core.listeners.append(self)
         core.core.watchers.append(self._event)
+        core.core.on_accepted.append(self._coming)
 
     @property
     def replication(self) -> Replication:
@@ -127,12 +128,22 @@ class OpenLog:
         if self in self.core.core.listeners:
             self.core.core.listeners.remove(self)
             self.core.core.watchers.remove(self._event)
+            self.core.core.on_accepted.remove(self._coming)
         if self._download is not None:
             self._download.close()
 
     def _event(self, event: CoreEvent) -> None:
         if isinstance(event, ForkRefused):
             self._logs.fork_signed(self.writer, event.evidence)
+
+    def _coming(self, change: Change) -> None:
+        """Blocks of a peer are on their way to the disk."""
+        start = self.core.core.state.contiguous_length
+        blocks: list[bytes] = []
+        while (block := change.blocks.get(start + len(blocks))) is not None:
+            blocks.append(block)
+        if blocks and len(blocks) == len(change.blocks):
+            self._logs.on_coming(self.writer, start, blocks)
 
     def core_committed(self, change: Change) -> None:
         """See ``CoreListener``."""
@@ -164,6 +175,8 @@ class RoomLogs:
             and derived, or waits for its time. So what is acknowledged can be read.
         on_grown: Called when there is more of a log than was derived.
         on_head: Called when a log's head is another one.
+        on_coming: Called with blocks that are on their way to the disk, and where they
+            stand: behind all that is here.
     """
 
     def __init__(
@@ -182,6 +195,7 @@ class RoomLogs:
         self.derived: dict[bytes, int] = {}
         self.on_grown: Callable[[bytes], None] = _unheard
         self.on_head: Callable[[bytes], None] = _unheard
+        self.on_coming: Callable[[bytes, int, list[bytes]], None] = _not_expected
         self._durable: dict[bytes, LogHead] = {}
         self._row = row
         self._key_pair = device
@@ -533,3 +547,7 @@ def _head(
 
 def _unheard(writer: bytes) -> None:
     del writer
+
+
+def _not_expected(writer: bytes, start: int, blocks: list[bytes]) -> None:
+    del writer, start, blocks

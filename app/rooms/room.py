@@ -123,6 +123,7 @@ class Room:
             now_ms=surroundings.now_ms,
         )
         self.logs.on_grown = self._intake.log_grew
+        self.logs.on_coming = self._intake.coming
         self.logs.on_head = self._head_changed
         self._held: dict[bytes, int] = {}
         self._claims: dict[bytes, int] = {}

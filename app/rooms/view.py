@@ -271,9 +271,7 @@ class RoomView:
             linearizer.length(own),
             linearizer.clock,
             linearizer.links(own),
-            partial(self._seal, rights.epoch)
-            if rights.epoch in self.keys.ring
-            else None,
+            partial(self._seal, rights.epoch) if here else None,
             rights.is_member,
             rights.all,
             rights.muted_until_ms,

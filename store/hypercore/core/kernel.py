@@ -97,6 +97,8 @@ class Core:
         state: What is known of it.
         traffic: The way to its rows.
         listeners: Who is told of commits.
+        on_accepted: Called with blocks of a peer that were just handed to the disk:
+            what is written at once because of them shares the commit.
         closed: Nothing can be asked any more.
         watchers: Told every event that is no commit.
         session_count: Sessions that use it.
@@ -112,6 +114,7 @@ class Core:
         self.state = CoreState(traffic.depot, stored)
         self.traffic = traffic
         self.listeners: list[CoreListener] = []
+        self.on_accepted: list[Callable[[Change], None]] = []
         self.closed = False
         self.close_error: StoreError | None = None
         self.watchers: list[Callable[[CoreEvent], None]] = []
@@ -335,6 +338,9 @@ class Core:
             return self._accepted
         change = self.state.advance(accept(self.state, proof), takes_more=True)
         self._accepted = self.submit(change)
+        if change.blocks and not self.traffic.is_waiting(self):
+            for beside in tuple(self.on_accepted):
+                beside(change)
         return self._accepted
 
     async def load_for(self, proof: Proof) -> None:

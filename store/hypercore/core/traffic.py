@@ -59,6 +59,10 @@ class Traffic:
         if not self._writing:
             self._write_next()
 
+    def is_waiting(self, core: WritingCore) -> bool:
+        """True while what a core has to write waits for another write."""
+        return core in self._waiting
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run work in a reader's thread, together with what else is to be read.
 

@@ -134,13 +134,14 @@ def reach_of(
     """
     blocks = Bitfield()
     contiguous = 0
-    for contiguous, kind, page, bits in connection.execute(
+    for start, kind, page, bits in connection.execute(
         "SELECT c.contiguous, p.kind, p.page, p.bits FROM writer w"
         " JOIN core c ON c.discovery_key = w.log"
         " LEFT JOIN core_page p ON p.core = c.id AND p.kind = 0"
         " WHERE w.room = ? AND w.key = ?",
         (room, writer),
     ):
+        contiguous = start
         if kind is not None:
             blocks.load_page(page, bits)
     return reach(blocks, holes, contiguous, length)

@@ -4,14 +4,15 @@
 knows how far each reaches without opening it, opens a core when somebody has to do with
 it and closes it when nobody has any more. A log is fetched as far as it counts, from
 whomever it is attached to; to whom is the business of ``app/rooms/links.py``, what the
-blocks mean that of ``RoomView``.
+blocks mean that of ``RoomView``. Places whose blocks are gone for good
+(``store.holes``) count as here: they are told of, acknowledged, not fetched again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,9 @@ from app.rooms.blocks import (
 from app.rooms.messages import SignedHead, encode_signed
 from app.tasks import Tasks
 from net.crypto import KeyPair, blake2b_256, discovery_key
-from store import rooms
+from store import holes, rooms
 from store.errors import LocalProtocolError, RemoteProtocolError, StoreError
+from store.hypercore.bitfield import Bitfield
 from store.hypercore.events import CoreEvent, ForkRefused
 from store.hypercore.manifest import manifest_key
 from store.hypercore.replicator import Download
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from app.network import Peer
     from app.rooms.facts import DeviceFact
     from store.corestore import Corestore
-    from store.database import Database
+    from store.database import Connection, Database
     from store.hypercore.records import Change
     from store.hypercore.replication import Attachment, DownloadHandle, Replication
     from store.hypercore.session import Hypercore
@@ -71,6 +73,7 @@ class OpenLog:
         self._download: DownloadHandle | None = None
         self._fetching = False
         self._wanted: int | None = None
+        self._reach = 0
         core.core.listeners.append(self)
         core.core.watchers.append(self._event)
         core.core.on_accepted.append(self._coming)
@@ -102,10 +105,50 @@ class OpenLog:
         if self._download is not None:
             self._download.close()
             self._download = None
-        start, wanted = self.core.contiguous_length, self._wanted
+        start, wanted = self.reach, self._wanted
         if wanted is None or wanted > start:
             wish = Download(start, wanted, linear=True)
             self._download = self.replication.download(wish)
+
+    @property
+    def reach(self) -> int:
+        """How far the log is here without a gap, holes taken as there; durably."""
+        state = self.core.core.state
+        contiguous = state.contiguous_length
+        bits = self._logs.holes.get(self.writer)
+        if bits is None or not bits.get(contiguous):
+            return contiguous
+        self._reach = holes.reach(
+            state.stored.blocks, bits, max(contiguous, self._reach), state.length
+        )
+        return self._reach
+
+    def lacks(self, sequence: int) -> bool:
+        """True when a block is neither here nor with anybody who is connected."""
+        core = self.core.core
+        peers = core.replication.machine.peers
+        here = core.state.has_block(sequence)
+        return not here and not any(peer.has.has(sequence) for peer in peers)
+
+    @property
+    def is_gapped(self) -> bool:
+        """True when more is signed than is here."""
+        return self.reach < self.core.length
+
+    def holes_known(self) -> None:
+        """Ask no more for what turned out to be holes."""
+        if self._fetching:
+            self._wish()
+        self._logs.log_changed(self)
+
+    async def clear(self, sequences: Iterable[int]) -> None:
+        """Drop blocks that are known as holes, and keep what proves the others.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        for start, end in runs(sequences):
+            await self.core.core.clear(start, end, keeps_hashes=True)
 
     def head(self) -> LogHead:
         """How far the log reaches, durably."""
@@ -113,7 +156,7 @@ class OpenLog:
         return _head(
             state.head.fork,
             state.head.length,
-            state.contiguous_length,
+            self.reach,
             state.head.signature,
             forked=state.conflict is not None,
         )
@@ -138,7 +181,7 @@ class OpenLog:
 
     def _coming(self, change: Change) -> None:
         """Blocks of a peer are on their way to the disk."""
-        start = self.core.core.state.contiguous_length
+        start = self.reach
         blocks: list[bytes] = []
         while (block := change.blocks.get(start + len(blocks))) is not None:
             blocks.append(block)
@@ -147,13 +190,20 @@ class OpenLog:
 
     def core_committed(self, change: Change) -> None:
         """See ``CoreListener``."""
-        del change
+        bits = self._logs.holes.get(self.writer)
+        if bits is not None and change.blocks:
+            late = [index for index in change.blocks if bits.get(index)]
+            if late:
+                self._logs.on_late(self.writer, late)
         self._logs.log_changed(self)
 
     def core_cleared(self, start: int, end: int) -> None:
-        """See ``CoreListener``: only damage drops blocks of a log; they come anew."""
-        del end
+        """See ``CoreListener``: what is no hole was damaged and comes anew."""
+        bits = self._logs.holes.get(self.writer)
+        if bits is not None and bits.count(start, end) == end - start:
+            return
         _LOG.error("a log was damaged on the disk from block %d on", start)
+        self._reach = 0
         if self._fetching:
             self._wish()
         self._logs.log_changed(self)
@@ -177,6 +227,9 @@ class RoomLogs:
         on_head: Called when a log's head is another one.
         on_coming: Called with blocks that are on their way to the disk, and where they
             stand: behind all that is here.
+        on_late: Called with blocks that came though they were taken for holes.
+        on_gap: Called when more of an open log is signed than is here.
+        holes: Where the logs have holes, by writer.
     """
 
     def __init__(
@@ -195,6 +248,9 @@ class RoomLogs:
         self.derived: dict[bytes, int] = {}
         self.on_grown: Callable[[bytes], None] = _unheard
         self.on_head: Callable[[bytes], None] = _unheard
+        self.on_late: Callable[[bytes, Sequence[int]], None] = _unneeded
+        self.on_gap: Callable[[bytes], None] = _unheard
+        self.holes: dict[bytes, Bitfield] = {}
         self.on_coming: Callable[[bytes, int, list[bytes]], None] = _not_expected
         self._durable: dict[bytes, LogHead] = {}
         self._row = row
@@ -215,8 +271,8 @@ class RoomLogs:
     async def load(self) -> None:
         """Read from the database how far each log is."""
         row = self._row.row
-        found = await asyncio.wrap_future(
-            self._database.read(lambda connection: rooms.logs(connection, row))
+        found, self.holes, reaches = await asyncio.wrap_future(
+            self._database.read(lambda connection: _stored(connection, row))
         )
         for log in found:
             self._begun.add(log.writer)
@@ -225,11 +281,12 @@ class RoomLogs:
             self.derived[log.writer] = log.derived
             if log.forked:
                 self._forked.add(log.writer)
-            if log.contiguous:
+            reach = reaches.get(log.writer, log.contiguous)
+            if reach:
                 self._durable[log.writer] = _head(
                     log.fork,
                     log.length,
-                    log.contiguous,
+                    reach,
                     log.signature,
                     forked=bool(log.forked),
                 )
@@ -253,6 +310,19 @@ class RoomLogs:
     def channel_of(self, writer: bytes) -> tuple[str, bytes]:
         """Protocol and id of a log's channels."""
         return PROTOCOL, self._discovery_keys[writer]
+
+    async def know_holes(self, writer: bytes, sequences: Sequence[int]) -> None:
+        """Take places of a log for holes, which are kept as such already.
+
+        Raises:
+            StoreError: The core cannot be opened.
+        """
+        self.holes.setdefault(writer, Bitfield()).set_all(sequences)
+        log = await self.borrow(writer)
+        try:
+            log.holes_known()
+        finally:
+            self.give_back(log)
 
     def length(self, writer: bytes) -> int:
         """How much of a log is here, durably."""
@@ -312,8 +382,10 @@ class RoomLogs:
         if not log.borrowed:
             self._tasks.spawn(self._close_unused(log))
 
-    async def read(self, writer: bytes, start: int) -> list[bytes]:
+    async def read(self, writer: bytes, start: int) -> list[bytes | None]:
         """The next blocks that are not derived, as many as one transaction takes.
+
+        None stands for a hole.
 
         Raises:
             StoreError: The disk refused.
@@ -328,11 +400,15 @@ class RoomLogs:
             found = await log.core.core.blocks(range(start, end))
         finally:
             self.give_back(log)
-        blocks: list[bytes] = []
+        blocks: list[bytes | None] = []
+        bits = self.holes.get(writer)
         size_bytes = 0
         for sequence in range(start, end):
             block = found.get(sequence)
             if block is None:
+                if bits is not None and bits.get(sequence):
+                    blocks.append(None)
+                    continue
                 # Damaged: it comes anew from a peer, if one has it.
                 break
             size_bytes += len(block)
@@ -352,7 +428,7 @@ class RoomLogs:
             self._own = await self.borrow(self.device)
         if self.device in self._forked:
             raise LocalProtocolError("this device's log has forked", code="forked")
-        if self._own.core.contiguous_length < self._own.core.length:
+        if self._own.is_gapped:
             raise LocalProtocolError(
                 "what this device wrote before is still on its way", code="behind"
             )
@@ -433,6 +509,8 @@ class RoomLogs:
             self._forked.add(writer)
         elif writer in self._forked:
             head = replace(head, forked=True)
+        if log.is_gapped:
+            self.on_gap(writer)
         if head == self._durable.get(writer, LogHead(0)):
             return
         self._durable[writer] = head
@@ -545,8 +623,39 @@ def _head(
     return LogHead(contiguous, mark, fork, forked)
 
 
+def runs(sequences: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers as ranges, each with the end that it does not include, in order."""
+    found: list[tuple[int, int]] = []
+    for sequence in sorted(sequences):
+        if found and found[-1][1] == sequence:
+            found[-1] = found[-1][0], sequence + 1
+        else:
+            found.append((sequence, sequence + 1))
+    return found
+
+
+def _stored(
+    connection: Connection, row: int
+) -> tuple[list[rooms.LogRow], dict[bytes, Bitfield], dict[bytes, int]]:
+    """Logs, holes, and how far logs reach whose first gap is a hole."""
+    found = rooms.logs(connection, row)
+    bits = holes.of_room(connection, row)
+    reaches = {
+        log.writer: holes.reach_of(
+            connection, row, log.writer, bits[log.writer], log.length
+        )
+        for log in found
+        if log.writer in bits and bits[log.writer].get(log.contiguous)
+    }
+    return found, bits, reaches
+
+
 def _unheard(writer: bytes) -> None:
     del writer
+
+
+def _unneeded(writer: bytes, sequences: Sequence[int]) -> None:
+    del writer, sequences
 
 
 def _not_expected(writer: bytes, start: int, blocks: list[bytes]) -> None:

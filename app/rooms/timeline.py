@@ -2,7 +2,9 @@
 
 ``Timeline`` belongs to the ``RoomView`` and lives in the writer thread. It opens
 blocks, gives them to the ``Linearizer`` one after the other, and says why a log does
-not go on. It leaves to the view what the entries mean.
+not go on. Where a block is gone for good, its place is kept (``store.holes``) and
+stands in the order like an entry that says nothing. It leaves to the view what the
+entries mean.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from app.rooms.key_ring import KeyRing
 from net.constants import MAX_SAFE_UINT
 from net.errors import RemoteProtocolError
 from store import errors as store_errors
-from store import rooms
+from store import holes, rooms
 from store.autobase import (
     Entry,
     Linearizer,
@@ -25,6 +27,7 @@ from store.autobase import (
     encode_saved,
 )
 from store.database import Connection
+from store.holes import Hole
 from store.rooms import RoomRow
 
 MAX_AHEAD_MS = 24 * 3600 * 1000
@@ -95,9 +98,9 @@ class Timeline:
         entries: list[Entry] = []
         for log in rooms.logs(connection, row):
             start = self.linearizer.length(log.writer)
-            blocks = rooms.log_blocks(connection, row, log.writer, start, log.derived)
-            for sequence, block in enumerate(blocks, start):
-                entries.append(self._open(log.writer, sequence, block))
+            found = holes.log(connection, row, log.writer, start, log.derived)
+            for sequence, block in enumerate(found, start):
+                entries.append(self._entry(log.writer, sequence, block))
         # Clocks rise along causes.
         for entry in sorted(entries, key=lambda entry: entry.place):
             self.linearizer.receive(entry, horizon=MAX_SAFE_UINT)
@@ -118,7 +121,7 @@ class Timeline:
         connection: Connection,
         writer: bytes,
         start: int,
-        blocks: Iterable[bytes],
+        blocks: Iterable[bytes | None],
         sink: Sink,
         *,
         now_ms: int,
@@ -129,8 +132,8 @@ class Timeline:
             connection: The transaction's.
             writer: Whose log.
             start: How much of it was taken.
-            blocks: What follows.
-            sink: Gets those that are taken.
+            blocks: What follows; None where there is a hole.
+            sink: Gets those that are taken, nothing in place of a hole.
             now_ms: The wall clock.
 
         Returns:
@@ -142,8 +145,12 @@ class Timeline:
         self._keyless.discard(writer)
         receive = self.linearizer.receive
         for sequence, block in enumerate(blocks, start):
+            found = self._hole(writer, sequence) if block is None else block
+            if found is None:
+                # It was one when this began: what it is now comes in its turn.
+                return None
             try:
-                entry = self._open(writer, sequence, block)
+                entry = self._entry(writer, sequence, found)
             except (RemoteProtocolError, store_errors.RemoteProtocolError) as error:
                 return self._not_opened(writer, error.code)
             verdict = receive(entry, horizon=horizon)
@@ -151,7 +158,22 @@ class Timeline:
                 return self._not_taken(entry, verdict)
             self._unsaved += 1
             self._hear(entry)
-            sink(block, entry)
+            sink(block or b"", entry)
+        return None
+
+    def entry(
+        self, connection: Connection, writer: bytes, sequence: int
+    ) -> Entry | None:
+        """What stands at a place; without payload where there is a hole.
+
+        None when nothing is known of it, or it cannot be opened.
+        """
+        row = self._row.row
+        for block in holes.log(connection, row, writer, sequence, sequence + 1):
+            try:
+                return self._entry(writer, sequence, block)
+            except (RemoteProtocolError, store_errors.RemoteProtocolError):
+                return None
         return None
 
     def would_see(self, links: Sequence[Link], other: bytes) -> int:
@@ -194,20 +216,18 @@ class Timeline:
         """Let the logs go on that waited for a key."""
         self._woken.update(dict.fromkeys(self._keyless))
 
-    def _open(self, writer: bytes, sequence: int, block: bytes) -> Entry:
+    def _hole(self, writer: bytes, sequence: int) -> Hole | None:
+        return holes.one(self._connection, self._row.row, writer, sequence)
+
+    def _entry(self, writer: bytes, sequence: int, block: bytes | Hole) -> Entry:
+        if isinstance(block, Hole):
+            return Entry(writer, sequence, block.clock, block.links, b"")
         plaintext = self._ring.open(block, writer=writer, sequence=sequence)
         return decode_entry(writer, sequence, plaintext)
 
     def _older_clock(self, writer: bytes, sequence: int) -> int:
-        row = self._row.row
-        blocks = rooms.log_blocks(self._connection, row, writer, sequence, sequence + 1)
-        try:
-            return max(
-                (self._open(writer, sequence, block).clock for block in blocks),
-                default=0,
-            )
-        except (RemoteProtocolError, store_errors.RemoteProtocolError):
-            return 0
+        entry = self.entry(self._connection, writer, sequence)
+        return entry.clock if entry is not None else 0
 
     def _hear(self, entry: Entry) -> None:
         if entry.writer != self._own:

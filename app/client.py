@@ -320,6 +320,11 @@ class Client:
         )
         return found
 
+    async def search_is_whole(self) -> bool:
+        """False while the search index is being built: there may be more to find."""
+        whole: bool = await self._call(bool, "search_is_whole")
+        return whole
+
     async def mark_read(self, room: str) -> None:
         """Count everything in a room as read."""
         await self._call(None, "mark_read", room=room)

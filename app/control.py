@@ -97,6 +97,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "before": _OptionalNumber,
         "best": bool,
     },
+    "search_is_whole": {},
     "mark_read": {"room": str},
     "audit": {"room": str, "file": str},
     "recovery_phrase": {},

@@ -441,6 +441,10 @@ class Messenger:
             hits.append(search_hit(known.message(one.message), name, one))
         return hits
 
+    async def search_is_whole(self) -> bool:
+        """False while the search index is being built: there may be more to find."""
+        return self._searching.is_whole
+
     async def mark_read(self, room: str) -> None:
         """Count everything in a room as read."""
         await self._find(room).mark_read()

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.cli.entry import Context
 from app.cli.messages import _connect
-from app.cli.output import message_object, one_line
+from app.cli.output import message_object, one_line, warn
 from app.snapshots import SearchHit
 
 MAX_PAGE = 200
@@ -46,6 +46,8 @@ async def run(context: Context) -> int:
                 _put(context, hit, marking=marking)
             wanted -= len(hits)
             cursor = hits[-1].cursor
+        if not await me.search_is_whole():
+            warn("The search index is still being built: there may be more.")
     return 0
 
 

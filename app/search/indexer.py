@@ -93,6 +93,7 @@ class Indexer:
         self._in_bulk = False
         self._askers = 0
         self._began_at = 0.0
+        self._came_to_rest = False
         self._is_tidy = True
         self._log_full = False
         self._news = asyncio.Event()
@@ -140,6 +141,11 @@ class Indexer:
         """Wait until everything told so far is indexed."""
         await self._settled.wait()
 
+    @property
+    def is_whole(self) -> bool:
+        """False while the index is being built, or a large room is added to it."""
+        return self._came_to_rest and not self._in_bulk
+
     async def catch_up(self) -> None:
         """Wait a little for the index to know what came before this moment.
 
@@ -162,6 +168,7 @@ class Indexer:
     def replace(self) -> None:
         """Have the worker throw the index away and build another one."""
         self._afresh = True
+        self._came_to_rest = False
         self._fresh.clear()
         self._settled.clear()
         self._opened.clear()
@@ -326,6 +333,7 @@ class Indexer:
             times.append(self._arrivals_at)
         else:
             self._in_bulk = False
+            self._came_to_rest = True
             self._fresh.set()
         if self._changes_due:
             times.append(self._changes_at)

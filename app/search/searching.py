@@ -89,6 +89,11 @@ class Searching:
         """Wait until everything told so far is indexed."""
         await self._indexer.settled()
 
+    @property
+    def is_whole(self) -> bool:
+        """False while there is more to be found than the index knows, by far."""
+        return self._indexer.is_whole
+
     async def search(
         self,
         query: SearchQuery,

@@ -21,6 +21,7 @@ from store.search.index import FILE_NAME
 from tests.unit.app.search.conftest import Begin
 from tests.unit.app.search.talk import (
     ADA,
+    AT_ONCE,
     BIRDS,
     BO,
     FIRST_MS,
@@ -522,6 +523,31 @@ async def test_ten_thousand_messages_do_not_hold_up_the_loop(
         assert batches.count(name) >= 10_000 // source.BATCH_MESSAGES
     assert ticks > batches.count("read")
     assert len(await find(searching, talk, "9999")) == 1
+
+
+@pytest.mark.expects_log("built anew")
+async def test_an_index_says_while_it_is_being_built(
+    talk: Talk, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source.arrivals, "__kwdefaults__", {"limit": 10})
+    talk.texts(*(f"bird {number}" for number in range(95)))
+    searching = Searching(talk.folder, talk.database, key=None, pace=AT_ONCE)
+    assert not searching.is_whole
+    searching = begin()
+    while not searching._indexer._in_bulk:
+        await asyncio.sleep(0)
+    assert not searching.is_whole
+    await searching.settled()
+    assert searching.is_whole
+    talk.texts("one more")
+    searching.content_changed(BIRDS)
+    assert searching.is_whole, "but for a moment"
+    await searching.settled()
+    searching._indexer.replace()
+    assert not searching.is_whole
+    async with asyncio.timeout(60):
+        await searching.settled()
+    assert searching.is_whole
 
 
 def test_a_mark_reads_back() -> None:

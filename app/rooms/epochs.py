@@ -8,7 +8,7 @@ Both have a body, which goes into an act next to the devices' public keys::
 
     uint version (1) | fixed32 fingerprint of the new key
     | array (fixed16 id of a key before, fixed48 that key, sealed)     at most 8
-    | for each device: fixed160 sealed box
+    | for each device: fixed80 sealed box
 
     a key before   XChaCha20-Poly1305 under H(new key, ns 3 | uint8 its number | its id)
                    with a nonce of zeros; associated data: the fingerprint

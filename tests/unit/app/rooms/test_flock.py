@@ -8,6 +8,7 @@ import random
 import pytest
 
 from app.messenger import Messenger
+from app.rooms.room import Room
 from tests.sim.dht_network import seeds
 from tests.unit.app.rooms.conftest import Open
 from tests.unit.app.rooms.joined import Wires
@@ -15,6 +16,12 @@ from tests.unit.app.rooms.test_exchange import let_in
 
 NAMES = ("Ada", "Bo", "Cy")
 STEPS = 60
+
+
+def is_read(room: Room) -> bool:
+    """Everything that is here was derived."""
+    heads = room.heads.items()
+    return all(room.logs.derived[writer] == head.length for writer, head in heads)
 
 
 async def texts(who: Messenger) -> list[str]:
@@ -73,19 +80,12 @@ async def test_everybody_ends_with_the_same(opened: Open, seed: int) -> None:
             meet(*pair)
     rooms = [room for who in people.values() for room in who._rooms.values()]
 
-    def read() -> bool:
-        return all(
-            room.logs.derived[writer] == head.length
-            for room in rooms
-            for writer, head in room.heads.items()
-        )
-
     def level() -> bool:
         heads = [
             {writer: head.length for writer, head in room.heads.items()}
             for room in rooms
         ]
-        return read() and all(each == heads[0] for each in heads)
+        return all(map(is_read, rooms)) and all(each == heads[0] for each in heads)
 
     await wires.until(level)
     seen = [await texts(who) for who in people.values()]
@@ -155,20 +155,17 @@ async def test_newcomers_and_members_who_never_heard_of_each_other(
             meet(first, second)
     rooms = [room for who in people.values() for room in who._rooms.values()]
 
-    def read() -> bool:
-        return all(
-            room.logs.derived[writer] == head.length
-            for room in rooms
-            for writer, head in room.heads.items()
-        )
-
     def level() -> bool:
         heads = [
             {writer: head.length for writer, head in room.heads.items()}
             for room in rooms
         ]
         known = all(room.facts.present_count == len(names) for room in rooms)
-        return read() and known and all(each == heads[0] for each in heads)
+        return (
+            all(map(is_read, rooms))
+            and known
+            and all(each == heads[0] for each in heads)
+        )
 
     await wires.until(level)
     seen = [await texts(who) for who in people.values()]

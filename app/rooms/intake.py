@@ -17,7 +17,7 @@ from app.rooms.logs import RoomLogs
 from app.rooms.timeline import Held
 from app.rooms.view import Applied, RoomView
 from app.tasks import Tasks
-from store import rooms
+from store import holes, rooms
 from store.database import Connection
 from store.errors import EnvironmentFault, StoreError
 
@@ -106,16 +106,23 @@ class Intake:
             _LOG.debug("a room's log is derived later: %s", error)
 
     async def derive(
-        self, writer: bytes, start: int, blocks: Sequence[bytes]
+        self, writer: bytes, start: int, blocks: Sequence[bytes | None]
     ) -> Applied:
         """Hand blocks of a log to the view, if its core has them by then.
 
         The core's commit may still be waiting before this one, and share it.
+
+        Args:
+            writer: Whose log.
+            start: The first one's place in it.
+            blocks: As they stand there; None where there is a hole.
         """
 
         def work(connection: Connection, view: RoomView) -> Applied:
-            row = view.row.row
-            if rooms.stored_length(connection, row, writer) < start + len(blocks):
+            row, end = view.row.row, start + len(blocks)
+            if rooms.stored_length(
+                connection, row, writer
+            ) < end and not holes.is_stored(connection, row, writer, start, end):
                 return Applied(writer, start)
             now_ms = self._now_ms()
             return view.derive(connection, writer, start, blocks, now_ms=now_ms)

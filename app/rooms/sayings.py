@@ -6,17 +6,27 @@ the tables (``store/contents``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from app.rooms.blocks import block_id, log_key
 from app.rooms.law import Law
-from app.rooms.operations import Body, Delete, Newer, Operation, Unknown, number_of
+from app.rooms.operations import (
+    Body,
+    Delete,
+    Deleted,
+    Newer,
+    Operation,
+    Unknown,
+    number_of,
+)
 from app.rooms.roles import Right
 from store import contents
 from store.autobase import Entry, Linearizer, Place
 from store.contents import CHANGES, DELETE, PIN, REACT, Allows, NewContent, Outcome
 from store.database import Connection
 from store.rooms import RoomRow
+
+EntryAt = Callable[[Connection, bytes, int], Entry | None]
 
 _RIGHTS = {REACT: Right.REACT, PIN: Right.PIN}
 """What it takes for a kind of content; writing for all others."""
@@ -25,13 +35,15 @@ _RIGHTS = {REACT: Right.REACT, PIN: Right.PIN}
 class Sayings:
     """Keeps what the entries of one room say."""
 
-    def __init__(self, row: RoomRow) -> None:
+    def __init__(self, row: RoomRow, entry_at: EntryAt) -> None:
         """Begin.
 
         Args:
             row: The room as stored.
+            entry_at: What stands in a log at a number, or stood where it is a hole.
         """
         self._row = row
+        self._entry_at = entry_at
         self._log_keys: dict[bytes, bytes] = {}
 
     def id_of(self, entry: Entry, block: bytes) -> bytes:
@@ -123,9 +135,50 @@ class Sayings:
             return seen(entry.writer, entry.sequence, place.writer) > place.sequence
 
         if isinstance(body, Delete):
-            targets = tuple(it for it in body.targets if had_seen(it.id))
+            targets = tuple(
+                it
+                for it in body.targets
+                if had_seen(it.id) and self._is_true(connection, it, fresh)
+            )
             return Delete(targets) if targets else None
         return body if had_seen(body.target) else None  # type: ignore[union-attr]
+
+
+    def _is_true(
+        self, connection: Connection, named: Deleted, fresh: dict[bytes, Place]
+    ) -> bool:
+        """Whether a deletion says of an entry what that says itself.
+
+        Whoever comes later and finds no block there has nothing else to go by.
+        """
+        place = fresh.get(named.id) or contents.place(
+            connection, self._row.row, named.id
+        )
+        if place != Place(named.clock, named.writer, named.sequence):
+            return False
+        entry = self._entry_at(connection, named.writer, named.sequence)
+        return entry is None or entry.links == named.links
+
+    def restore(
+        self,
+        connection: Connection,
+        writer: bytes,
+        said: Iterable[tuple[Entry, Operation]],
+    ) -> Outcome:
+        """Put words of one log back where a deletion counts no more."""
+        rows = [
+            NewContent(
+                entry.sequence,
+                entry.clock,
+                b"",
+                operation.sent_at,
+                number_of(operation.body),
+                operation.body,  # type: ignore[arg-type]
+                shown=True,
+            )
+            for entry, operation in said
+        ]
+        return contents.restore(connection, self._row.row, writer, rows)
 
 
 def _shows(law: Law, place: Place, kind: int) -> bool:

@@ -47,6 +47,7 @@ from store import contents, rooms
 from store.acts import StoredAct
 from store.autobase import Entry, Link
 from store.contents import MessageRow, Outcome
+from store.contents.wiping import Block
 from store.database import Connection
 from store.errors import LocalProtocolError
 from store.rooms import RoomRow
@@ -81,7 +82,7 @@ class Applied:
     unheard: bool = False
     """Others said what this device has not acknowledged."""
     clear: bool = False
-    """There are blocks whose words are deleted."""
+    """There are blocks whose words are deleted, or wanted again."""
     woken: tuple[bytes, ...] = ()
     """Logs that waited for these blocks and may go on."""
 
@@ -108,7 +109,7 @@ class _News:
         """Put one more outcome to the others."""
         self.changed.update(dict.fromkeys(outcome.messages))
         self.count += outcome.count
-        self.clear = self.clear or outcome.clear
+        self.clear = self.clear or outcome.clear or outcome.reread
 
 
 class _Rights(NamedTuple):
@@ -148,7 +149,7 @@ class RoomView:
         self._entropy = entropy
         self._timeline = Timeline(row, self.own, self.keys.ring)
         self.law = Law(row.founder, first_that_saw=self._first_that_saw)
-        self._sayings = Sayings(row)
+        self._sayings = Sayings(row, self._timeline.entry)
         self._identities: dict[bytes, bytes] = {}
         self._unsettled = 0
         self._rights: _Rights | None = None
@@ -293,7 +294,7 @@ class RoomView:
         connection: Connection,
         writer: bytes,
         start: int,
-        blocks: Sequence[bytes],
+        blocks: Sequence[bytes | None],
         *,
         now_ms: int,
     ) -> Applied:
@@ -306,7 +307,7 @@ class RoomView:
             connection: The transaction's.
             writer: Whose log.
             start: The first block's place in it.
-            blocks: As they stand in the log.
+            blocks: As they stand in the log; None where there is a hole.
             now_ms: The wall clock.
         """
         # Less than is derived, where a block was damaged: it is taken again then.
@@ -330,6 +331,35 @@ class RoomView:
         if applied.facts is None and self._wants() != before:
             applied = replace(applied, facts=self.facts(now_ms))
         return applied
+
+    @property
+    def timeline(self) -> Timeline:
+        """What is taken of each log."""
+        return self._timeline
+
+    def reread(self, connection: Connection, blocks: Iterable[Block]) -> Applied:
+        """Put words back that were deleted by what counts no more.
+
+        What stood in a block that was cleared meanwhile stays gone.
+        """
+        row = self.row.row
+        found: dict[bytes, list[tuple[Entry, Operation]]] = {}
+        for block in blocks:
+            entry = self._timeline.entry(connection, block.writer, block.sequence)
+            operation = self._read(entry) if entry is not None and entry.payload else None
+            if entry is not None and operation is not None:
+                found.setdefault(block.writer, []).append((entry, operation))
+            else:
+                contents.give_up(connection, row, [block])
+        news = _News()
+        for writer, said in found.items():
+            news.add(self._sayings.restore(connection, writer, said))
+        return Applied(
+            self.own,
+            self.length(self.own),
+            changed=tuple(news.changed),
+            changed_count=news.count,
+        )
 
     def take_keys(
         self, connection: Connection, keys: Iterable[bytes], *, now_ms: int

@@ -138,10 +138,10 @@ async def _keep(logs: RoomLogs, guest: Hypercore, wanted: Visit) -> None:
     log = await logs.borrow(wanted.writer)
     try:
         core = log.core.core
-        if not wanted.start <= log.core.contiguous_length < wanted.end:
+        if not wanted.start <= log.reach < wanted.end:
             return
         try:
-            for index in range(core.state.contiguous_length, wanted.end):
+            for index in range(log.reach, wanted.end):
                 request = await _request(core, index, wanted.end)
                 await _accept(core, await guest.proof(request))
         except RemoteProtocolError as error:

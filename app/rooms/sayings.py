@@ -143,7 +143,6 @@ class Sayings:
             return Delete(targets) if targets else None
         return body if had_seen(body.target) else None  # type: ignore[union-attr]
 
-
     def _is_true(
         self, connection: Connection, named: Deleted, fresh: dict[bytes, Place]
     ) -> bool:

@@ -346,7 +346,9 @@ class RoomView:
         found: dict[bytes, list[tuple[Entry, Operation]]] = {}
         for block in blocks:
             entry = self._timeline.entry(connection, block.writer, block.sequence)
-            operation = self._read(entry) if entry is not None and entry.payload else None
+            operation = (
+                self._read(entry) if entry is not None and entry.payload else None
+            )
             if entry is not None and operation is not None:
                 found.setdefault(block.writer, []).append((entry, operation))
             else:

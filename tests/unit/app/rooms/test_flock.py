@@ -24,6 +24,12 @@ def is_read(room: Room) -> bool:
     return all(room.logs.derived[writer] == head.length for writer, head in heads)
 
 
+def are_level(rooms: list[Room]) -> bool:
+    """All have the same of every log."""
+    heads = [{w: head.length for w, head in room.heads.items()} for room in rooms]
+    return all(map(is_read, rooms)) and all(each == heads[0] for each in heads)
+
+
 async def texts(who: Messenger) -> list[str]:
     """What somebody sees."""
     return [message.text for message in await who.history("Birds", limit=1000)]
@@ -80,14 +86,7 @@ async def test_everybody_ends_with_the_same(opened: Open, seed: int) -> None:
             meet(*pair)
     rooms = [room for who in people.values() for room in who._rooms.values()]
 
-    def level() -> bool:
-        heads = [
-            {writer: head.length for writer, head in room.heads.items()}
-            for room in rooms
-        ]
-        return all(map(is_read, rooms)) and all(each == heads[0] for each in heads)
-
-    await wires.until(level)
+    await wires.until(lambda: are_level(rooms))
     seen = [await texts(who) for who in people.values()]
     assert seen[0] == seen[1] == seen[2]
     assert sorted(seen[0]) == sorted(text for each in said.values() for text in each)
@@ -156,16 +155,8 @@ async def test_newcomers_and_members_who_never_heard_of_each_other(
     rooms = [room for who in people.values() for room in who._rooms.values()]
 
     def level() -> bool:
-        heads = [
-            {writer: head.length for writer, head in room.heads.items()}
-            for room in rooms
-        ]
         known = all(room.facts.present_count == len(names) for room in rooms)
-        return (
-            all(map(is_read, rooms))
-            and known
-            and all(each == heads[0] for each in heads)
-        )
+        return known and are_level(rooms)
 
     await wires.until(level)
     seen = [await texts(who) for who in people.values()]

@@ -35,9 +35,9 @@ from app.frames import (
 )
 from app.hub import Hub
 from app.plain import event_from_plain, from_plain
+from app.remote_conversations import RemoteConversations
 from app.snapshots import (
     MemberSnapshot,
-    MessageSnapshot,
     NetworkSnapshot,
     ProfileSnapshot,
     RequestSnapshot,
@@ -56,7 +56,7 @@ START_LIMIT_S = 30.0
 RETRY_S = 0.05
 
 
-class Client:
+class Client(RemoteConversations):
     """One connection to the core of a profile.
 
     Attributes:
@@ -264,33 +264,6 @@ class Client:
         """Remove a member."""
         await self._call(None, "kick", room=room, member=member)
 
-    async def send(
-        self, room: str, text: str, *, reply_to: str | None = None
-    ) -> MessageSnapshot:
-        """Write a message; returns once it is durable."""
-        found: MessageSnapshot = await self._call(
-            MessageSnapshot, "send", room=room, text=text, reply_to=reply_to
-        )
-        return found
-
-    async def wait_delivered(
-        self, room: str, id: str, *, timeout_s: float | None = None
-    ) -> int:
-        """Wait until another device holds an own message; returns how many do."""
-        count: int = await self._call(
-            int, "wait_delivered", room=room, id=id, timeout_s=timeout_s
-        )
-        return count
-
-    async def history(
-        self, room: str, *, limit: int = 50, before: str | None = None
-    ) -> list[MessageSnapshot]:
-        """Messages oldest first: the newest ``limit``, or those before one."""
-        found: list[MessageSnapshot] = await self._call(
-            list[MessageSnapshot], "history", room=room, limit=limit, before=before
-        )
-        return found
-
     async def search(
         self,
         query: str,
@@ -324,10 +297,6 @@ class Client:
         """False while the search index is being built: there may be more to find."""
         whole: bool = await self._call(bool, "search_is_whole")
         return whole
-
-    async def mark_read(self, room: str) -> None:
-        """Count everything in a room as read."""
-        await self._call(None, "mark_read", room=room)
 
     async def audit(self, room: str, file: str) -> dict[str, Any]:
         """Write every administrative act of a room, with its proofs, into a new file.

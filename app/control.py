@@ -42,6 +42,7 @@ from app.frames import (
     encode_frame,
 )
 from app.plain import event_to_plain, from_plain, to_plain
+from app.remote_conversations import CALLS as CONVERSATION_CALLS
 from net.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -83,9 +84,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "leave": {"room": str},
     "set_role": {"room": str, "member": str, "role": str},
     "kick": {"room": str, "member": str},
-    "send": {"room": str, "text": str, "reply_to": _OptionalText},
-    "wait_delivered": {"room": str, "id": str, "timeout_s": _OptionalSeconds},
-    "history": {"room": str, "limit": int, "before": _OptionalText},
+    **CONVERSATION_CALLS,
     "search": {
         "query": str,
         "room": _OptionalText,
@@ -98,7 +97,6 @@ CALLS: dict[str, dict[str, Any]] = {
         "best": bool,
     },
     "search_is_whole": {},
-    "mark_read": {"room": str},
     "audit": {"room": str, "file": str},
     "recovery_phrase": {},
     "doctor": {},

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import profile as profiles
 from app.client import Client, Connecting
+from app.conversations import Conversations
 from app.doctor import examine
 from app.errors import UserFacingError
 from app.events import (
@@ -44,7 +45,6 @@ from app.search import Searching
 from app.search.answers import author_keys, search_hit
 from app.snapshots import (
     MemberSnapshot,
-    MessageSnapshot,
     NetworkSnapshot,
     ProfileSnapshot,
     RequestSnapshot,
@@ -70,7 +70,7 @@ MIN_PREFIX = 4
 """Letters of an id that name a room."""
 
 
-class Messenger:
+class Messenger(Conversations):
     """One profile at work; ``start`` and ``close`` it, or ``connect`` to one elsewhere.
 
     Attributes:
@@ -350,36 +350,6 @@ class Messenger:
         """Remove a member; see ``set_role``."""
         await self._find(room).moderation.remove(member)
 
-    async def send(
-        self, room: str, text: str, *, reply_to: str | None = None
-    ) -> MessageSnapshot:
-        """Write a message; returns once it is durable.
-
-        Raises:
-            UserFacingError: ``empty-message``, ``too-large``, ``read-only``,
-                ``not-a-member``, ``unknown-message``, ``disk``; ``stored-only``: it is
-                shown and sent once the disk has room.
-        """
-        return await self._find(room).conversation.send(text, reply_to=reply_to)
-
-    async def wait_delivered(
-        self, room: str, id: str, *, timeout_s: float | None = None
-    ) -> int:
-        """Wait until another device holds an own message; returns how many do.
-
-        Raises:
-            UserFacingError: ``not-delivered`` after the time, ``unknown-message``.
-        """
-        return await self._find(room).conversation.wait_delivered(
-            id, timeout_s=timeout_s
-        )
-
-    async def history(
-        self, room: str, *, limit: int = 50, before: str | None = None
-    ) -> list[MessageSnapshot]:
-        """Messages oldest first: the newest ``limit``, or those before one."""
-        return await self._find(room).conversation.history(limit=limit, before=before)
-
     async def search(
         self,
         query: str,
@@ -444,10 +414,6 @@ class Messenger:
     async def search_is_whole(self) -> bool:
         """False while the search index is being built: there may be more to find."""
         return self._searching.is_whole
-
-    async def mark_read(self, room: str) -> None:
-        """Count everything in a room as read."""
-        await self._find(room).mark_read()
 
     async def audit(self, room: str, file: str) -> dict[str, Any]:
         """Write every administrative act of a room, with its proofs, into a new file.

@@ -23,6 +23,53 @@ class ProfileSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class ReactionSnapshot:
+    """One sign under a message."""
+
+    emoji: str
+    count: int
+    """How many people put it there."""
+    mine: bool
+    """This person is among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollOptionSnapshot:
+    """One answer of a poll."""
+
+    text: str
+    count: int
+    """How many people chose it."""
+    mine: bool
+    """This person did."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollSnapshot:
+    """What can be chosen, and what was; the question is the message's text."""
+
+    options: tuple[PollOptionSnapshot, ...]
+    multiple: bool
+    """Several may be chosen."""
+    closes_at: int | None
+    """When votes end; None for never."""
+    voters: int
+    """How many people chose something."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewSnapshot:
+    """What is shown of a message above an answer to it."""
+
+    id: str
+    author: str
+    author_name: str
+    text: str
+    """Its beginning; empty when it is deleted, hidden, or for a newer version."""
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MessageSnapshot:
     """One message as every client shows it."""
 
@@ -34,11 +81,59 @@ class MessageSnapshot:
     text: str
     sent_at: int
     mine: bool
+    """This person wrote it, on whatever device."""
     delivered_to: int = 0
-    """How many other devices have acknowledged that they hold it."""
+    """How many other devices are known to hold it; of own messages only."""
     reply_to: str | None = None
     edited: bool = False
     deleted: bool = False
+    kind: str = "message"
+    """``message``, ``poll``, or ``newer``: only a newer version of Covey can read it."""
+    pinned: bool = False
+    thread: str | None = None
+    """Id of the message at the root of the thread it stands in."""
+    thread_size: int = 0
+    """How many messages hang on this one, counted up to 1,000."""
+    thread_last_at: int | None = None
+    """When the last of them was sent."""
+    reply: PreviewSnapshot | None = None
+    """Of the message it answers, if that is known here."""
+    mentions: tuple[str, ...] = ()
+    """Identity keys of those it calls."""
+    mentions_me: bool = False
+    reactions: tuple[ReactionSnapshot, ...] = ()
+    """The earliest first."""
+    poll: PollSnapshot | None = None
+    forwarded_from: str | None = None
+    """Name of who wrote it first, as whoever forwarded it says."""
+    expires_at: int | None = None
+    """When it disappears."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledSnapshot:
+    """A message that is kept until its time."""
+
+    id: str
+    """By which it is cancelled."""
+    room: str
+    text: str
+    send_at: int
+    reply_to: str | None = None
+    thread: str | None = None
+    lifetime_ms: int | None = None
+    problem: str = ""
+    """Why it could not be sent, as a sentence; then it is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharingSnapshot:
+    """What this person lets others see."""
+
+    typing: bool
+    """That one is writing."""
+    presence: bool
+    """Whether one is at the computer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +197,8 @@ class MemberSnapshot:
     devices: int
     online: bool
     me: bool = False
+    presence: str = ""
+    """``active`` or ``away`` as they say; empty when they do not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,25 +278,13 @@ class Room:
 
     def message(self, row: MessageRow) -> MessageSnapshot:
         """A stored message as clients show it, without what others put under it."""
-        author = self.facts.member_of(row.device)
-        return MessageSnapshot(
-            id=row.id.hex(),
-            room=self.id,
-            author=author.identity.hex() if author else row.device.hex(),
-            author_name=author.name if author else "",
-            text=row.text,
-            sent_at=row.sent_at,
-            mine=row.device == self.device,
-            delivered_to=self.delivered_to(row),
-            reply_to=row.reply_to.hex() if row.reply_to else None,
-            edited=row.edited_at is not None,
-            deleted=row.deleted,
-        )
+        return self.conversation.reading.snapshot(row)
 
     def delivered_to(self, row: MessageRow) -> int:
-        """How many other devices acknowledged an own message."""
+        """How many other devices than its author's hold an own message."""
         if row.device != self.device:
-            return 0
+            # This one holds what another device of the same person wrote.
+            return int(row.identity == self.identity)
         return sum(length > row.sequence for length in self._held.values())
 
     async def wait_held(self, row: MessageRow) -> int:
@@ -306,15 +294,24 @@ class Room:
             await self._held_changed.wait()
         return count
 
-    async def mark_read(self) -> None:
-        """Count everything that has arrived as read."""
+    def now_ms(self) -> int:
+        """The wall clock, in milliseconds since 1970."""
+        return self._around.now_ms()
+
+    async def transact(self, work: Callable[[Connection, RoomView], T]) -> T:
+        """Run work on the view in the writer thread, for a person."""
+        with explained():
+            return await self._transact(work)
+
+    async def mark_read(self, *, up_to: bytes | None = None) -> None:
+        """Count what has arrived as read, up to a message; None for everything."""
         if not self._counts.unread:
             return
         row = self.row.row
         with explained():
             await asyncio.wrap_future(
                 self._around.profile.database.write(
-                    lambda connection: contents.mark_read(connection, row)
+                    lambda connection: contents.mark_read(connection, row, up_to=up_to)
                 )
             )
         await self._recount()
@@ -504,8 +501,8 @@ class Room:
         if applied.changed_count or any(row.mentions for row in applied.messages):
             await self._recount()
         if not self.left:
-            for row in applied.messages:
-                self._around.publish(MessageStored(self.message(row)))
+            for message in await self.conversation.reading.fresh(applied.messages):
+                self._around.publish(MessageStored(message))
             if applied.changed_count:
                 named = tuple(id.hex() for id in applied.changed)
                 self._around.publish(MessagesChanged(self.id, named))

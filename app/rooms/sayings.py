@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from app.rooms.blocks import block_id, log_key
+from app.rooms.key_ring import KeyRing
 from app.rooms.law import Law
 from app.rooms.operations import (
     Body,
@@ -20,8 +21,10 @@ from app.rooms.operations import (
     number_of,
 )
 from app.rooms.roles import Right
-from store import contents
-from store.autobase import Entry, Linearizer, Place
+from net.errors import RemoteProtocolError
+from store import contents, rooms
+from store import errors as store_errors
+from store.autobase import Entry, Linearizer, Place, decode_entry
 from store.contents import CHANGES, DELETE, PIN, REACT, Allows, NewContent, Outcome
 from store.database import Connection
 from store.rooms import RoomRow
@@ -112,6 +115,23 @@ class Sayings:
             allows=_allows(law, writer),
             sequence=sequence,
         )
+
+    def named(
+        self, connection: Connection, ring: KeyRing, writer: bytes, sequence: int
+    ) -> Deleted | None:
+        """An entry as a deletion names it; None when its block is not here."""
+        blocks = rooms.log_blocks(
+            connection, self._row.row, writer, sequence, sequence + 1
+        )
+        try:
+            for block in blocks:
+                opened = ring.open(block, writer=writer, sequence=sequence)
+                entry = decode_entry(writer, sequence, opened)
+                id = self.id_of(entry, block)
+                return Deleted(id, writer, sequence, entry.clock, entry.links)
+        except (RemoteProtocolError, store_errors.RemoteProtocolError):
+            pass
+        return None
 
     def _seen_targets(
         self,

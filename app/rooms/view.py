@@ -29,6 +29,7 @@ from app.rooms.operations import (
     Acknowledge,
     Admit,
     Body,
+    Deleted,
     Operation,
     Rest,
     Rotate,
@@ -45,7 +46,7 @@ from net.errors import RemoteProtocolError
 from store import acts as stored_acts
 from store import contents, rooms
 from store.acts import StoredAct
-from store.autobase import Entry, Link
+from store.autobase import Entry, Link, Place
 from store.contents import MessageRow, Outcome
 from store.contents.wiping import Block
 from store.database import Connection
@@ -209,7 +210,19 @@ class RoomView:
         """True when somebody said what this device has not acknowledged."""
         return self._timeline.is_unheard
 
+    def named(
+        self, connection: Connection, writer: bytes, sequence: int
+    ) -> Deleted | None:
+        """An entry as a deletion names it; None when its block is not here."""
+        return self._sayings.named(connection, self.keys.ring, writer, sequence)
+
     # Writing.
+
+    def may_delete(self, author: bytes) -> bool:
+        """Whether an entry written now may delete what a person wrote, by identity."""
+        clock = self._timeline.linearizer.clock + 1
+        place = Place(clock, self.own, self.length(self.own))
+        return self.law.may_delete_at(self.own, place, author)
 
     def links(self) -> tuple[Link, ...]:
         """What an entry that is written now links to."""

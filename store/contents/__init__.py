@@ -34,6 +34,7 @@ from store.contents.counting import (
 )
 from store.contents.effects import MAX_TOLD, Outcome
 from store.contents.judging import judge, set_identity
+from store.contents.naming import change_count, edits
 from store.contents.pages import (
     MAX_PAGE,
     MAX_PREVIEW_CHARS,
@@ -107,12 +108,14 @@ __all__ = [
     "Tally",
     "ThreadSize",
     "arrived",
+    "change_count",
     "changed",
     "cleared",
     "counts",
     "delivered",
     "drop_changed",
     "due",
+    "edits",
     "expire",
     "forget",
     "give_up",

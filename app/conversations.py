@@ -1,0 +1,224 @@
+"""What the messenger offers of conversations: saying, changing and reading messages.
+
+The part of ``Messenger`` that finds the room and leaves the rest to its
+``Conversation``; ``app/remote_conversations.py`` has the same methods outside.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from app.snapshots import MessageSnapshot
+
+if TYPE_CHECKING:
+    from app.rooms.room import Room
+
+
+class Conversations(ABC):
+    """Talks in the rooms of one profile."""
+
+    @abstractmethod
+    def _find(self, text: str) -> Room:
+        """The room of that id, prefix or name."""
+
+    async def send(
+        self,
+        room: str,
+        text: str,
+        *,
+        reply_to: str | None = None,
+        thread: str | None = None,
+        mentions: Sequence[str] = (),
+        lifetime_ms: int | None = None,
+    ) -> MessageSnapshot:
+        """Write a message; returns once it is durable.
+
+        Args:
+            room: Which room.
+            text: The words; ``@name`` and ``@identity`` call members.
+            reply_to: Id of the message it answers.
+            thread: Id of a message on which, or beside which, it hangs.
+            mentions: Identity keys or names of further members it calls.
+            lifetime_ms: It disappears so long after it was sent.
+
+        Raises:
+            UserFacingError: ``empty-message``, ``bad-text``, ``too-large``,
+                ``read-only``, ``muted``, ``not-a-member``, ``unknown-message``,
+                ``unknown-member``, ``too-many-mentions``, ``bad-lifetime``, ``disk``;
+                ``stored-only``: it is shown and sent once the disk has room.
+        """
+        return await self._find(room).conversation.send(
+            text,
+            reply_to=reply_to,
+            thread=thread,
+            mentions=mentions,
+            lifetime_ms=lifetime_ms,
+        )
+
+    async def poll(
+        self,
+        room: str,
+        question: str,
+        options: Sequence[str],
+        *,
+        multiple: bool = False,
+        closes_at: int | None = None,
+    ) -> MessageSnapshot:
+        """Ask something with 2 to 20 answers to choose from.
+
+        Args:
+            room: Which room.
+            question: What is asked.
+            options: The answers.
+            multiple: Several may be chosen.
+            closes_at: When votes end; None for never.
+
+        Raises:
+            UserFacingError: ``bad-poll``; and as for ``send``.
+        """
+        return await self._find(room).conversation.poll(
+            question, options, multiple=multiple, closes_at=closes_at
+        )
+
+    async def forward(self, room: str, id: str, to: str) -> MessageSnapshot:
+        """Say a message of one room again in another, naming who wrote it first.
+
+        Raises:
+            UserFacingError: ``not-forwardable``; and as for ``send``.
+        """
+        target = self._find(to).conversation
+        return await self._find(room).conversation.forward(id, target)
+
+    async def edit(
+        self, room: str, id: str, text: str, *, mentions: Sequence[str] = ()
+    ) -> MessageSnapshot:
+        """Say an own message in other words; see ``send``.
+
+        Raises:
+            UserFacingError: ``not-allowed``, ``not-editable``, ``deleted-message``,
+                ``too-many-changes``; and as for ``send``.
+        """
+        conversation = self._find(room).conversation
+        return await conversation.changing.edit(
+            id, text, lambda words: conversation.called(words, mentions)
+        )
+
+    async def delete(self, room: str, ids: Sequence[str]) -> None:
+        """Let messages go everywhere: all of these, or none when one may not.
+
+        Raises:
+            UserFacingError: ``unknown-message``, ``not-allowed``, ``too-many``,
+                ``not-a-member``, ``disk``.
+        """
+        await self._find(room).conversation.changing.delete(ids)
+
+    async def react(
+        self, room: str, id: str, emoji: str, *, on: bool = True
+    ) -> MessageSnapshot:
+        """Put a sign under a message, or take it away.
+
+        Raises:
+            UserFacingError: ``bad-emoji``, ``deleted-message``, ``too-many-changes``;
+                and as for ``send``.
+        """
+        return await self._find(room).conversation.changing.react(id, emoji, on=on)
+
+    async def pin(self, room: str, id: str, *, on: bool = True) -> MessageSnapshot:
+        """Put a message where all find it, or take it away from there.
+
+        Raises:
+            UserFacingError: ``deleted-message``, ``too-many-changes``; and as for
+                ``send``.
+        """
+        return await self._find(room).conversation.changing.pin(id, on=on)
+
+    async def vote(self, room: str, id: str, choices: Sequence[int]) -> MessageSnapshot:
+        """Choose among the answers of a poll, in place of what was chosen before.
+
+        Args:
+            room: Which room.
+            id: Of the poll.
+            choices: Numbers of answers from 0 on; none takes the vote back.
+
+        Raises:
+            UserFacingError: ``not-a-poll``, ``poll-closed``, ``bad-vote``,
+                ``deleted-message``, ``too-many-changes``; and as for ``send``.
+        """
+        return await self._find(room).conversation.changing.vote(id, choices)
+
+    async def wait_delivered(
+        self, room: str, id: str, *, timeout_s: float | None = None
+    ) -> int:
+        """Wait until another device holds an own message; returns how many do.
+
+        Raises:
+            UserFacingError: ``not-delivered`` after the time, ``unknown-message``.
+        """
+        return await self._find(room).conversation.wait_delivered(
+            id, timeout_s=timeout_s
+        )
+
+    async def history(
+        self,
+        room: str,
+        *,
+        limit: int = 50,
+        before: str | None = None,
+        after: str | None = None,
+        around: str | None = None,
+        thread: str | None = None,
+        pinned: bool = False,
+    ) -> list[MessageSnapshot]:
+        """Messages oldest first: the newest ``limit``, or those at one of them.
+
+        Args:
+            room: Which room.
+            limit: At most this many, and never more than 1,000; fewer when their words
+                are large.
+            before: Id of a message; the page ends before it.
+            after: Id of a message; the page begins behind it.
+            around: Id of a message in the middle of the page.
+            thread: Id of a message; only what hangs on it.
+            pinned: Only what is pinned; without any of the four before.
+
+        Raises:
+            UserFacingError: ``unknown-message``, ``bad-page``.
+        """
+        return await self._find(room).conversation.reading.history(
+            limit=limit,
+            before=before,
+            after=after,
+            around=around,
+            thread=thread,
+            pinned=pinned,
+        )
+
+    async def message(self, room: str, id: str) -> MessageSnapshot:
+        """One message, by its id or the beginning of it.
+
+        Raises:
+            UserFacingError: ``unknown-message``.
+        """
+        return await self._find(room).conversation.reading.one(id)
+
+    async def messages(self, room: str, ids: Sequence[str]) -> list[MessageSnapshot]:
+        """Messages by their whole ids; those that are gone or hidden are left out.
+
+        Raises:
+            UserFacingError: ``too-many``, ``unknown-message``.
+        """
+        return await self._find(room).conversation.reading.several(ids)
+
+    async def mark_read(self, room: str, *, up_to: str | None = None) -> None:
+        """Count what arrived in a room as read, up to a message or all of it.
+
+        Raises:
+            UserFacingError: ``unknown-message``.
+        """
+        found = self._find(room)
+        reading = found.conversation.reading
+        await found.mark_read(
+            up_to=None if up_to is None else await reading.id_of(up_to)
+        )

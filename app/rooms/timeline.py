@@ -26,6 +26,7 @@ from store.autobase import (
     decode_saved,
     encode_saved,
 )
+from store.contents.wiping import Block
 from store.database import Connection
 from store.holes import Hole
 from store.rooms import RoomRow
@@ -175,6 +176,25 @@ class Timeline:
             except (RemoteProtocolError, store_errors.RemoteProtocolError):
                 return None
         return None
+
+    def dig(self, connection: Connection, blocks: Iterable[Block]) -> list[Block]:
+        """Keep the places of blocks that are to be cleared.
+
+        Returns:
+            Those that are holes now. Not what was not taken yet, nor what is damaged.
+        """
+        dug: list[Block] = []
+        fresh: list[Hole] = []
+        for block in blocks:
+            entry = None
+            if block.sequence < self.linearizer.length(block.writer):
+                entry = self.entry(connection, block.writer, block.sequence)
+            if entry is not None:
+                writer, sequence, clock, links, _ = entry
+                fresh.append(Hole(writer, sequence, clock, links))
+                dug.append(block)
+        holes.keep(connection, self._row.row, fresh)
+        return dug
 
     def would_see(self, links: Sequence[Link], other: bytes) -> int:
         """How much of a log an entry written here with these links will have seen."""

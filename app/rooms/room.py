@@ -27,6 +27,7 @@ from app.faults import explained
 from app.profile import Profile
 from app.rooms import proposals
 from app.rooms.blocks import LogHead
+from app.rooms.clearing import Clearing
 from app.rooms.conversation import Conversation
 from app.rooms.facts import RoomFacts
 from app.rooms.hearing import Hearing
@@ -91,6 +92,7 @@ class Room:
         online: Devices connected and proven now, by device key.
         conversation: What is said and read in it.
         moderation: What is changed of who is who.
+        clearing: What is done about words that are gone.
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
         on_alone: Called when the last connected device has gone.
@@ -121,6 +123,9 @@ class Room:
             self._transact,
             lambda: self.outlook,
             now_ms=surroundings.now_ms,
+        )
+        self.clearing = Clearing(
+            self.logs, self._transact, profile.database, surroundings.now_ms
         )
         self.logs.on_grown = self._intake.log_grew
         self.logs.on_coming = self._intake.coming
@@ -194,6 +199,7 @@ class Room:
             )
         )
         await self._intake.catch_up()
+        self.clearing.look()
         self._held, counts = await self.read(look)
         self._counts = counts
         self._arm_refresh()
@@ -227,6 +233,7 @@ class Room:
             self._refresh_timer.cancel()
         self._hearing.stop()
         self._turning.stop()
+        await self.clearing.stop()
         await self._outbox.stop()
         await self._intake.stop()
         await self._tasks.finish()
@@ -238,6 +245,7 @@ class Room:
         Raises:
             StoreError: The disk refused.
         """
+        await self.clearing.stop()
         await self._outbox.stop()
         await self._intake.stop()
         await self.logs.purge_others()
@@ -489,6 +497,8 @@ class Room:
             self.logs.know(self.facts.devices)
             self._arm_refresh()
             self._turning.facts_changed(self.facts)
+        if applied.clear:
+            self.clearing.wake()
         if applied.unheard and self.is_member and not self.left:
             self._hearing.heard(sum(d.present for d in self.facts.devices.values()))
         counts = self._counts

@@ -37,6 +37,7 @@ from app.hub import Hub
 from app.plain import event_from_plain, from_plain
 from app.remote_conversations import RemoteConversations
 from app.snapshots import (
+    DeliverySnapshot,
     MemberSnapshot,
     NetworkSnapshot,
     ProfileSnapshot,
@@ -263,6 +264,13 @@ class Client(RemoteConversations):
     async def kick(self, room: str, member: str) -> None:
         """Remove a member."""
         await self._call(None, "kick", room=room, member=member)
+
+    async def delivery(self, room: str, id: str) -> DeliverySnapshot:
+        """Which members' devices hold a message; see ``Messenger.delivery``."""
+        found: DeliverySnapshot = await self._call(
+            DeliverySnapshot, "delivery", room=room, id=id
+        )
+        return found
 
     async def search(
         self,

@@ -85,6 +85,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "set_role": {"room": str, "member": str, "role": str},
     "kick": {"room": str, "member": str},
     **CONVERSATION_CALLS,
+    "delivery": {"room": str, "id": str},
     "search": {
         "query": str,
         "room": _OptionalText,

@@ -44,6 +44,7 @@ from app.rooms.seals import EpochSeal
 from app.search import Searching
 from app.search.answers import author_keys, search_hit
 from app.snapshots import (
+    DeliverySnapshot,
     MemberSnapshot,
     NetworkSnapshot,
     ProfileSnapshot,
@@ -349,6 +350,14 @@ class Messenger(Conversations):
     async def kick(self, room: str, member: str) -> None:
         """Remove a member; see ``set_role``."""
         await self._find(room).moderation.remove(member)
+
+    async def delivery(self, room: str, id: str) -> DeliverySnapshot:
+        """Which members' devices hold a message, of whomever, and who brings it on.
+
+        Raises:
+            UserFacingError: ``unknown-message``.
+        """
+        return await self._find(room).delivery(id)
 
     async def search(
         self,

@@ -137,6 +137,52 @@ class SharingSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceDelivery:
+    """One device of a member, and whether it holds a message."""
+
+    device_key: str
+    state: str
+    """``holds``, ``coming`` (it is connected and gets it now) or ``waiting``: it is not
+    known to hold it."""
+    me: bool = False
+    """It is the device asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberDelivery:
+    """One member, and whether a message has arrived there."""
+
+    identity_key: str
+    name: str
+    me: bool
+    holding: int
+    """Devices known to hold it."""
+    devices: tuple[DeviceDelivery, ...]
+    brought_by: tuple[str, ...]
+    """Names of others who are online and can bring it, besides this device."""
+    waits_for: tuple[str, ...]
+    """Names of those who have it, where nobody but this device is online."""
+    sentence: str
+    """All of that for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySnapshot:
+    """Which members' devices hold a message."""
+
+    room: str
+    id: str
+    holding: int
+    devices: int
+    """Of all members there are now."""
+    sentence: str
+    members: tuple[MemberDelivery, ...]
+    """Those who lack it first."""
+    left_out: int = 0
+    """Members not told of here, though counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestSnapshot:
     """Somebody who waits for a person to be let into a room."""
 

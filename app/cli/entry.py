@@ -170,6 +170,10 @@ def _dispatch(context: Context, faces: Faces) -> int:
         from app.cli import demo
 
         return demo.run(context)
+    if command == "delivery":
+        from app.cli import delivery
+
+        return asyncio.run(delivery.run(context))
     if command == "search":
         from app.cli import search
 

@@ -422,6 +422,16 @@ class RoomLinks:
         if self.room.left and own is not None and effect.length >= own.length:
             self._on_farewell(self.room)
 
+    def told(self, writer: bytes) -> dict[bytes, int]:
+        """See ``RoomListener.told``."""
+        found: dict[bytes, int] = {}
+        for link in self.links.values():
+            device = link.session.remote_device
+            length = link.session.told_length(writer)
+            if length > found.get(device, 0):
+                found[device] = length
+        return found
+
     def head_changed(self, writer: bytes) -> None:
         """See ``RoomListener.head_changed``."""
         for link in tuple(self.links.values()):

@@ -211,6 +211,13 @@ class Session:
         fact = self._facts.devices.get(self.remote_device)
         return self.state is SessionState.OPEN and fact is not None and fact.present
 
+    def told_length(self, writer: bytes) -> int:
+        """How much of a log the peer says it holds; 0 while it is no member."""
+        mine, head = self._heads.get(writer), self._remote_heads.get(writer)
+        if mine is None or head is None or not self.is_member:
+            return 0
+        return head.length if head.fork == mine.fork else 0
+
     def next_effect(self) -> Effect | None:
         """The next thing to do, in order; None when there is nothing."""
         return self._effects.popleft() if self._effects else None

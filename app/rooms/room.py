@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -32,6 +32,7 @@ from app.rooms.conversation import Conversation
 from app.rooms.facts import RoomFacts
 from app.rooms.hearing import Hearing
 from app.rooms.intake import Intake
+from app.rooms.ledger import Known, Tally, delivery, most
 from app.rooms.logs import RoomLogs
 from app.rooms.moderation import Moderation
 from app.rooms.operations import Acknowledge, Admit, Body
@@ -40,7 +41,12 @@ from app.rooms.outlook import Outlook
 from app.rooms.roles import Right, may_write
 from app.rooms.turning import Turning
 from app.rooms.view import Applied, RoomView
-from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
+from app.snapshots import (
+    DeliverySnapshot,
+    MemberSnapshot,
+    MessageSnapshot,
+    RoomSnapshot,
+)
 from app.tasks import Tasks
 from store import contents, rooms
 from store.contents import Counts, MessageRow
@@ -56,6 +62,8 @@ T = TypeVar("T")
 MIN_REFRESH_S = 60.0
 MAX_REFRESH_S = 24 * 3600.0
 """Between two looks whether time alone ended an invite."""
+MAX_HEARD_TOLD = 256
+"""Own messages told of as delivered at once, the newest."""
 
 _LOG = logging.getLogger("covey.room")
 
@@ -79,6 +87,9 @@ class RoomListener(Protocol):
 
     def facts_changed(self, facts: RoomFacts) -> None:
         """Members, devices or invites changed."""
+
+    def told(self, writer: bytes) -> dict[bytes, int]:
+        """How much of a log each connected device of a member says it holds."""
 
 
 class Room:
@@ -131,6 +142,7 @@ class Room:
         self.logs.on_coming = self._intake.coming
         self.logs.on_head = self._head_changed
         self._held: dict[bytes, int] = {}
+        self._tally: Tally | None = None
         self._claims: dict[bytes, int] = {}
         self._recording = False
         self._held_changed = asyncio.Event()
@@ -200,8 +212,9 @@ class Room:
         )
         await self._intake.catch_up()
         self.clearing.look()
-        self._held, counts = await self.read(look)
-        self._counts = counts
+        held, self._counts = await self.read(look)
+        seen = await self._transact(lambda _, view: view.holders(self.device))
+        self._hold(most(held, seen))
         self._arm_refresh()
         self._turning.facts_changed(self.facts)
 
@@ -293,7 +306,32 @@ class Room:
         if row.device != self.device:
             # This one holds what another device of the same person wrote.
             return int(row.identity == self.identity)
-        return sum(length > row.sequence for length in self._held.values())
+        if self._tally is None:
+            self._tally = Tally(self._held.values())
+        return self._tally.count(row.sequence)
+
+    async def delivery(self, id: str) -> DeliverySnapshot:
+        """Which members' devices hold a message, and how it comes to the others.
+
+        Raises:
+            UserFacingError: ``unknown-message``.
+        """
+        named, row = await self.conversation.reading.id_of(id), self.row.row
+        place = await self.read(
+            lambda connection: contents.place(connection, row, named)
+        )
+        if place is None:
+            raise UserFacingError("unknown-message", f"There is no message {id} here.")
+        writer = place.writer
+        lengths = await self._transact(lambda _, view: view.holders(writer))
+        if self.listener is not None:
+            lengths = most(lengths, self.listener.told(writer))
+        if writer == self.device:
+            lengths = most(lengths, self._held)
+        known = Known(writer, place.sequence, lengths, frozenset(self.online))
+        return delivery(
+            self.facts, known, own=self.device, room=self.id, id=named.hex()
+        )
 
     async def wait_held(self, row: MessageRow) -> int:
         """Wait until another device holds an own message; returns how many do."""
@@ -424,8 +462,7 @@ class Room:
             # It is so nevertheless, and told again on the next connection.
             _LOG.error("what others hold could not be stored: %s", error.code)
         before = {device: self._held.get(device, 0) for device in claims}
-        self._held.update(claims)
-        self._held_changed.set()
+        self._hold(claims)
         for device, length in claims.items():
             await self._tell_delivered(before[device], length)
 
@@ -445,6 +482,12 @@ class Room:
         """Tell clients how the room's line looks now."""
         if not self.left:
             self._around.publish(RoomChanged(self.snapshot()))
+
+    def _hold(self, lengths: Mapping[bytes, int]) -> None:
+        """Other devices hold so much of this device's log, if not more."""
+        self._held = most(self._held, lengths)
+        self._tally = None
+        self._held_changed.set()
 
     async def _tell_delivered(self, start: int, end: int) -> None:
         """Tell clients of own messages that one more device holds."""
@@ -499,6 +542,11 @@ class Room:
             self._turning.facts_changed(self.facts)
         if applied.clear:
             self.clearing.wake()
+        known = self._held.get(applied.writer, 0)
+        if applied.heard > known:
+            self._hold({applied.writer: applied.heard})
+            first = max(known, applied.heard - MAX_HEARD_TOLD)
+            await self._tell_delivered(first, applied.heard)
         if applied.unheard and self.is_member and not self.left:
             self._hearing.heard(sum(d.present for d in self.facts.devices.values()))
         counts = self._counts

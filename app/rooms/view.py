@@ -80,6 +80,8 @@ class Applied:
     """When it changed."""
     held: Held | None = None
     """Why what follows is not derived."""
+    heard: int = 0
+    """How much of this device's log the writer's last entry had seen."""
     unheard: bool = False
     """Others said what this device has not acknowledged."""
     clear: bool = False
@@ -204,6 +206,11 @@ class RoomView:
     def seen(self, device: bytes) -> Mapping[bytes, int]:
         """How much of every other log the last entry of a device had seen."""
         return self._timeline.seen(device)
+
+    def holders(self, writer: bytes) -> dict[bytes, int]:
+        """How much of a log the last entry of each device had seen: so much is held."""
+        seen = self._timeline.linearizer.causality.current
+        return {device: seen(device, writer) for device in self.law.devices}
 
     @property
     def is_unheard(self) -> bool:
@@ -510,6 +517,7 @@ class RoomView:
         self._settle(connection, portion.count)
         return replace(
             applied,
+            heard=self._timeline.linearizer.causality.current(writer, self.own),
             messages=tuple(messages),
             ids=ids,
             changed=tuple(news.changed),

@@ -26,7 +26,6 @@ from app.audit.knowledge import Knowledge
 from app.audit.lines import (
     MAX_ACTS,
     MAX_LOGS,
-    MAX_WEIGHT,
     ActLine,
     Header,
     LogLine,
@@ -36,10 +35,11 @@ from app.audit.lines import (
 )
 from app.audit.proofs import manifest_of
 from app.audit.telling import fields_of, kind_of
+from app.audit.weight import Weight
 from app.errors import UserFacingError
 from app.rooms.law import Act
 from app.rooms.law.act import without_load
-from app.rooms.operations import ACT_TYPES, acts, decode_operation
+from app.rooms.operations import ACT_TYPES, decode_operation
 from app.rooms.operations.acts import Rest
 from app.rooms.seals import open_with_block_key
 from net.crypto import KeyPair, namespace, sign
@@ -169,7 +169,7 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
     knowledge = Knowledge()
     found: list[Act] = []
     grown: list[dict[bytes, int]] = []
-    weight = 0
+    weight = Weight()
     for item in stored:
         operation = decode_operation(item.data)
         body = operation.body
@@ -182,8 +182,8 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
             heard = {body.device: item.clocks[body.device]}
         act = Act(item.place, operation.sent_at, body, seen, heard)
         found.append(without_load(act))
-        weight += weight_of(body)
-        if len(found) > MAX_ACTS or knowledge.step_count + weight > MAX_WEIGHT:
+        weight.add(body, len(grown[-1]))
+        if len(found) > MAX_ACTS or weight.is_too_much:
             raise UserFacingError(
                 "too-large", "This room has more acts than one export may have."
             )
@@ -193,17 +193,6 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
             "too-large", "This room has more logs than one export may have."
         )
     return Gathered(read, found, grown)
-
-
-def weight_of(body: acts.Act) -> int:
-    """How much of an act is kept while it is judged, in keys of 32 bytes."""
-    if isinstance(body, acts.Rotate):
-        return len(body.devices)
-    if isinstance(body, acts.SetRole | acts.Remove | acts.Mute):
-        return len(body.cuts)
-    if isinstance(body, acts.Settings):
-        return len(body.description or "") // 32
-    return 0
 
 
 async def export_lines(source: Source, setting: Setting) -> AsyncGenerator[bytes, None]:

@@ -54,14 +54,9 @@ class Seen(Mapping[bytes, int]):
 
 
 class Knowledge:
-    """What the acts of all logs had seen; those of a log come in their order.
-
-    Attributes:
-        step_count: Lengths noted so far.
-    """
+    """What the acts of all logs had seen; those of a log come in their order."""
 
     def __init__(self) -> None:
-        self.step_count = 0
         self._logs: dict[bytes, _Log] = {}
 
     def note(
@@ -86,7 +81,6 @@ class Knowledge:
             )
             sequences.append(sequence)
             lengths.append(length)
-        self.step_count += len(grown)
         return grown
 
     def at(self, writer: bytes, sequence: int) -> Mapping[bytes, int]:

@@ -34,8 +34,6 @@ MAX_LINE_BYTES: Final = 1024 * 1024
 MAX_LOGS: Final = 10_000
 MAX_ACTS: Final = 100_000
 """Acts in one export."""
-MAX_WEIGHT: Final = 2_000_000
-"""Devices and lengths of logs named in all acts of one export together."""
 MAX_SIGNATURE_BYTES: Final = 1024
 """Of one signer; that of several never stands in a room's log."""
 MAX_PROOF_BYTES: Final = 4 * 1024

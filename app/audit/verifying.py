@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
-from app.audit.exporting import summary_signable, weight_of
+from app.audit.exporting import summary_signable
 from app.audit.folding import (
     Outcome,
     Told,
@@ -29,7 +29,6 @@ from app.audit.lines import (
     MAX_ACTS,
     MAX_LINE_BYTES,
     MAX_LOGS,
-    MAX_WEIGHT,
     ActLine,
     Header,
     LogLine,
@@ -43,6 +42,7 @@ from app.audit.lines import (
 )
 from app.audit.proofs import check_block, check_log
 from app.audit.telling import fields_of, kind_of
+from app.audit.weight import Weight
 from app.errors import UserFacingError
 from app.identity import decode_proof, verify_proof
 from app.rooms.law import Act, authentic
@@ -145,7 +145,7 @@ class _Verifier:
         self._knowledge = Knowledge()
         self._acts: list[Act] = []
         self._told: list[bytes] = []
-        self._weight = 0
+        self._weight = Weight()
 
     def run(self) -> Audit:
         header = self._header()
@@ -225,7 +225,9 @@ class _Verifier:
             isinstance(body, Found) and place.writer == header.founder
         ):
             raise RemoteProtocolError("the first act is the founding of the room")
-        self._weight += weight_of(body)
+        self._weight.add(body, len(line.seen))
+        if self._weight.is_too_much:
+            raise RemoteProtocolError("the acts name more than can be checked")
         self._check_place(known, line)
         self._check_seen(line)
         self._check_clocks(line, body)
@@ -274,8 +276,6 @@ class _Verifier:
         writer = place.writer
         before = {other: knowledge.current(writer, other) for other in line.seen}
         grown = knowledge.note(writer, place.sequence, line.seen)
-        if knowledge.step_count + self._weight > MAX_WEIGHT:
-            raise RemoteProtocolError("the acts name more than can be checked")
         if len(grown) != len(line.seen) or writer in grown:
             raise RemoteProtocolError(
                 "it tells what was seen before once more", code="seen"

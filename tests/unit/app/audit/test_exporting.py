@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.audit import exporting
+from app.audit import exporting, weight
 from app.audit.exporting import Shown, SourceLog, gather
 from app.audit.source import _write_new
 from app.errors import UserFacingError
@@ -101,7 +101,8 @@ def test_logs_are_given_back_when_a_block_is_missing(
 def test_rooms_beyond_the_limits_are_not_exported(
     limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exporting, limit, 2)
+    where = weight if limit == "MAX_WEIGHT" else exporting
+    monkeypatch.setattr(where, limit, 2)
     with pytest.raises(UserFacingError) as caught:
         exported(busy_room())
     assert caught.value.code == "too-large"

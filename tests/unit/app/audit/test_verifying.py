@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from app.audit import MAX_LINE_BYTES, verify_export, verifying
+from app.audit import MAX_LINE_BYTES, verify_export, verifying, weight
 from app.audit.exporting import Gathered, Take, summary_signable
 from app.audit.lines import encode_line
 from app.errors import UserFacingError
@@ -150,8 +150,10 @@ def test_any_flipped_byte_is_noticed() -> None:
 def test_files_beyond_the_limits_are_refused(
     limit: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verifying, limit, 2)
-    assert reason in refusal(good())
+    lines = good()
+    where = weight if limit == "MAX_WEIGHT" else verifying
+    monkeypatch.setattr(where, limit, 2)
+    assert reason in refusal(lines)
 
 
 def test_nothing_follows_the_summary() -> None:

@@ -36,6 +36,7 @@ from app.frames import (
 from app.hub import Hub
 from app.plain import event_from_plain, from_plain
 from app.remote_conversations import RemoteConversations
+from app.remote_moderations import RemoteModerations
 from app.snapshots import (
     DeliverySnapshot,
     MemberSnapshot,
@@ -57,7 +58,7 @@ START_LIMIT_S = 30.0
 RETRY_S = 0.05
 
 
-class Client(RemoteConversations):
+class Client(RemoteConversations, RemoteModerations):
     """One connection to the core of a profile.
 
     Attributes:
@@ -256,14 +257,6 @@ class Client(RemoteConversations):
     async def leave(self, room: str) -> None:
         """Leave a room and forget it."""
         await self._call(None, "leave", room=room)
-
-    async def set_role(self, room: str, member: str, role: str) -> None:
-        """Change a member's rank."""
-        await self._call(None, "set_role", room=room, member=member, role=role)
-
-    async def kick(self, room: str, member: str) -> None:
-        """Remove a member."""
-        await self._call(None, "kick", room=room, member=member)
 
     async def delivery(self, room: str, id: str) -> DeliverySnapshot:
         """Which members' devices hold a message; see ``Messenger.delivery``."""

@@ -43,6 +43,7 @@ from app.frames import (
 )
 from app.plain import event_to_plain, from_plain, to_plain
 from app.remote_conversations import CALLS as CONVERSATION_CALLS
+from app.remote_moderations import CALLS as MODERATION_CALLS
 from net.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "deny": {"room": str, "id": str},
     "join": {"link": str, "timeout_s": _OptionalSeconds},
     "leave": {"room": str},
-    "set_role": {"room": str, "member": str, "role": str},
-    "kick": {"room": str, "member": str},
+    **MODERATION_CALLS,
     **CONVERSATION_CALLS,
     "delivery": {"room": str, "id": str},
     "search": {

@@ -31,6 +31,7 @@ from app.events import (
 )
 from app.faults import explained
 from app.hub import Hub
+from app.moderations import Moderations
 from app.rooms import invitations, keys
 from app.rooms.blocks import log_key
 from app.rooms.exchange import Exchange
@@ -71,7 +72,7 @@ MIN_PREFIX = 4
 """Letters of an id that name a room."""
 
 
-class Messenger(Conversations):
+class Messenger(Conversations, Moderations):
     """One profile at work; ``start`` and ``close`` it, or ``connect`` to one elsewhere.
 
     Attributes:
@@ -312,7 +313,7 @@ class Messenger(Conversations):
         """
         read = invitations.decode_link(link)
         known = self._rooms.get(read.room)
-        if known is not None and not known.left and known.is_member:
+        if known is not None and not known.left and known.is_known:
             return known.snapshot()
         if known is None:
             self._require_space()
@@ -342,14 +343,6 @@ class Messenger(Conversations):
         )
         if alone or not told:
             await self._forget(found)
-
-    async def set_role(self, room: str, member: str, role: str) -> None:
-        """Change a member's rank; ``member`` is an identity key, a prefix or a name."""
-        await self._find(room).moderation.set_role(member, role)
-
-    async def kick(self, room: str, member: str) -> None:
-        """Remove a member; see ``set_role``."""
-        await self._find(room).moderation.remove(member)
 
     async def delivery(self, room: str, id: str) -> DeliverySnapshot:
         """Which members' devices hold a message, of whomever, and who brings it on.

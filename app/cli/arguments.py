@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
+from app.cli import moderation
 from app.log import LEVELS
 from app.rooms.roles import KIND_WORDS, ROLE_WORDS
 
@@ -34,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_profile_commands(add)
     _add_message_commands(add)
+    _add_change_commands(add, common)
     _add_room_commands(add, common)
     _add_audit_commands(add, common)
     _add_network_commands(add, common)
@@ -93,13 +95,24 @@ def _add_message_commands(add: _Add) -> None:
     send = add("send", "write a message")
     send.add_argument("room", metavar="ROOM")
     send.add_argument("text", metavar="TEXT")
-    send.add_argument("--reply", metavar="ID")
+    send.add_argument("--reply", metavar="ID", help="the message it answers")
+    send.add_argument("--thread", metavar="ID", help="the message it hangs on")
+    send.add_argument(
+        "--lifetime", type=_duration_ms, metavar="1d", help="then it disappears"
+    )
+    send.add_argument(
+        "--at", type=_at_ms, metavar="TIME", help="2026-01-31T12:30, or 2h from now"
+    )
     send.add_argument("--wait", choices=["delivered"])
     send.add_argument("--timeout", type=_seconds, metavar="S")
     history = add("history", "read messages, oldest first")
     history.add_argument("room", metavar="ROOM")
     history.add_argument("--limit", type=_count, default=50, metavar="N")
     history.add_argument("--before", metavar="ID")
+    history.add_argument("--after", metavar="ID")
+    history.add_argument("--around", metavar="ID")
+    history.add_argument("--thread", metavar="ID", help="what hangs on a message")
+    history.add_argument("--pins", action="store_true", help="what is pinned")
     delivery = add("delivery", "on which devices a message is")
     delivery.add_argument("room", metavar="ROOM")
     delivery.add_argument("id", metavar="ID")
@@ -121,6 +134,56 @@ def _add_message_commands(add: _Add) -> None:
     search.add_argument(
         "--best", action="store_true", help="what fits best comes first"
     )
+
+
+def _add_change_commands(add: _Add, common: argparse.ArgumentParser) -> None:
+    poll = add("poll", "ask something with answers to choose from")
+    poll.add_argument("room", metavar="ROOM")
+    poll.add_argument("question", metavar="QUESTION")
+    poll.add_argument("options", metavar="OPTION", nargs="+")
+    poll.add_argument("--multiple", action="store_true", help="several may be chosen")
+    poll.add_argument(
+        "--closes", type=_duration_ms, metavar="1d", help="when votes end"
+    )
+    draft = add("draft", "read or keep what is not said yet in a room")
+    draft.add_argument("room", metavar="ROOM")
+    draft.add_argument("text", metavar="TEXT", nargs="?")
+    message = add("message", "change what was said")
+    actions = message.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def act(name: str, help: str) -> argparse.ArgumentParser:
+        made = actions.add_parser(name, help=help, description=help, parents=[common])
+        made.add_argument("room", metavar="ROOM")
+        return made
+
+    edit = act("edit", "say an own message in other words")
+    edit.add_argument("id", metavar="ID")
+    edit.add_argument("text", metavar="TEXT")
+    delete = act("delete", "let messages go everywhere")
+    delete.add_argument("ids", metavar="ID", nargs="+")
+    react = act("react", "put a sign under a message")
+    react.add_argument("id", metavar="ID")
+    react.add_argument("emoji", metavar="EMOJI")
+    react.add_argument("--off", action="store_true", help="take it away")
+    pin = act("pin", "put a message where all find it")
+    pin.add_argument("id", metavar="ID")
+    pin.add_argument("--off", action="store_true", help="take it away from there")
+    forward = act("forward", "say a message again in another room")
+    forward.add_argument("id", metavar="ID")
+    forward.add_argument("to", metavar="OTHER_ROOM")
+    vote = act("vote", "choose answers of a poll by their numbers from 1 on")
+    vote.add_argument("id", metavar="ID")
+    vote.add_argument(
+        "choices", metavar="N", nargs="*", type=_count, help="none: take it back"
+    )
+    said = "what waits for its time"
+    scheduled = actions.add_parser(
+        "scheduled", help=said, description=said, parents=[common]
+    )
+    scheduled.add_argument("room", metavar="ROOM", nargs="?")
+    said = "do not send what waits for its time"
+    cancel = actions.add_parser("cancel", help=said, description=said, parents=[common])
+    cancel.add_argument("id", metavar="ID")
 
 
 def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
@@ -155,13 +218,7 @@ def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
         decide = act(name, help)
         decide.add_argument("room", metavar="ROOM")
         decide.add_argument("id", metavar="ID")
-    role = act("role", "change a member's role")
-    role.add_argument("room", metavar="ROOM")
-    role.add_argument("member", metavar="MEMBER")
-    role.add_argument("role", choices=list(ROLE_WORDS))
-    kick = act("kick", "remove a member")
-    kick.add_argument("room", metavar="ROOM")
-    kick.add_argument("member", metavar="MEMBER")
+    moderation.add_commands(act, _duration_ms)
 
 
 def _add_audit_commands(add: _Add, common: argparse.ArgumentParser) -> None:
@@ -208,6 +265,13 @@ def _duration_ms(text: str) -> int:
     if match is None or int(match[1]) == 0:
         raise argparse.ArgumentTypeError("a duration like 30m, 12h or 1d is wanted")
     return int(match[1]) * _UNITS_S[match[2]] * 1000
+
+
+def _at_ms(text: str) -> int:
+    """A moment, or a duration from now on."""
+    if re.fullmatch(r"\d+[smhdw]", text):
+        return int(datetime.now().timestamp() * 1000) + _duration_ms(text)
+    return _moment_ms(text, days=0)
 
 
 def _since_ms(text: str) -> int:

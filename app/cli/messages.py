@@ -1,23 +1,20 @@
-"""The commands that talk to a core: profile, rooms, messages, doctor."""
+"""The commands that talk to a core about profile, rooms and network."""
 
 from __future__ import annotations
 
 import asyncio
 import getpass
-import itertools
 import json
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 from app import profile as profiles
+from app.cli import moderation
 from app.cli.entry import Context
 from app.cli.output import (
     member_object,
-    message_line,
-    message_object,
     one_line,
     room_object,
     warn,
@@ -25,14 +22,11 @@ from app.cli.output import (
 from app.cli.report import doctor_text
 from app.client import Client
 from app.errors import UserFacingError
-from app.events import ApprovalAwaited, CoreStopped, MessageStored, NetworkChanged
+from app.events import ApprovalAwaited, CoreStopped, NetworkChanged
 from app.rooms.qr_codes import terminal_code
-from app.snapshots import MessageSnapshot
 from store.keychain import system_keychain
 
 MAX_PHRASE_BYTES = 4096
-MAX_PAGE = 1000
-"""Messages asked for at once."""
 NETWORK_LIMIT_S = 5.0
 """How long the doctor lets a core that it started itself look for the network."""
 
@@ -224,80 +218,6 @@ async def _leave(context: Context, me: Client) -> None:
     await me.leave(context.arguments.room)
 
 
-async def _role(context: Context, me: Client) -> None:
-    arguments = context.arguments
-    await me.set_role(arguments.room, arguments.member, arguments.role)
-
-
-async def _kick(context: Context, me: Client) -> None:
-    await me.kick(context.arguments.room, context.arguments.member)
-
-
-async def _send(context: Context, me: Client) -> None:
-    arguments = context.arguments
-    message = await me.send(arguments.room, arguments.text, reply_to=arguments.reply)
-    state = "stored"
-    failure: UserFacingError | None = None
-    if arguments.wait == "delivered":
-        try:
-            await me.wait_delivered(
-                message.room, message.id, timeout_s=arguments.timeout
-            )
-            state = "delivered"
-        except UserFacingError as error:
-            failure = error
-    context.output.put(
-        {"id": message.id, "room": message.room, "state": state},
-        f"{message.id[:8]}  {state}",
-    )
-    if failure is not None:
-        raise failure
-
-
-async def _history(context: Context, me: Client) -> None:
-    arguments = context.arguments
-    wanted, before = arguments.limit, arguments.before
-    pages: list[list[MessageSnapshot]] = []
-    while wanted > 0:
-        # A page may be shorter than asked for: the core bounds its answers.
-        page = await me.history(
-            arguments.room, limit=min(wanted, MAX_PAGE), before=before
-        )
-        if not page:
-            break
-        pages.append(page)
-        wanted -= len(page)
-        before = page[0].id
-    for message in itertools.chain.from_iterable(reversed(pages)):
-        context.output.put(message_object(message), message_line(message))
-
-
-async def _follow(context: Context, me: Client) -> None:
-    rooms = await me.rooms()
-    wanted = context.arguments.room
-    events = me.events()
-    # The core finds the room, so that names mean the same everywhere.
-    await me.members(wanted)
-    ids = [r.room for r in rooms if r.room == wanted.lower()]
-    ids = ids or [r.room for r in rooms if r.name == wanted]
-    ids = ids or [r.room for r in rooms if r.room.startswith(wanted.lower())]
-    with suppress(NotImplementedError):
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        async for event in events:
-            if isinstance(event, CoreStopped):
-                raise UserFacingError("core-stopped", event.sentence)
-            if isinstance(event, MessageStored) and event.message.room in ids:
-                context.output.put(
-                    message_object(event.message), message_line(event.message)
-                )
-    except asyncio.CancelledError:
-        return
-
-
 async def _wait_for_network(me: Client) -> None:
     """Give a core that has just been started the time to find out how things are."""
     events = me.events()
@@ -339,10 +259,6 @@ _COMMANDS: dict[str, Callable[[Context, Client], Awaitable[None]]] = {
     "room deny": _deny,
     "room members": _members,
     "room leave": _leave,
-    "room role": _role,
-    "room kick": _kick,
-    "send": _send,
-    "history": _history,
-    "follow": _follow,
+    **moderation.COMMANDS,
     "doctor": _doctor,
 }

@@ -43,6 +43,8 @@ class Pace:
     file, and they come in bursts."""
     quiet_s: float = 3_600.0
     """Without news, before the file is rewritten."""
+    untidy_s: float = 86_400.0
+    """Before it is rewritten although there are news all the time."""
     retry_s: float = 5.0
     """After the disk refused, doubled each time."""
     max_retry_s: float = 300.0
@@ -94,7 +96,7 @@ class Indexer:
         self._askers = 0
         self._began_at = 0.0
         self._came_to_rest = False
-        self._is_tidy = True
+        self._untidy_since: float | None = None
         self._log_full = False
         self._news = asyncio.Event()
         self._opened = asyncio.Event()
@@ -229,7 +231,7 @@ class Indexer:
         self._changes_due = True
         self._changes_at = 0.0
         self._began_at = self._now_s()
-        self._is_tidy = False
+        self._untidy_since = self._began_at
 
     async def _close(self) -> None:
         self._opened.clear()
@@ -262,7 +264,8 @@ class Indexer:
                 self._arrivals_at = self._now_s() + self._pace.arrivals_s
         else:
             return False
-        self._is_tidy = False
+        if self._untidy_since is None:
+            self._untidy_since = self._now_s()
         return True
 
     async def _take_changes(self, index: SearchIndex) -> None:
@@ -342,7 +345,10 @@ class Indexer:
         self._settled.set()
         if self._log_full:
             return self._pace.retry_s
-        return None if self._is_tidy else self._pace.quiet_s
+        if self._untidy_since is None:
+            return None
+        latest_s = self._untidy_since + self._pace.untidy_s - self._now_s()
+        return max(0.0, min(self._pace.quiet_s, latest_s))
 
     async def _tidy(self) -> None:
         """Leave no trace of what was taken out."""
@@ -353,7 +359,7 @@ class Indexer:
             await self._emptied(self._database.empty_log())
         if log_full or await self._of_index(index.has_traces()):
             await self._apply(index.compact())
-        self._is_tidy = True
+        self._untidy_since = None
 
     def _sweep(self, index: SearchIndex, room: bytes) -> None:
         """Have a room taken out; nothing of it is found from now on."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from app.rooms.facts import DeviceFact
     from store.corestore import Corestore
     from store.database import Connection, Database
+    from store.holes import Hole
     from store.hypercore.records import Change
     from store.hypercore.replication import Attachment, DownloadHandle, Replication
     from store.hypercore.session import Hypercore
@@ -141,6 +142,11 @@ class OpenLog:
             self._wish()
         self._logs.log_changed(self)
 
+    def hole_forgotten(self) -> None:
+        """A hole was none."""
+        self._reach = 0
+        self.holes_known()
+
     async def clear(self, sequences: Iterable[int]) -> None:
         """Drop blocks that are known as holes, and keep what proves the others.
 
@@ -229,6 +235,7 @@ class RoomLogs:
             stand: behind all that is here.
         on_late: Called with blocks that came though they were taken for holes.
         on_gap: Called when more of an open log is signed than is here.
+        on_false_hole: Called with what somebody told of a hole and cannot be.
         holes: Where the logs have holes, by writer.
     """
 
@@ -250,6 +257,7 @@ class RoomLogs:
         self.on_head: Callable[[bytes], None] = _unheard
         self.on_late: Callable[[bytes, Sequence[int]], None] = _unneeded
         self.on_gap: Callable[[bytes], None] = _unheard
+        self.on_false_hole: Callable[[bytes, Hole], None] = _untold
         self.holes: dict[bytes, Bitfield] = {}
         self.on_coming: Callable[[bytes, int, list[bytes]], None] = _not_expected
         self._durable: dict[bytes, LogHead] = {}
@@ -323,6 +331,26 @@ class RoomLogs:
             log.holes_known()
         finally:
             self.give_back(log)
+
+    def gap(self, writer: bytes) -> int | None:
+        """Where an open log that is fetched does not go on; None when it is whole."""
+        log = self._open.get(writer)
+        if log is None or not log.fetching or not log.is_gapped:
+            return None
+        wanted, reach = self._wanted.get(writer), log.reach
+        return reach if wanted is None or reach < wanted else None
+
+    def no_hole(self, writer: bytes, hole: Hole) -> None:
+        """What was taken for a hole of a log is none; it is forgotten already."""
+        self.holes[writer].set(hole.sequence, value=False)
+        self.on_false_hole(writer, hole)
+        log = self._open.get(writer)
+        if log is not None:
+            log.hole_forgotten()
+        else:
+            head = self._durable[writer]
+            length = min(head.length, hole.sequence)
+            self._durable[writer] = replace(head, length=length, hash=NO_HASH)
 
     def length(self, writer: bytes) -> int:
         """How much of a log is here, durably."""
@@ -652,6 +680,10 @@ def _stored(
 
 def _unheard(writer: bytes) -> None:
     del writer
+
+
+def _untold(writer: bytes, hole: Hole) -> None:
+    del writer, hole
 
 
 def _unneeded(writer: bytes, sequences: Sequence[int]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 from app.rooms.key_ring import KeyRing
+from app.rooms.operations import Delete, decode_operation
 from net.constants import MAX_SAFE_UINT
 from net.errors import RemoteProtocolError
 from store import errors as store_errors
@@ -52,6 +53,8 @@ class Held(Enum):
     """It is sealed with a key that is not here."""
     NEWER = "newer"
     """A newer version of Covey wrote it."""
+    HOLE = "hole"
+    """What somebody told of a place whose block nobody has cannot be."""
     BROKEN = "broken"
     """It breaks the rules of logs, and so goes on nowhere."""
 
@@ -63,6 +66,7 @@ class Timeline:
         linearizer: Their order and causality.
         missing: What logs that wait for causes link to and is not here, by log.
         is_unsaved: It is time to ``save``.
+        false_hole: The last one that was forgotten (``Held.HOLE``).
     """
 
     def __init__(self, row: RoomRow, own: bytes, ring: KeyRing) -> None:
@@ -75,6 +79,7 @@ class Timeline:
         """
         self.linearizer = Linearizer(older_clock=self._older_clock)
         self.missing: dict[bytes, tuple[Link, ...]] = {}
+        self.false_hole: Hole | None = None
         self._row = row
         self._own = own
         self._ring = ring
@@ -156,6 +161,10 @@ class Timeline:
                 return self._not_opened(writer, error.code)
             verdict = receive(entry, horizon=horizon)
             if verdict is not Verdict.TAKEN:
+                if isinstance(found, Hole) and self._is_false(found, verdict):
+                    holes.drop(connection, self._row.row, writer, sequence)
+                    self.false_hole = found
+                    return Held.HOLE
                 return self._not_taken(entry, verdict)
             self._unsaved += 1
             self._hear(entry)
@@ -195,6 +204,54 @@ class Timeline:
                 dug.append(block)
         holes.keep(connection, self._row.row, fresh)
         return dug
+
+    def named(
+        self, connection: Connection, scanned: dict[bytes, int], *, limit: int
+    ) -> tuple[list[Hole], bool]:
+        """What deletions say of entries, those that are here and not taken yet.
+
+        Args:
+            connection: Anybody's.
+            scanned: How far each log was looked through before; brought up to date.
+            limit: Blocks looked into.
+
+        Returns:
+            Holes as they are told of, and whether there is more to look through.
+        """
+        row = self._row.row
+        named: list[Hole] = []
+        for log in rooms.logs(connection, row):
+            writer = log.writer
+            start = max(self.linearizer.length(writer), scanned.get(writer, 0))
+            found = holes.stored(connection, row, writer, start, log.length)
+            for sequence, block in found:
+                if not limit:
+                    return named, True
+                limit -= 1
+                try:
+                    entry = self._entry(writer, sequence, block)
+                except (RemoteProtocolError, store_errors.RemoteProtocolError):
+                    # Perhaps for want of a key that comes later; then it is taken.
+                    continue
+                finally:
+                    scanned[writer] = sequence + 1
+                named += _deleted(entry)
+        return named, False
+
+    def contradicted(
+        self, connection: Connection, writer: bytes, sequences: Iterable[int]
+    ) -> list[int]:
+        """Of a log's holes those whose blocks are here and say something else."""
+        row = self._row.row
+        wrong: list[int] = []
+        for sequence in sequences:
+            hole = holes.one(connection, row, writer, sequence)
+            entry = self.entry(connection, writer, sequence)
+            if hole is None:
+                continue
+            if entry is None or (hole.clock, hole.links) != (entry.clock, entry.links):
+                wrong.append(sequence)
+        return wrong
 
     def would_see(self, links: Sequence[Link], other: bytes) -> int:
         """How much of a log an entry written here with these links will have seen."""
@@ -236,6 +293,10 @@ class Timeline:
         """Let the logs go on that waited for a key."""
         self._woken.update(dict.fromkeys(self._keyless))
 
+    def _is_false(self, hole: Hole, verdict: Verdict) -> bool:
+        """Whether a hole that somebody told of is what ends its log."""
+        return bool(hole.source) and verdict is Verdict.FALSE
+
     def _hole(self, writer: bytes, sequence: int) -> Hole | None:
         return holes.one(self._connection, self._row.row, writer, sequence)
 
@@ -274,3 +335,17 @@ class Timeline:
             )
             return Held.CAUSES
         return Held.EARLY if verdict is Verdict.EARLY else Held.BROKEN
+
+
+def _deleted(entry: Entry) -> list[Hole]:
+    """What an entry says of those that it deletes."""
+    try:
+        body = decode_operation(entry.payload).body if entry.payload else None
+    except RemoteProtocolError:
+        return []
+    if not isinstance(body, Delete):
+        return []
+    return [
+        Hole(it.writer, it.sequence, it.clock, it.links, entry.writer)
+        for it in body.targets
+    ]

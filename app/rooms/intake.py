@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from app.rooms.logs import RoomLogs
 from app.rooms.timeline import Held
@@ -129,6 +130,9 @@ class Intake:
 
         applied = await self._transact(work)
         self._logs.derived[writer] = applied.length
+        if applied.false_hole is not None:
+            self._logs.no_hole(writer, applied.false_hole)
+            applied = replace(applied, held=None)
         if applied.held is None:
             self._logs.settle(writer)
         for woken in applied.woken:

@@ -30,6 +30,7 @@ from app.rooms.blocks import LogHead
 from app.rooms.clearing import Clearing
 from app.rooms.conversation import Conversation
 from app.rooms.facts import RoomFacts
+from app.rooms.gaps import Gaps
 from app.rooms.hearing import Hearing
 from app.rooms.intake import Intake
 from app.rooms.ledger import Known, Tally, delivery, most
@@ -104,6 +105,7 @@ class Room:
         conversation: What is said and read in it.
         moderation: What is changed of who is who.
         clearing: What is done about words that are gone.
+        gaps: What is done about blocks that are gone everywhere.
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
         on_alone: Called when the last connected device has gone.
@@ -138,6 +140,7 @@ class Room:
         self.clearing = Clearing(
             self.logs, self._transact, profile.database, surroundings.now_ms
         )
+        self.gaps = Gaps(self.logs, self._transact, profile.database, row.row)
         self.logs.on_grown = self._intake.log_grew
         self.logs.on_coming = self._intake.coming
         self.logs.on_head = self._head_changed
@@ -246,6 +249,7 @@ class Room:
             self._refresh_timer.cancel()
         self._hearing.stop()
         self._turning.stop()
+        await self.gaps.stop()
         await self.clearing.stop()
         await self._outbox.stop()
         await self._intake.stop()

@@ -51,6 +51,7 @@ from store.contents import MessageRow, Outcome
 from store.contents.wiping import Block
 from store.database import Connection
 from store.errors import LocalProtocolError
+from store.holes import Hole
 from store.rooms import RoomRow
 
 _LOG = logging.getLogger("covey.room")
@@ -86,6 +87,8 @@ class Applied:
     """Others said what this device has not acknowledged."""
     clear: bool = False
     """There are blocks whose words are deleted, or wanted again."""
+    false_hole: Hole | None = None
+    """With ``Held.HOLE``: what cannot be and is forgotten."""
     woken: tuple[bytes, ...] = ()
     """Logs that waited for these blocks and may go on."""
 
@@ -346,6 +349,8 @@ class RoomView:
             connection, writer, length, fresh, sink, now_ms=now_ms
         )
         applied = Applied(writer, self.length(writer), held=held)
+        if held is Held.HOLE:
+            applied = replace(applied, false_hole=self._timeline.false_hole)
         if portion.count:
             applied = self._apply(connection, applied, portion, now_ms=now_ms)
         if applied.facts is None and self._wants() != before:

@@ -10,14 +10,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.snapshots import MessageSnapshot
+from app.snapshots import MessageSnapshot, ScheduledSnapshot
 
 if TYPE_CHECKING:
     from app.rooms.room import Room
+    from app.schedule import Schedule
 
 
 class Conversations(ABC):
     """Talks in the rooms of one profile."""
+
+    _schedule: Schedule
+    """What waits for its time."""
 
     @abstractmethod
     def _find(self, text: str) -> Room:
@@ -210,6 +214,65 @@ class Conversations(ABC):
             UserFacingError: ``too-many``, ``unknown-message``.
         """
         return await self._find(room).conversation.reading.several(ids)
+
+    async def schedule(
+        self,
+        room: str,
+        text: str,
+        *,
+        send_at: int,
+        reply_to: str | None = None,
+        thread: str | None = None,
+        mentions: Sequence[str] = (),
+        lifetime_ms: int | None = None,
+    ) -> ScheduledSnapshot:
+        """Keep a message until its time; it is sent then, or once a core runs.
+
+        Args:
+            room: Which room.
+            text: See ``send``, as for what follows.
+            send_at: When, at most ten years ahead.
+            reply_to: See ``send``.
+            thread: See ``send``.
+            mentions: See ``send``.
+            lifetime_ms: It disappears so long after it was sent.
+
+        Raises:
+            UserFacingError: ``bad-time``, ``too-many``; and as for ``send``.
+        """
+        found = self._find(room)
+        body = await found.conversation.compose(
+            text,
+            reply_to=reply_to,
+            thread=thread,
+            mentions=mentions,
+            lifetime_ms=lifetime_ms,
+        )
+        return await self._schedule.add(found, body, send_at=send_at)
+
+    async def scheduled(self, room: str | None = None) -> list[ScheduledSnapshot]:
+        """What waits for its time, and what could not be sent; by time."""
+        return await self._schedule.all(None if room is None else self._find(room))
+
+    async def cancel_scheduled(self, id: str) -> None:
+        """Do not send what waits.
+
+        Raises:
+            UserFacingError: ``unknown-message``: it is not there, or was sent.
+        """
+        await self._schedule.cancel(id)
+
+    async def draft(self, room: str) -> str:
+        """What is written in a room and not said yet; mostly empty."""
+        return await self._find(room).conversation.draft()
+
+    async def set_draft(self, room: str, text: str) -> None:
+        """Keep what is written in a room and not said yet; empty for nothing.
+
+        Raises:
+            UserFacingError: ``too-large``, ``bad-text``, ``disk``.
+        """
+        await self._find(room).conversation.set_draft(text)
 
     async def mark_read(self, room: str, *, up_to: str | None = None) -> None:
         """Count what arrived in a room as read, up to a message or all of it.

@@ -47,6 +47,13 @@ class MessageDelivered:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledChanged:
+    """What waits for its time in a room changed: added, said, cancelled or failed."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
 class MembersChanged:
     """The member list of a room, or who of it is online, changed."""
 
@@ -87,6 +94,7 @@ Event = (
     | MessageStored
     | MessagesChanged
     | MessageDelivered
+    | ScheduledChanged
     | MembersChanged
     | RequestsChanged
     | ApprovalAwaited

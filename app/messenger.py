@@ -29,6 +29,7 @@ from app.events import (
     NetworkChanged,
     RoomLeft,
 )
+from app.expiry import Expiry
 from app.faults import explained
 from app.hub import Hub
 from app.moderations import Moderations
@@ -42,6 +43,7 @@ from app.rooms.qr_codes import svg_code
 from app.rooms.roles import KIND_WORDS
 from app.rooms.room import Room, Surroundings
 from app.rooms.seals import EpochSeal
+from app.schedule import Schedule
 from app.search import Searching
 from app.search.answers import author_keys, search_hit
 from app.snapshots import (
@@ -108,6 +110,10 @@ class Messenger(Conversations, Moderations):
             profile.folder, profile.database, key=profile.search_key
         )
         self._rooms: dict[bytes, Room] = {}
+        self._expiry = Expiry(profile.database, self._rooms, now_ms)
+        self._schedule = Schedule(
+            profile.database, self._rooms, now_ms, self._publish
+        )
         self._changing = asyncio.Lock()
         self._tasks = Tasks(_LOG, "a room could not be added")
         self._exchange = Exchange(
@@ -143,7 +149,9 @@ class Messenger(Conversations, Moderations):
             for row in rows:
                 await self._add_room(row)
             self._searching.start()
+            self._expiry.start()
             await self._exchange.start()
+            self._schedule.start()
 
     async def stop(self) -> None:
         """Ask the core to end; whoever runs it then calls ``close``."""
@@ -156,6 +164,8 @@ class Messenger(Conversations, Moderations):
         self._closed = True
         self.stop_asked.set()
         await self._tasks.finish()
+        await self._schedule.stop()
+        await self._expiry.stop()
         await self._exchange.stop()
         for room in self._rooms.values():
             await room.stop()
@@ -453,6 +463,7 @@ class Messenger(Conversations, Moderations):
     def _publish(self, event: Event) -> None:
         """Tell clients of a room's event, and the search where to look."""
         self.hub.publish(event)
+        self._expiry.heard(event)
         if isinstance(event, MessageStored):
             self._searching.content_changed(bytes.fromhex(event.message.room))
         elif isinstance(event, MessagesChanged):

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
-from app.snapshots import MessageSnapshot
+from app.snapshots import MessageSnapshot, ScheduledSnapshot
 
 CALLS: Final[dict[str, dict[str, Any]]] = {
     "send": {
@@ -46,6 +46,19 @@ CALLS: Final[dict[str, dict[str, Any]]] = {
     },
     "message": {"room": str, "id": str},
     "messages": {"room": str, "ids": list[str]},
+    "schedule": {
+        "room": str,
+        "text": str,
+        "send_at": int,
+        "reply_to": str | None,
+        "thread": str | None,
+        "mentions": list[str],
+        "lifetime_ms": int | None,
+    },
+    "scheduled": {"room": str | None},
+    "cancel_scheduled": {"id": str},
+    "draft": {"room": str},
+    "set_draft": {"room": str, "text": str},
     "mark_read": {"room": str, "up_to": str | None},
 }
 """Methods of ``Conversations`` that clients may call, with their arguments' types."""
@@ -172,6 +185,51 @@ class RemoteConversations(ABC):
             list[MessageSnapshot], "messages", room=room, ids=list(ids)
         )
         return found
+
+    async def schedule(
+        self,
+        room: str,
+        text: str,
+        *,
+        send_at: int,
+        reply_to: str | None = None,
+        thread: str | None = None,
+        mentions: Sequence[str] = (),
+        lifetime_ms: int | None = None,
+    ) -> ScheduledSnapshot:
+        """Keep a message until its time; see ``Conversations.schedule``."""
+        found: ScheduledSnapshot = await self._call(
+            ScheduledSnapshot,
+            "schedule",
+            room=room,
+            text=text,
+            send_at=send_at,
+            reply_to=reply_to,
+            thread=thread,
+            mentions=list(mentions),
+            lifetime_ms=lifetime_ms,
+        )
+        return found
+
+    async def scheduled(self, room: str | None = None) -> list[ScheduledSnapshot]:
+        """What waits for its time, and what could not be sent; by time."""
+        found: list[ScheduledSnapshot] = await self._call(
+            list[ScheduledSnapshot], "scheduled", room=room
+        )
+        return found
+
+    async def cancel_scheduled(self, id: str) -> None:
+        """Do not send what waits."""
+        await self._call(None, "cancel_scheduled", id=id)
+
+    async def draft(self, room: str) -> str:
+        """What is written in a room and not said yet; mostly empty."""
+        text: str = await self._call(str, "draft", room=room)
+        return text
+
+    async def set_draft(self, room: str, text: str) -> None:
+        """Keep what is written in a room and not said yet; empty for nothing."""
+        await self._call(None, "set_draft", room=room, text=text)
 
     async def mark_read(self, room: str, *, up_to: str | None = None) -> None:
         """Count what arrived in a room as read, up to a message or all of it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from store import contents
+from store import contents, drafts
 from store.database import Connection
 
 
@@ -114,6 +114,7 @@ def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
     others still hold it.
     """
     contents.forget(connection, row)
+    drafts.forget(connection, row)
     connection.execute("DELETE FROM room_key WHERE room = ?", (row,))
     connection.execute(
         "DELETE FROM writer WHERE room = ? AND key <> ?", (row, own_device)

@@ -14,6 +14,7 @@ import apsw
 from store.errors import SchemaError
 from store.tables.contents import CONTENTS
 from store.tables.cores import CORES
+from store.tables.drafts import DRAFTS
 from store.tables.profiles import PROFILES
 from store.tables.rooms import ROOMS
 
@@ -23,7 +24,7 @@ APPLICATION_ID = 0x434F5659
 OLDEST_SCHEMA = 2
 """Files below this are refused; the first step makes one of this number."""
 
-MIGRATIONS: tuple[str, ...] = (PROFILES + ROOMS + CONTENTS + CORES,)
+MIGRATIONS: tuple[str, ...] = (PROFILES + ROOMS + CONTENTS + DRAFTS + CORES,)
 
 NEWEST_SCHEMA = OLDEST_SCHEMA - 1 + len(MIGRATIONS)
 

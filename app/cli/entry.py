@@ -178,7 +178,9 @@ def _dispatch(context: Context, faces: Faces) -> int:
         from app.cli import search
 
         return asyncio.run(search.run(context))
-    from app.cli import messages
+    from app.cli import conversations, messages
 
+    if command in conversations.COMMANDS:
+        return asyncio.run(conversations.run(context))
     # A client waits more than it works: the plain loop starts sooner.
     return asyncio.run(messages.run(context))

@@ -13,7 +13,12 @@ import unicodedata
 from datetime import datetime
 from typing import Any
 
-from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
+from app.snapshots import (
+    MemberSnapshot,
+    MessageSnapshot,
+    PollSnapshot,
+    RoomSnapshot,
+)
 
 UNPRINTABLE = "\ufffd"
 _HIDDEN_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
@@ -105,7 +110,34 @@ def member_object(member: MemberSnapshot) -> dict[str, Any]:
 
 
 def message_object(message: MessageSnapshot) -> dict[str, Any]:
-    """A message as ``covey history --json`` prints it."""
+    """A message as ``covey history --json`` prints it.
+
+    What is there in few messages only is left out of the others.
+    """
+    poll, reply = message.poll, message.reply
+    seldom = {
+        "kind": "" if message.kind == "message" else message.kind,
+        "pinned": message.pinned,
+        "thread": message.thread,
+        "threadSize": message.thread_size,
+        "reply": None
+        if reply is None
+        else {
+            "author": reply.author,
+            "authorName": reply.author_name,
+            "text": reply.text,
+            "deleted": reply.deleted,
+        },
+        "mentions": list(message.mentions),
+        "mentionsMe": message.mentions_me,
+        "reactions": [
+            {"emoji": it.emoji, "count": it.count, "mine": it.mine}
+            for it in message.reactions
+        ],
+        "poll": None if poll is None else poll_object(poll),
+        "forwardedFrom": message.forwarded_from,
+        "expiresAt": message.expires_at,
+    }
     return {
         "id": message.id,
         "room": message.room,
@@ -116,6 +148,19 @@ def message_object(message: MessageSnapshot) -> dict[str, Any]:
         "replyTo": message.reply_to,
         "edited": message.edited,
         "deleted": message.deleted,
+        **{name: value for name, value in seldom.items() if value},
+    }
+
+
+def poll_object(poll: PollSnapshot) -> dict[str, Any]:
+    """A poll as a part of ``message_object``."""
+    return {
+        "options": [
+            {"text": it.text, "count": it.count, "mine": it.mine} for it in poll.options
+        ],
+        "multiple": poll.multiple,
+        "closesAt": poll.closes_at,
+        "voters": poll.voters,
     }
 
 
@@ -126,5 +171,24 @@ def message_line(message: MessageSnapshot) -> str:
     except (ValueError, OverflowError, OSError):
         at = "????-??-?? ??:??"
     # Indented, so that no line of a text looks like a message of somebody else.
-    text = printable(message.text).replace("\n", _CONTINUED)
+    text = printable(_words(message)).replace("\n", _CONTINUED)
     return f"{at}  {one_line(message.author_name) or message.author[:8]}: {text}"
+
+
+def _words(message: MessageSnapshot) -> str:
+    """What stands behind a message's author."""
+    if message.deleted:
+        return "(deleted)"
+    if message.kind == "newer":
+        return "(update Covey to see this)"
+    text = message.text
+    if message.forwarded_from is not None:
+        text = f"(forwarded from {message.forwarded_from}) {text}"
+    if message.edited:
+        text += " (edited)"
+    for number, option in enumerate(message.poll.options if message.poll else (), 1):
+        mine = "*" if option.mine else " "
+        text += f"\n{number}.{mine} {one_line(option.text)}: {option.count}"
+    if message.reactions:
+        text += "\n" + "  ".join(f"{it.emoji} {it.count}" for it in message.reactions)
+    return text

@@ -353,6 +353,28 @@ class Room:
         with explained():
             return await self._transact(work)
 
+    async def expire(self, numbers: Sequence[int]) -> None:
+        """Let messages disappear for good, and tell clients.
+
+        Args:
+            numbers: Of this room's, as ``store.contents`` counts them.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+
+        def work(connection: Connection, view: RoomView) -> Applied:
+            outcome = contents.expire(connection, numbers)
+            return Applied(
+                view.own,
+                view.length(view.own),
+                changed=outcome.messages,
+                changed_count=outcome.count,
+                clear=outcome.clear,
+            )
+
+        await self._transact(work)
+
     async def mark_read(self, *, up_to: bytes | None = None) -> None:
         """Count what has arrived as read, up to a message; None for everything."""
         if not self._counts.unread:

@@ -33,6 +33,7 @@ from store.contents.counting import (
     mark_read,
 )
 from store.contents.effects import MAX_TOLD, Outcome
+from store.contents.expiring import due_by_room
 from store.contents.judging import judge, set_identity
 from store.contents.naming import change_count, edits
 from store.contents.pages import (
@@ -115,6 +116,7 @@ __all__ = [
     "delivered",
     "drop_changed",
     "due",
+    "due_by_room",
     "edits",
     "expire",
     "forget",

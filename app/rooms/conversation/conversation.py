@@ -23,7 +23,7 @@ from app.rooms.conversation.words import (
 )
 from app.rooms.operations import Message, Poll
 from app.snapshots import MessageSnapshot
-from store import contents
+from store import contents, drafts
 
 if TYPE_CHECKING:
     from app.rooms.room import Room
@@ -154,6 +154,23 @@ class Conversation:
         found = await self.reading.row(written.applied.ids[written.sequence])
         assert found is not None, "what was just written is there"
         return self.reading.snapshot(found)
+
+    async def draft(self) -> str:
+        """What is written and not said yet; mostly empty."""
+        row = self._room.row.row
+        return await self._room.read(lambda connection: drafts.draft(connection, row))
+
+    async def set_draft(self, text: str) -> None:
+        """Keep what is written and not said yet; empty for nothing.
+
+        Raises:
+            UserFacingError: ``too-large``, ``bad-text``, ``disk``.
+        """
+        kept = clean_text(text) if text.strip() else ""
+        row = self._room.row.row
+        await self._room.transact(
+            lambda connection, _: drafts.set_draft(connection, row, kept)
+        )
 
     async def message_id(self, text: str) -> bytes:
         """The id of a message by it, or an unambiguous prefix of it, in hex.

@@ -135,11 +135,13 @@ class Gaps:
             self._claim(replace(hole, source=source) for hole in answer.holes)
             self._tasks.spawn(self._go_on(answer))
 
-    def answer(self, ask: AskHoles, send: Callable[[HoleList], None]) -> None:
-        """Tell a member of holes, from the disk."""
-        if self._answers < MAX_ANSWERS and not self._stopped:
-            self._answers += 1
-            self._tasks.spawn(self._answer(ask, send))
+    def answer(self, ask: AskHoles, send: Callable[[HoleList | None], None]) -> None:
+        """Tell a member of holes, from the disk; nothing when there is too much to do."""
+        if self._answers >= MAX_ANSWERS or self._stopped:
+            send(None)
+            return
+        self._answers += 1
+        self._tasks.spawn(self._answer(ask, send))
 
     async def stop(self) -> None:
         """Let the work in hand end."""
@@ -282,7 +284,9 @@ class Gaps:
         finally:
             self._logs.give_back(log)
 
-    async def _answer(self, ask: AskHoles, send: Callable[[HoleList], None]) -> None:
+    async def _answer(
+        self, ask: AskHoles, send: Callable[[HoleList | None], None]
+    ) -> None:
         def look(connection: Connection) -> list[Hole]:
             return holes.between(
                 connection,
@@ -293,11 +297,13 @@ class Gaps:
                 limit=MAX_HOLES + 1,
             )
 
+        told = None
         try:
             found = await asyncio.wrap_future(self._database.read(look))
-            send(fit(ask, found, self._logs.length(ask.writer)))
+            told = fit(ask, found, self._logs.length(ask.writer))
         finally:
             self._answers -= 1
+            send(told)
 
 
 def _unasked(ask: AskHoles, tries: int) -> None:

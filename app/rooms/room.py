@@ -32,6 +32,7 @@ from app.rooms.conversation import Conversation
 from app.rooms.facts import RoomFacts
 from app.rooms.gaps import Gaps
 from app.rooms.hearing import Hearing
+from app.rooms.hole_lists import AskHoles, HoleList
 from app.rooms.intake import Intake
 from app.rooms.ledger import Known, Tally, delivery, most
 from app.rooms.logs import RoomLogs
@@ -627,6 +628,16 @@ class Room:
     def keys_of(self, epochs: Iterable[bytes]) -> list[bytes]:
         """See ``asides.Host``."""
         return self._view.keys.of(epochs) if self._view is not None else []
+
+    def holes_asked(
+        self, ask: AskHoles, send: Callable[[HoleList | None], None]
+    ) -> None:
+        """See ``asides.Host``."""
+        self.gaps.answer(ask, send)
+
+    def holes_told(self, device: bytes, told: HoleList) -> None:
+        """See ``asides.Host``."""
+        self.gaps.told(device, told)
 
     def keys_came(self, found: Sequence[bytes]) -> None:
         """See ``asides.Host``."""

@@ -551,6 +551,12 @@ async def test_an_index_says_while_it_is_being_built(
     searching.content_changed(BIRDS)
     assert searching.is_whole, "but for a moment"
     await searching.settled()
+    talk.texts(*(f"bird {number}" for number in range(95)))
+    searching.content_changed(BIRDS)
+    while not searching._indexer._in_bulk:
+        await asyncio.sleep(0)
+    assert not searching.is_whole, "there is much to add"
+    await searching.settled()
     searching._indexer.replace()
     assert not searching.is_whole
     async with asyncio.timeout(60):

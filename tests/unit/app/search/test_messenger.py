@@ -142,6 +142,7 @@ async def test_the_index_lies_under_a_key_of_its_own(ada: Messenger) -> None:
     assert await texts(ada, "zwitscherling") == ["a zwitscherling"]
     assert ada._profile.search_key != ada._profile.primary_key
     await ada.close()
+    assert ada._searching._indexer.index is None, "it is closed"
     assert b"zwitscherling" not in (folder / FILE_NAME).read_bytes()
     again = await started(folder)
     try:

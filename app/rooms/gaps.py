@@ -136,7 +136,7 @@ class Gaps:
             self._tasks.spawn(self._go_on(answer))
 
     def answer(self, ask: AskHoles, send: Callable[[HoleList | None], None]) -> None:
-        """Tell a member of holes, from the disk; nothing when there is too much to do."""
+        """Tell a member of holes, or None while there is too much to do."""
         if self._answers >= MAX_ANSWERS or self._stopped:
             send(None)
             return

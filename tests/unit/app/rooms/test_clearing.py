@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from app import profile as profiles
 from app.messenger import Messenger
+from app.rooms import gaps
 from app.rooms.clearing import GRACE_MS
-from app.rooms.operations import Body, Delete, Deleted
+from app.rooms.hole_lists import AskHoles, HoleList
+from app.rooms.operations import Delete, Deleted
 from app.rooms.room import Room
 from app.rooms.view import RoomView
 from store import contents, holes
+from store.autobase import Link
 from store.database import Connection
 from store.holes import Hole
 from tests.unit.app.rooms.joined import QuietNetwork, Wires
@@ -70,6 +74,18 @@ async def meet(wires: Wires, host: Messenger, guest: Messenger) -> None:
     await joining
 
 
+def level(*people: Messenger) -> bool:
+    """True when all have the same of all logs, and all of their own."""
+    heads = [only_room(it).heads for it in people]
+    own = [only_room(it).device for it in people]
+    return all(
+        device in head and head[device] == heads[0].get(device)
+        for head in heads
+        for device in own
+        if device in heads[own.index(device)]
+    )
+
+
 async def texts(messenger: Messenger) -> list[str]:
     """What somebody sees, what is deleted left out."""
     [line] = await messenger.rooms()
@@ -106,10 +122,7 @@ async def delete(
     await room._transact(name)
     targets = tuple(named if falsify is None else map(falsify, named))
 
-    def body(view: RoomView) -> Body:
-        return Delete(targets)
-
-    await room.write(body)
+    await room.write(lambda _: Delete(targets))
 
 
 async def cleared(messenger: Messenger, clock: dict[str, int]) -> None:
@@ -126,7 +139,7 @@ async def expire(messenger: Messenger, text: str) -> None:
     ids = await ids_of(room, text)
     assert ids
 
-    def work(connection: Connection, view: RoomView) -> None:
+    def work(connection: Connection, _: RoomView) -> None:
         marks = ",".join("?" * len(ids))
         found = connection.execute(
             f"SELECT arrival FROM content WHERE id IN ({marks})", ids
@@ -203,3 +216,231 @@ async def test_what_is_deleted_lies_nowhere_and_the_room_goes_on(
     await again.send("Birds", "after a restart")
     assert await texts(again) == ["before", "behind", "goes on", "after a restart"]
     assert room.heads[room.device].length == 7
+
+
+async def test_a_newcomer_ends_equal_though_blocks_are_missing_everywhere(
+    opened: Open, clock: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaps, "GAP_S", 0.02)
+    ada, bo = await opened("Ada"), await opened("Bo")
+    wires = Wires()
+    await ada.create_room("Birds")
+    for text in ("one", SECRET, "two", "short-lived", "short-lived", "three"):
+        await ada.send("Birds", text)
+    await delete(ada, SECRET)
+    await expire(ada, "short-lived")
+    await cleared(ada, clock)
+    device = only_room(ada).device
+    assert [hole.sequence for hole in await holes_of(ada, device)] == [2, 4, 5]
+    await meet(wires, ada, bo)
+    await wires.until(lambda: level(ada, bo))
+    assert await texts(bo) == ["one", "two", "three"]
+    mine, found = await holes_of(ada, device), await holes_of(bo, device)
+    assert [(it.sequence, it.clock, it.links) for it in found] == [
+        (it.sequence, it.clock, it.links) for it in mine
+    ]
+    # The deletion says what it deleted; of what has expired a member tells.
+    assert [it.source for it in found] == [device] * 3
+    await ada.send("Birds", "goes on")
+    await wires.until(lambda: level(ada, bo))
+    await bo.send("Birds", "for both")
+    await wires.until(lambda: level(ada, bo))
+    await wires.until(lambda: only_room(ada)._counts.last is not None)
+    assert (
+        await texts(bo)
+        == await texts(ada)
+        == ["one", "two", "three", "goes on", "for both"]
+    )
+    wires.cut(ada, bo)
+    await bo.close()
+    again = await opened("Bo")
+    assert await texts(again) == await texts(ada)
+    wires.connect(ada, again)
+    await again.send("Birds", "after a restart")
+    await wires.until(lambda: level(ada, again))
+
+
+async def three(opened: Open, wires: Wires) -> tuple[Messenger, Messenger]:
+    """Ada and Bo in a room, level; of Ada's log block 2 will be deleted by her."""
+    ada, bo = await opened("Ada"), await opened("Bo")
+    await ada.create_room("Birds")
+    await meet(wires, ada, bo)
+    await ada.send("Birds", "one")
+    await ada.send("Birds", SECRET)
+    await ada.send("Birds", "two")
+    await wires.until(lambda: level(ada, bo))
+    return ada, bo
+
+
+async def test_a_deletion_tells_of_the_hole_when_its_author_is_gone(
+    opened: Open, clock: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaps, "GAP_S", 0.02)
+    # Nobody tells of holes: what stands behind must be enough.
+    monkeypatch.setattr(gaps.Gaps, "answer", lambda *told: told[-1](None))
+    wires = Wires()
+    ada, bo = await three(opened, wires)
+    device = only_room(ada).device
+    await delete(ada, SECRET)
+    await wires.until(lambda: level(ada, bo))
+    await cleared(ada, clock)
+    await cleared(bo, clock)
+    assert await holes_of(bo, device) == await holes_of(ada, device) != []
+    wires.cut(ada, bo)
+    await ada.close()
+    cy = await opened("Cy")
+    await meet(wires, bo, cy)
+    await wires.until(lambda: level(bo, cy))
+    await wires.until(
+        lambda: only_room(cy).heads.get(device) == only_room(bo).heads[device]
+    )
+    assert await texts(cy) == ["one", "two"]
+    assert SECRET.encode() not in await only_room(cy).read(dump)
+    [hole] = await holes_of(cy, device)
+    assert hole.source == device
+
+
+async def test_who_is_far_behind_catches_up_over_what_expired(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log ends in the middle of blocks that are gone everywhere else."""
+    monkeypatch.setattr(gaps, "GAP_S", 0.02)
+    wires = Wires()
+    ada, bo = await three(opened, wires)
+    device = only_room(ada).device
+    wires.cut(ada, bo)
+    for _ in range(20):
+        await ada.send("Birds", "short-lived")
+    await expire(ada, "short-lived")
+    await expire(ada, "two")
+    await expire(ada, SECRET)
+    await ada.send("Birds", "lasting")
+    assert len(await holes_of(ada, device)) == 22
+    wires.connect(ada, bo)
+    await wires.until(lambda: level(ada, bo))
+    assert await texts(bo) == ["one", SECRET, "two", "lasting"]
+    found = await holes_of(bo, device)
+    assert len(found) == 20
+    assert {hole.source for hole in found} == {device}
+    cy = await opened("Cy")
+    wires.cut(ada, bo)
+    await ada.close()
+    await meet(wires, bo, cy)
+    await wires.until(lambda: level(bo, cy))
+    await wires.until(
+        lambda: only_room(cy).heads.get(device) == only_room(bo).heads[device]
+    )
+    found = await holes_of(cy, device)
+    assert {hole.source for hole in found} == {only_room(bo).device}
+    assert await texts(cy) == await texts(bo)
+
+
+@pytest.mark.parametrize(
+    "falsify",
+    [
+        lambda it: replace(it, clock=it.clock + 1),
+        lambda it: replace(it, links=(Link(b"?" * 32, 1),)),
+        lambda it: replace(it, sequence=it.sequence + 1),
+    ],
+    ids=["clock", "links", "sequence"],
+)
+async def test_a_false_deletion_is_void_for_who_has_the_block(
+    opened: Open, clock: dict[str, int], falsify: Callable[[Deleted], Deleted]
+) -> None:
+    wires = Wires()
+    ada, bo = await three(opened, wires)
+    await delete(ada, SECRET, falsify)
+    await wires.until(lambda: level(ada, bo))
+    for who in (ada, bo):
+        await cleared(who, clock)
+        assert await texts(who) == ["one", SECRET, "two"]
+        assert await holes_of(who, only_room(ada).device) == []
+
+
+async def test_a_false_hole_is_forgotten_and_the_true_one_taken(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gaps, "GAP_S", 0.02)
+    wires = Wires()
+    ada, bo = await three(opened, wires)
+    device = only_room(ada).device
+    for who in (ada, bo):
+        await expire(who, SECRET)
+    honest = gaps.Gaps.answer
+    liar = only_room(bo).gaps
+
+    def answer(self: gaps.Gaps, ask: AskHoles, send: Callable[..., None]) -> None:
+        def lie(told: HoleList | None) -> None:
+            assert told is not None
+            false = tuple(replace(hole, clock=1) for hole in told.holes)
+            send(replace(told, holes=false))
+
+        honest(self, ask, lie if self is liar else send)
+
+    monkeypatch.setattr(gaps.Gaps, "answer", answer)
+    wires.cut(ada, bo)
+    cy = await opened("Cy")
+    wires.connect(bo, cy)
+    joining = asyncio.create_task(cy.join(await bo.invite("Birds"), timeout_s=9))
+    await wires.until(lambda: len(cy._rooms) == 1)
+    mine = only_room(cy).gaps
+    await wires.until(lambda: mine.false_count == 1)
+    wires.connect(ada, cy)
+    await wires.until(joining.done)
+    await wires.until(lambda: level(ada, cy))
+    assert await texts(cy) == ["one", "two"]
+    assert mine.false_count == 1
+    [hole] = await holes_of(cy, device)
+    assert hole.source == device
+    assert [hole] == [replace(it, source=device) for it in await holes_of(ada, device)]
+
+
+@pytest.mark.parametrize("truth", [True, False], ids=["as told", "not as told"])
+async def test_a_block_that_comes_late_is_held_against_its_hole(
+    opened: Open, *, truth: bool
+) -> None:
+    wires = Wires()
+    ada, bo = await three(opened, wires)
+    device, room = only_room(ada).device, only_room(bo)
+    before = await stored(bo, device)
+    entry = await room._transact(lambda c, view: view.timeline.entry(c, device, 2))
+    assert entry is not None
+    told = Hole(device, 2, entry.clock + (not truth), entry.links, b"w" * 32)
+    await room._transact(lambda c, _: holes.keep(c, room.row.row, [told]))
+    await room.logs.know_holes(device, [2])
+    room.gaps.late(device, [2])
+    await room.gaps._tasks.finish()
+    assert room.gaps.mismatch_count == (not truth)
+    after = await stored(bo, device)
+    assert after == ([at for at in before if at != 2] if truth else before)
+    assert room.heads[device] == only_room(ada).heads[device]
+
+
+async def test_words_come_back_when_their_deletion_counts_no_more(
+    opened: Open, clock: dict[str, int]
+) -> None:
+    wires = Wires()
+    ada, bo = await three(opened, wires)
+    await delete(ada, SECRET)
+    await delete(ada, "two")
+    await wires.until(lambda: level(ada, bo))
+    room, device = only_room(bo), only_room(ada).device
+    assert await texts(bo) == ["one"]
+
+    def hide(connection: Connection, _: RoomView) -> None:
+        last = room.logs.length(device) - 2
+        contents.judge(
+            connection,
+            room.row.row,
+            device,
+            lambda _clock, sequence, _kind: sequence < last,
+            sequence=last,
+        )
+
+    await room._transact(hide)
+    room.clearing.wake()
+    await room.clearing._tasks.finish()
+    assert await texts(bo) == ["one", SECRET, "two"]
+    await cleared(bo, clock)
+    assert await holes_of(bo, device) == []
+    assert await texts(bo) == ["one", SECRET, "two"]

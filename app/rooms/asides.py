@@ -6,6 +6,8 @@ ends of a connection have proven themselves as members (``app/rooms/replication.
     handshake  uint version (1)
     0 AskKeys  array fixed16 epoch
     1 Keys     array fixed32 key
+    2 AskHoles see app/rooms/hole_lists.py
+    3 Holes    see app/rooms/hole_lists.py
 
 A turn of the room's key is sealed to the devices that its author knew. Who was let in
 meanwhile, or is one of too many for one act, asks whoever is there; a key goes to
@@ -20,18 +22,26 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from app.rooms import keys
+from app.rooms.hole_lists import (
+    AskHoles,
+    HoleList,
+)
+from app.rooms.hole_lists import decode_ask as decode_hole_ask
+from app.rooms.hole_lists import decode_list as decode_hole_list
+from app.rooms.hole_lists import encode_ask as encode_hole_ask
+from app.rooms.hole_lists import encode_list as encode_hole_list
 from app.rooms.seals import EPOCH_ID_BYTES, EPOCH_KEY_BYTES
 from net.encoding import Reader, Writer
 from net.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
     from app.network import Peer
+    from app.rooms.effects import Proven
     from net.mux import Channel
 
 PROTOCOL: Final = "covey/room/aside"
 PROTOCOL_VERSION: Final = 1
-ASK_KEYS, KEYS = range(2)
-MESSAGE_COUNT: Final = 2
+ASK_KEYS, KEYS, ASK_HOLES, HOLES = range(4)
 
 MAX_KEYS: Final = 64
 """Keys asked for or told in one message."""
@@ -44,6 +54,14 @@ class Host(Protocol):
 
     def keys_of(self, epochs: Iterable[bytes]) -> list[bytes]:
         """Those of these epochs that are here."""
+
+    def holes_asked(
+        self, ask: AskHoles, send: Callable[[HoleList | None], None]
+    ) -> None:
+        """Tell a member of the holes of a log, or that there is no answer."""
+
+    def holes_told(self, device: bytes, told: HoleList) -> None:
+        """A peer's device tells of holes; not more than it was asked."""
 
     def keys_came(self, found: Sequence[bytes]) -> None:
         """Keys that a peer says are the room's."""
@@ -78,10 +96,20 @@ def decode_keys(data: bytes) -> list[bytes]:
 
 
 class Aside:
-    """One end of the channel."""
+    """One end of the channel.
+
+    Attributes:
+        device: Key of the peer's device, proven.
+        identity: Whose it is, proven.
+    """
 
     def __init__(
-        self, host: Host, is_member: Callable[[], bool], room_key: bytes, peer: Peer
+        self,
+        host: Host,
+        is_member: Callable[[], bool],
+        room_key: bytes,
+        peer: Peer,
+        proven: Proven,
     ) -> None:
         """Open it; the other end does as well.
 
@@ -90,20 +118,30 @@ class Aside:
             is_member: Tells whether the peer is one, just now, and so may be told.
             room_key: The room's.
             peer: The connection.
+            proven: Who is at its other end.
 
         Raises:
             LocalProtocolError: The connection has no channel left.
         """
+        self.device = proven.device
+        self.identity = proven.identity
         self._host = host
         self._is_member = is_member
         self._asked: set[bytes] = set()
         self._told = 0
+        self._holes_due: AskHoles | None = None
+        self._answering = False
         self._open = False
         self._wanted: tuple[bytes, ...] = ()
         self._channel: Channel = peer.mux.create_channel(
             PROTOCOL,
             keys.aside_id(room_key, peer.handshake_hash),
-            messages=[self._keys_asked, self._keys_told],
+            messages=[
+                self._keys_asked,
+                self._keys_told,
+                self._holes_asked,
+                self._holes_told,
+            ],
             handshake=Writer().uint(PROTOCOL_VERSION).finish(),
             on_open=self._opened,
         )
@@ -112,6 +150,14 @@ class Aside:
         """Ask for keys that are not here, each once."""
         self._wanted = tuple(epoch for epoch in epochs if epoch not in self._asked)
         self._ask()
+
+    def ask_holes(self, ask: AskHoles) -> bool:
+        """Ask for the holes of a log; False while the channel is not open."""
+        if not self._open or self._channel.closed:
+            return False
+        self._holes_due = ask
+        self._channel.send(ASK_HOLES, encode_hole_ask(ask))
+        return True
 
     def close(self) -> None:
         """Say and hear no more."""
@@ -157,3 +203,30 @@ class Aside:
             self._channel.close()
             return
         self._host.keys_came(found)
+
+    def _holes_asked(self, data: bytes) -> None:
+        try:
+            ask = decode_hole_ask(data)
+        except RemoteProtocolError:
+            self._channel.close()
+            return
+        # One at a time: whoever asks gets an answer before the next question.
+        if self._is_member() and not self._answering:
+            self._answering = True
+            self._host.holes_asked(ask, self._send_holes)
+
+    def _send_holes(self, told: HoleList | None) -> None:
+        self._answering = False
+        if told is not None and not self._channel.closed and self._is_member():
+            self._channel.send(HOLES, encode_hole_list(told))
+
+    def _holes_told(self, data: bytes) -> None:
+        try:
+            told = decode_hole_list(data)
+        except RemoteProtocolError:
+            self._channel.close()
+            return
+        ask = self._holes_due
+        if ask is not None and (told.writer, told.start) == (ask.writer, ask.start):
+            self._holes_due = None
+            self._host.holes_told(self.device, told)

@@ -33,6 +33,7 @@ from app.rooms.effects import (
     Visit,
 )
 from app.rooms.facts import RoomFacts
+from app.rooms.hole_lists import AskHoles
 from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
 from app.rooms.replication import Session, Sources
 from app.rooms.visits import Errand, Visits
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("covey.room")
 
+MAX_ASKED = 2
+"""Peers that are asked for the same holes at a time."""
 MAX_LAST_BYTES = 512 * 1024
 """Sent at most before the channel of a log is closed."""
 REOPEN_S = 30.0
@@ -245,11 +248,21 @@ class Link:
         if self._aside is None:
             room = self.room
             try:
-                self._aside = Aside(room, self._is_served, room.row.key, self.peer)
+                self._aside = Aside(
+                    room, self._is_served, room.row.key, self.peer, self.proven
+                )
             except NetError as error:
                 _LOG.info("a peer cannot be asked for keys: %s", error)
                 return
         self._aside.want_keys(self.room.facts.missing_keys)
+
+    def ask_holes(self, ask: AskHoles) -> bool:
+        """Ask the peer for holes of a log, if it says that it has more of that."""
+        return (
+            self._aside is not None
+            and self.session.remote_length(ask.writer) > ask.start
+            and self._aside.ask_holes(ask)
+        )
 
     def _is_served(self) -> bool:
         return not self._over and self.session.is_member
@@ -332,6 +345,7 @@ class RoomLinks:
         self._parted: set[Peer] = set()
         self._reopening: set[asyncio.TimerHandle] = set()
         room.listener = self
+        room.gaps.on_ask = self._ask_holes
 
     @staticmethod
     def now() -> float:
@@ -403,6 +417,16 @@ class RoomLinks:
             if other is not link:
                 other.session.sources_freed(self.now(), writer)
                 other.pump()
+
+    def _ask_holes(self, ask: AskHoles, tries: int) -> None:
+        """Ask some of the peers, others each time."""
+        links = list(self.links.values())
+        start = tries % max(len(links), 1)
+        asked = 0
+        for link in links[start:] + links[:start]:
+            asked += link.ask_holes(ask)
+            if asked >= MAX_ASKED:
+                return
 
     def _reopen_later(self, peer: Peer) -> None:
         """Try again with a peer that was silent, if it is still connected."""

@@ -218,6 +218,11 @@ class Session:
             return 0
         return head.length if head.fork == mine.fork else 0
 
+    def remote_length(self, writer: bytes) -> int:
+        """How much of a log the peer says is there."""
+        head = self._remote_heads.get(writer)
+        return head.length if head is not None else 0
+
     def next_effect(self) -> Effect | None:
         """The next thing to do, in order; None when there is nothing."""
         return self._effects.popleft() if self._effects else None

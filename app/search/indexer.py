@@ -39,8 +39,8 @@ class Pace:
     """Between two looks at what is new, unless somebody searches: messages that come
     one by one go together."""
     changes_s: float = 1.0
-    """Between two looks at what was edited or deleted: taking words out rewrites the
-    file, and they come in bursts."""
+    """Between two looks at what was edited or deleted, unless somebody searches: taking
+    words out rewrites the file, and they come in bursts."""
     quiet_s: float = 3_600.0
     """Without news, before the file is rewritten."""
     untidy_s: float = 86_400.0
@@ -100,7 +100,6 @@ class Indexer:
         self._log_full = False
         self._news = asyncio.Event()
         self._opened = asyncio.Event()
-        self._fresh = asyncio.Event()
         self._settled = asyncio.Event()
         self._stopping = False
         self._tasks = Tasks(_LOG, "the search index is not kept up any more")
@@ -128,7 +127,6 @@ class Indexer:
         if room is not None:
             self._waiting[room] = None
         self._changes_due = True
-        self._fresh.clear()
         self._settled.clear()
         self._news.set()
 
@@ -157,13 +155,13 @@ class Indexer:
         if self._in_bulk:
             limit_s += self._began_at - self._now_s()
         self._askers += 1
-        if not self._fresh.is_set():
+        if not self._settled.is_set():
             self._news.set()
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, limit_s)):
                     await self._opened.wait()
-                    await self._fresh.wait()
+                    await self._settled.wait()
         finally:
             self._askers -= 1
 
@@ -171,7 +169,6 @@ class Indexer:
         """Have the worker throw the index away and build another one."""
         self._afresh = True
         self._came_to_rest = False
-        self._fresh.clear()
         self._settled.clear()
         self._opened.clear()
         self._news.set()
@@ -250,9 +247,9 @@ class Indexer:
             self._sweep(index, room)
             self._marks.pop(room, None)
             del self._leaving[room]
-        elif self._changes_due and self._now_s() >= self._changes_at:
+        elif self._changes_due and self._is_time(self._changes_at):
             await self._take_changes(index)
-        elif self._waiting and (self._askers or self._now_s() >= self._arrivals_at):
+        elif self._waiting and self._is_time(self._arrivals_at):
             room = next(iter(self._waiting))
             del self._waiting[room]
             try:
@@ -337,7 +334,6 @@ class Indexer:
         else:
             self._in_bulk = False
             self._came_to_rest = True
-            self._fresh.set()
         if self._changes_due:
             times.append(self._changes_at)
         if times:
@@ -415,6 +411,10 @@ class Indexer:
             with suppress(TimeoutError):
                 async with asyncio.timeout(left_s):
                     await self._news.wait()
+
+    def _is_time(self, at_s: float) -> bool:
+        """Whether to go on with what is due then: at once when somebody searches."""
+        return bool(self._askers) or self._now_s() >= at_s
 
     @staticmethod
     def _now_s() -> float:

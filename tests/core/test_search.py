@@ -110,3 +110,17 @@ def test_one_finds_what_others_wrote_until_one_leaves(stage: Stage) -> None:
     stage.run("Bo", "room", "leave", room)
     assert texts(stage, "Bo", "heron") == []
     assert len(texts(stage, "Ada", "heron")) == 2
+
+
+def test_what_is_edited_deleted_or_over_is_found_no_more(alone: Stage) -> None:
+    alone.init("Ada")
+    alone.serve("Ada")
+    alone.run("Ada", "room", "new", "Birds")
+    one, two = say(alone, "Ada", "Birds", "a grey heron", "a white heron")
+    alone.run("Ada", "send", "Birds", "a heron for a moment", "--lifetime", "1s")
+    alone.run("Ada", "message", "edit", "Birds", one["id"], "a swan")
+    alone.run("Ada", "message", "delete", "Birds", two["id"])
+    [swan] = alone.run("Ada", "search", "swan")
+    assert (swan["id"], swan["edited"]) == (one["id"], True)
+    while found := texts(alone, "Ada", "heron"):
+        assert found == ["a heron for a moment"]

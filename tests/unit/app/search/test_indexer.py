@@ -597,8 +597,13 @@ async def test_messages_go_together_unless_somebody_searches(
         return whole(connection, room, *given)
 
     monkeypatch.setattr(source, "arrivals", seen)
-    searching = begin(pace=Pace(arrivals_s=3_600.0, changes_s=0.0, patience_s=60.0))
+    [id] = talk.say(Message("a heron"))
+    pace = Pace(arrivals_s=3_600.0, changes_s=3_600.0, patience_s=60.0)
+    searching = begin(pace=pace)
     await searching.settled()
+    talk.say(Edit(id, "a swan"))
+    searching.content_changed(BIRDS)
+    assert len(await find(searching, talk, "swan")) == 1
     before = len(reads)
     for number in range(20):
         talk.texts(f"bird {number}")

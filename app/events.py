@@ -38,6 +38,21 @@ class MessagesChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryDoubted:
+    """What a member showed of a room's history was not true; it is shown no more."""
+
+    room: str
+    member: str
+    """Identity key of who showed it."""
+    name: str
+    """The same person's name."""
+    count: int
+    """How many messages."""
+    sentence: str
+    """For a person."""
+
+
+@dataclass(frozen=True, slots=True)
 class MessageDelivered:
     """More devices than before acknowledged that they hold an own message."""
 
@@ -75,6 +90,11 @@ class ApprovalAwaited:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactsChanged:
+    """Somebody asks to write directly, or what is known of a contact changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkChanged:
     """The state of the connection to the network changed."""
 
@@ -93,11 +113,13 @@ Event = (
     | RoomLeft
     | MessageStored
     | MessagesChanged
+    | HistoryDoubted
     | MessageDelivered
     | ScheduledChanged
     | MembersChanged
     | RequestsChanged
     | ApprovalAwaited
+    | ContactsChanged
     | NetworkChanged
     | CoreStopped
 )

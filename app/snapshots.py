@@ -87,6 +87,8 @@ class MessageSnapshot:
     reply_to: str | None = None
     edited: bool = False
     deleted: bool = False
+    verified: bool = True
+    """False while only a member says so: see ``RoomSnapshot.trusted_name``."""
     kind: str = "message"
     """``message``, ``poll``, or ``newer``: only a newer version of Covey can read it."""
     pinned: bool = False
@@ -231,6 +233,12 @@ class RoomSnapshot:
     mentions: int = 0
     """Unread messages that call this person."""
     last_message: MessageSnapshot | None = None
+    verifying: bool = False
+    """The history is being verified: newest messages are shown as somebody told them."""
+    verified_share: float = 1.0
+    """How much of it is verified, from 0 to 1."""
+    trusted_name: str = ""
+    """Who is believed meanwhile; empty when nobody has told anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +253,21 @@ class MemberSnapshot:
     me: bool = False
     presence: str = ""
     """``active`` or ``away`` as they say; empty when they do not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSnapshot:
+    """One person whom one writes to directly, who asks to, or who is blocked."""
+
+    identity_key: str
+    name: str
+    state: str
+    """``calling``, ``asking``, ``accepted``, ``declined`` or ``blocked``."""
+    greeting: str
+    """What they, or this person, said when asking."""
+    room: str | None
+    """The room of two, once there is one."""
+    changed_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,15 @@ ends of a connection have proven themselves as members (``app/rooms/replication.
     1 Keys     array fixed32 key
     2 AskHoles see app/rooms/hole_lists.py
     3 Holes    see app/rooms/hole_lists.py
+    8 AskPage  see app/rooms/pages.py
+    9 Page     see app/rooms/pages.py
 
 A turn of the room's key is sealed to the devices that its author knew. Who was let in
 meanwhile, or is one of too many for one act, asks whoever is there; a key goes to
 members only, and is believed from anybody: its epoch is named by what is derived from
-it. What this version does not
-know is left alone, so that later ones may say more.
+it. Whoever has not got the logs yet asks for a page of messages. A question of somebody
+who is no member as far as known waits until it is one. What this version does not know
+is left alone, so that later ones may say more.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from app.rooms.hole_lists import decode_ask as decode_hole_ask
 from app.rooms.hole_lists import decode_list as decode_hole_list
 from app.rooms.hole_lists import encode_ask as encode_hole_ask
 from app.rooms.hole_lists import encode_list as encode_hole_list
+from app.rooms.pages import AskPage, decode_ask
 from app.rooms.seals import EPOCH_ID_BYTES, EPOCH_KEY_BYTES
 from net.encoding import Reader, Writer
 from net.errors import RemoteProtocolError
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 PROTOCOL: Final = "covey/room/aside"
 PROTOCOL_VERSION: Final = 1
 ASK_KEYS, KEYS, ASK_HOLES, HOLES = range(4)
+ASK_PAGE, PAGE = range(8, 10)
 
 MAX_KEYS: Final = 64
 """Keys asked for or told in one message."""
@@ -65,6 +70,14 @@ class Host(Protocol):
 
     def keys_came(self, found: Sequence[bytes]) -> None:
         """Keys that a peer says are the room's."""
+
+    def give_page(
+        self, ask: AskPage, asker: bytes, send: Callable[[bytes], None]
+    ) -> None:
+        """Send a page to a member's device that asked for it, if it may have one."""
+
+    def page_came(self, source: Aside, data: bytes) -> bool:
+        """A peer told a page; False when it broke the rules."""
 
 
 def encode_epochs(epochs: Sequence[bytes]) -> bytes:
@@ -133,14 +146,21 @@ class Aside:
         self._answering = False
         self._open = False
         self._wanted: tuple[bytes, ...] = ()
+        self._wished: AskPage | None = None
+        self._unanswered: AskPage | None = None
+        handlers = {
+            ASK_KEYS: self._keys_asked,
+            KEYS: self._keys_told,
+            ASK_HOLES: self._holes_asked,
+            HOLES: self._holes_told,
+            ASK_PAGE: self._page_asked,
+            PAGE: self._page_told,
+        }
         self._channel: Channel = peer.mux.create_channel(
             PROTOCOL,
             keys.aside_id(room_key, peer.handshake_hash),
             messages=[
-                self._keys_asked,
-                self._keys_told,
-                self._holes_asked,
-                self._holes_told,
+                handlers.get(kind, _leave_alone) for kind in range(max(handlers) + 1)
             ],
             handshake=Writer().uint(PROTOCOL_VERSION).finish(),
             on_open=self._opened,
@@ -150,6 +170,17 @@ class Aside:
         """Ask for keys that are not here, each once."""
         self._wanted = tuple(epoch for epoch in epochs if epoch not in self._asked)
         self._ask()
+
+    def ask_page(self, ask: AskPage) -> None:
+        """Ask for a page, as soon as the channel is open."""
+        self._wished = ask
+        self._ask()
+
+    def member_changed(self) -> None:
+        """Answer what waited for the peer to be known as a member."""
+        if self._unanswered is not None and self._is_member():
+            ask, self._unanswered = self._unanswered, None
+            self._host.give_page(ask, self.device, self._send_page)
 
     def ask_holes(self, ask: AskHoles) -> bool:
         """Ask for the holes of a log; False while the channel is not open."""
@@ -176,8 +207,11 @@ class Aside:
         self._ask()
 
     def _ask(self) -> None:
-        if not self._open or self._channel.closed or not self._wanted:
+        if not self._open or self._channel.closed:
             return
+        if self._wished is not None:
+            self._channel.send(ASK_PAGE, self._wished.encode())
+            self._wished = None
         wanted, self._wanted = self._wanted, ()
         self._asked.update(wanted)
         for start in range(0, len(wanted), MAX_KEYS):
@@ -230,3 +264,24 @@ class Aside:
         if ask is not None and (told.writer, told.start) == (ask.writer, ask.start):
             self._holes_due = None
             self._host.holes_told(self.device, told)
+
+    def _page_asked(self, data: bytes) -> None:
+        try:
+            self._unanswered = decode_ask(data)
+        except RemoteProtocolError:
+            self._channel.close()
+            return
+        self.member_changed()
+
+    def _send_page(self, data: bytes) -> None:
+        if not self._channel.closed and self._is_member():
+            self._channel.send(PAGE, data)
+
+    def _page_told(self, data: bytes) -> None:
+        if not self._host.page_came(self, data):
+            self._channel.close()
+
+
+def _leave_alone(data: bytes) -> None:
+    """What only another version says."""
+    del data

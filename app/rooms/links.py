@@ -34,7 +34,7 @@ from app.rooms.effects import (
 )
 from app.rooms.facts import RoomFacts
 from app.rooms.hole_lists import AskHoles
-from app.rooms.messages import MESSAGE_COUNT, PROTOCOL
+from app.rooms.messages import HAVE, MESSAGE_COUNT, PROTOCOL
 from app.rooms.replication import Session, Sources
 from app.rooms.visits import Errand, Visits
 from app.tasks import Tasks
@@ -54,6 +54,8 @@ MAX_ASKED = 2
 """Peers that are asked for the same holes at a time."""
 MAX_LAST_BYTES = 512 * 1024
 """Sent at most before the channel of a log is closed."""
+MAX_COMPARED = 16
+"""Times that what a peer has is counted on one connection."""
 REOPEN_S = 30.0
 """After so long a room is tried again with a peer that did not answer."""
 
@@ -143,6 +145,7 @@ class Link:
         self._logs: dict[bytes, LogLink] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._aside: Aside | None = None
+        self._heard_count = 0
         self._visit: tuple[Errand, asyncio.Task[None]] | None = None
         self._pumping = False
         self._over = False
@@ -197,6 +200,14 @@ class Link:
     def _receive(self, kind: int, data: bytes) -> None:
         self.session.receive(kind, data, self._links.now())
         self.pump()
+        if kind == HAVE and not self._over:
+            self._compare_lengths()
+
+    def _compare_lengths(self) -> None:
+        """See, at the beginning, whether much is lacking here that the peer has."""
+        if self._aside is not None and self._heard_count < MAX_COMPARED:
+            self._heard_count += 1
+            self.room.previews.lacked(self.session.lacked_count)
 
     def _opened(self, handshake: bytes) -> None:
         self.session.remote_opened(handshake)
@@ -242,7 +253,7 @@ class Link:
             self._end(effect)
 
     def _speak_aside(self) -> None:
-        """Ask the peer, once proven, for keys that are lacking here."""
+        """Ask the peer, once proven, for what is lacking here; answer it as well."""
         if self._over or self.proven is None:
             return
         if self._aside is None:
@@ -254,7 +265,9 @@ class Link:
             except NetError as error:
                 _LOG.info("a peer cannot be asked for keys: %s", error)
                 return
+            room.previews.came(self._aside)
         self._aside.want_keys(self.room.facts.missing_keys)
+        self._aside.member_changed()
 
     def ask_holes(self, ask: AskHoles) -> bool:
         """Ask the peer for holes of a log, if it says that it has more of that."""
@@ -272,6 +285,7 @@ class Link:
             return
         self._over = True
         if self._aside is not None:
+            self.room.previews.gone(self._aside)
             self._aside.close()
         if effect.fault:
             _LOG.warning("a peer broke the room's protocol: %s", effect.reason)

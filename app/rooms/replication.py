@@ -218,6 +218,18 @@ class Session:
             return 0
         return head.length if head.fork == mine.fork else 0
 
+    @property
+    def lacked_count(self) -> int:
+        """How many blocks the peer, a member, says it has that are not here."""
+        if not self.is_member:
+            return 0
+        count = 0
+        for writer, head in self._remote_heads.items():
+            if writer in self._facts.devices and self._lacks(writer):
+                mine = self._heads.get(writer)
+                count += head.length - (mine.length if mine is not None else 0)
+        return count
+
     def remote_length(self, writer: bytes) -> int:
         """How much of a log the peer says is there."""
         head = self._remote_heads.get(writer)

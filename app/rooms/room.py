@@ -40,6 +40,9 @@ from app.rooms.moderation import Moderation
 from app.rooms.operations import Acknowledge, Admit, Body
 from app.rooms.outbox import Outbox, Saying, Written
 from app.rooms.outlook import Outlook
+from app.rooms.page_source import PageSource
+from app.rooms.pages import AskPage
+from app.rooms.previews import Previews
 from app.rooms.roles import Right, may_write
 from app.rooms.turning import Turning
 from app.rooms.view import Applied, RoomView
@@ -57,6 +60,7 @@ from store.errors import StoreError
 from store.rooms import RoomRow
 
 if TYPE_CHECKING:
+    from app.rooms.asides import Aside
     from store.corestore import Corestore
 
 T = TypeVar("T")
@@ -107,6 +111,7 @@ class Room:
         moderation: What is changed of who is who.
         clearing: What is done about words that are gone.
         gaps: What is done about blocks that are gone everywhere.
+        previews: What others told that is not verified yet.
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
         on_alone: Called when the last connected device has gone.
@@ -154,6 +159,8 @@ class Room:
         self._turning = Turning(self.device, self._turn_key, surroundings.now_ms)
         self._counts = Counts(0, 0, None)
         self._tasks = Tasks(None)
+        self.previews = Previews(self, surroundings.publish, surroundings.now_ms)
+        self._pages = PageSource(self, profile.device, self._tasks)
         self._refresh_timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
@@ -188,9 +195,26 @@ class Room:
         me = self.facts.member_of(self.device)
         return me is not None and me.present
 
+    @property
+    def is_known(self) -> bool:
+        """True when there is nothing to wait for to use the room.
+
+        This person is a member, or a member told so and its logs are on their way.
+        """
+        return self.is_member or self.previews.is_active
+
     async def wait_member(self) -> None:
         """Wait until this person is a member, as far as known here."""
         while not self.is_member:
+            self._facts_news.clear()
+            await self._facts_news.wait()
+
+    async def wait_joined(self) -> None:
+        """Wait until this person is a member, or so much comes that it takes a while.
+
+        In the second case the newest messages are here, as a member told them.
+        """
+        while not self.is_member and not self.previews.is_long:
             self._facts_news.clear()
             await self._facts_news.wait()
 
@@ -248,6 +272,7 @@ class Room:
         self._stopped = True
         if self._refresh_timer is not None:
             self._refresh_timer.cancel()
+        await self.previews.stop()
         self._hearing.stop()
         self._turning.stop()
         await self.gaps.stop()
@@ -269,24 +294,42 @@ class Room:
         await self.logs.purge_others()
         await self.stop()
 
+    @property
+    def name(self) -> str:
+        """What this person calls the room."""
+        return self.facts.name or self.row.name
+
     def snapshot(self) -> RoomSnapshot:
         """The room's line in the list."""
         me = self.facts.member_of(self.device)
-        can_write = me is not None and me.present
+        writes = me is not None and me.present and may_write(self.facts.kind, me.role)
+        previews, told = self.previews, self.previews.told
+        if self.is_member:
+            # What the room's acts say goes before what somebody told.
+            told = None
+        last = self._counts.last
+        newest = previews.newest
+        if newest is None or (last is not None and last.place >= newest[0]):
+            newest = (last.place, self.message(last)) if last is not None else None
         return RoomSnapshot(
             room=self.id,
-            name=self.facts.name or self.row.name,
-            kind=self.facts.kind.word,
+            name=told.name if told is not None else self.name,
+            kind=told.kind.word if told is not None else self.facts.kind.word,
             unread=self._counts.unread,
             mentions=self._counts.mentions,
-            members=self.facts.present_count,
+            members=(self.facts.present_count if told is None else told.member_count),
             peers=len(self.online),
-            can_write=bool(can_write and me and may_write(self.facts.kind, me.role)),
-            last_message=self.message(self._counts.last) if self._counts.last else None,
+            can_write=writes or (told is not None and previews.can_write),
+            last_message=newest[1] if newest is not None else None,
+            verifying=previews.is_verifying,
+            verified_share=previews.share,
+            trusted_name=previews.trusted_name,
         )
 
     def members(self) -> list[MemberSnapshot]:
         """Everybody in the room now, owners first."""
+        if self.previews.is_active and not self.is_member:
+            return self.previews.members()
         present = [m for m in self.facts.members.values() if m.present]
         present.sort(key=lambda m: (-m.role, m.name.casefold(), m.identity))
         mine = self.identity
@@ -427,8 +470,10 @@ class Room:
 
         Raises:
             UserFacingError: ``not-a-member``, ``read-only``, ``muted``,
-                ``no-room-key``, ``disk``, ``stored-only``.
+                ``no-room-key``, ``disk``, ``stored-only``; ``not-synchronised``: it
+                takes too long until this device knows that it is a member.
         """
+        await self.previews.wait_writable()
         with explained():
             return await self._outbox.say(Saying(body, right))
 
@@ -516,6 +561,13 @@ class Room:
         self._tally = None
         self._held_changed.set()
 
+    def preview_changed(self) -> None:
+        """Tell clients and whoever waits that what others told is shown, or is not."""
+        self._facts_news.set()
+        if not self.left:
+            self._around.publish(MembersChanged(self.id))
+            self.publish_changed()
+
     async def _tell_delivered(self, start: int, end: int) -> None:
         """Tell clients of own messages that one more device holds."""
         row = self.row.row
@@ -567,13 +619,13 @@ class Room:
             self.logs.know(self.facts.devices)
             self._arm_refresh()
             self._turning.facts_changed(self.facts)
-        if applied.clear:
-            self.clearing.wake()
         known = self._held.get(applied.writer, 0)
         if applied.heard > known:
             self._hold({applied.writer: applied.heard})
             first = max(known, applied.heard - MAX_HEARD_TOLD)
             await self._tell_delivered(first, applied.heard)
+        if applied.clear:
+            self.clearing.wake()
         if applied.unheard and self.is_member and not self.left:
             self._hearing.heard(sum(d.present for d in self.facts.devices.values()))
         counts = self._counts
@@ -601,6 +653,7 @@ class Room:
             self._facts_news.set()
             if self.on_facts is not None:
                 self.on_facts()
+        self.previews.derived(applied.writer, applied.length)
 
     def _say_heard(self) -> None:
         self._tasks.spawn(self._acknowledge())
@@ -643,6 +696,16 @@ class Room:
         """See ``asides.Host``."""
         now_ms = self._around.now_ms()
         self._tasks.spawn(self._take_keys(tuple(found), now_ms))
+
+    def give_page(
+        self, ask: AskPage, asker: bytes, send: Callable[[bytes], None]
+    ) -> None:
+        """See ``asides.Host``."""
+        self._pages.give(ask, asker, send)
+
+    def page_came(self, source: Aside, data: bytes) -> bool:
+        """See ``asides.Host``."""
+        return self.previews.page_came(source, data)
 
     async def _take_keys(self, found: tuple[bytes, ...], now_ms: int) -> None:
         def work(connection: Connection, view: RoomView) -> Applied:

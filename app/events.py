@@ -76,6 +76,22 @@ class MembersChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class RestEnded:
+    """This device was away for so long that the others went on without it; it is back.
+
+    What it wrote meanwhile counts for nobody, and was written again.
+    """
+
+    room: str
+    said_again: int
+    """Messages, edits, reactions and so on."""
+    lost: int
+    """Changes of the room or its members that were not repeated."""
+    sentence: str
+    """All of that for people."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestsChanged:
     """Others wait to be let into a room by a person than before."""
 
@@ -117,6 +133,7 @@ Event = (
     | MessageDelivered
     | ScheduledChanged
     | MembersChanged
+    | RestEnded
     | RequestsChanged
     | ApprovalAwaited
     | ContactsChanged

@@ -8,6 +8,7 @@ ends of a connection have proven themselves as members (``app/rooms/replication.
     1 Keys     array fixed32 key
     2 AskHoles see app/rooms/hole_lists.py
     3 Holes    see app/rooms/hole_lists.py
+    4 WakeMe   nothing
     8 AskPage  see app/rooms/pages.py
     9 Page     see app/rooms/pages.py
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 PROTOCOL: Final = "covey/room/aside"
 PROTOCOL_VERSION: Final = 1
 ASK_KEYS, KEYS, ASK_HOLES, HOLES = range(4)
+WAKE_ME: Final = 4
 ASK_PAGE, PAGE = range(8, 10)
 
 MAX_KEYS: Final = 64
@@ -70,6 +72,9 @@ class Host(Protocol):
 
     def keys_came(self, found: Sequence[bytes]) -> None:
         """Keys that a peer says are the room's."""
+
+    def wake_asked(self, device: bytes) -> None:
+        """A member's device says that it rests and is back."""
 
     def give_page(
         self, ask: AskPage, asker: bytes, send: Callable[[bytes], None]
@@ -146,11 +151,13 @@ class Aside:
         self._answering = False
         self._open = False
         self._wanted: tuple[bytes, ...] = ()
+        self._rests = False
         self._wished: AskPage | None = None
         self._unanswered: AskPage | None = None
         handlers = {
             ASK_KEYS: self._keys_asked,
             KEYS: self._keys_told,
+            WAKE_ME: self._wake_asked,
             ASK_HOLES: self._holes_asked,
             HOLES: self._holes_told,
             ASK_PAGE: self._page_asked,
@@ -190,6 +197,11 @@ class Aside:
         self._channel.send(ASK_HOLES, encode_hole_ask(ask))
         return True
 
+    def want_wake(self) -> None:
+        """Ask to be woken, as soon as the channel is open."""
+        self._rests = True
+        self._ask()
+
     def close(self) -> None:
         """Say and hear no more."""
         if not self._channel.closed:
@@ -212,11 +224,19 @@ class Aside:
         if self._wished is not None:
             self._channel.send(ASK_PAGE, self._wished.encode())
             self._wished = None
+        if self._rests:
+            self._channel.send(WAKE_ME, b"")
+            self._rests = False
         wanted, self._wanted = self._wanted, ()
         self._asked.update(wanted)
         for start in range(0, len(wanted), MAX_KEYS):
             portion = wanted[start : start + MAX_KEYS]
             self._channel.send(ASK_KEYS, encode_epochs(portion))
+
+    def _wake_asked(self, data: bytes) -> None:
+        del data
+        if self._is_member():
+            self._host.wake_asked(self.device)
 
     def _keys_asked(self, data: bytes) -> None:
         try:

@@ -42,6 +42,8 @@ class DeviceFact:
     present: bool
     wanted_length: int | None
     """How far its log counts; None for all of it."""
+    resting: bool = False
+    """It was silent for long: nothing waits for it, and what it writes is void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,12 @@ def room_facts(
         for key, member in law.members.items()
     }
     devices = {
-        key: DeviceFact(device.identity, law.is_inside(key), law.wanted_length(key))
+        key: DeviceFact(
+            device.identity,
+            law.is_inside(key),
+            law.wanted_length(key),
+            resting=device.resting,
+        )
         for key, device in law.devices.items()
     }
     for key, length in lacked.items():

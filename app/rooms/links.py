@@ -277,6 +277,16 @@ class Link:
             and self._aside.ask_holes(ask)
         )
 
+    @property
+    def is_heard(self) -> bool:
+        """True while questions reach a member here."""
+        return self._aside is not None and self._is_served()
+
+    def ask_wake(self) -> None:
+        """Ask the peer to wake this device."""
+        if self._aside is not None:
+            self._aside.want_wake()
+
     def _is_served(self) -> bool:
         return not self._over and self.session.is_member
 
@@ -459,6 +469,12 @@ class RoomLinks:
         own = self.room.heads.get(self.room.device)
         if self.room.left and own is not None and effect.length >= own.length:
             self._on_farewell(self.room)
+
+    def ask_wake(self, turn: int) -> None:
+        """See ``RoomListener.ask_wake``."""
+        links = [link for link in self.links.values() if link.is_heard]
+        if links:
+            links[turn % len(links)].ask_wake()
 
     def told(self, writer: bytes) -> dict[bytes, int]:
         """See ``RoomListener.told``."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from app.errors import UserFacingError
 from app.rooms.intake import Intake
 from app.rooms.logs import OpenLog, RoomLogs
-from app.rooms.operations import Body
+from app.rooms.operations import Body, Operation
 from app.rooms.outlook import Outlook
 from app.rooms.roles import Right
 from app.rooms.view import Applied, RoomView
@@ -37,7 +37,7 @@ class Saying:
     """What it takes."""
 
 
-Check = Callable[[RoomView], Body | None]
+Check = Callable[[RoomView], Body | Operation | None]
 """Runs in the writer thread: what to write, None for nothing, or an error."""
 Draft = bytes | Exception | None
 """A block, why it must not be, or None for nothing."""

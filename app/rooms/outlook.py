@@ -49,11 +49,11 @@ class Outlook:
         if right in SPEECH and self.muted_until_ms > self.clock:
             raise UserFacingError("muted", "You may not write in this room for now.")
 
-    def draft(self, body: Body, *, now_ms: int, behind: int = 0) -> bytes:
+    def draft(self, body: Body | Operation, *, now_ms: int, behind: int = 0) -> bytes:
         """A block, sealed for its place: so many behind ``length``.
 
         Args:
-            body: What it says.
+            body: What it says; with the time when that was said, if not now.
             now_ms: The wall clock.
             behind: How many are written before it. The first of several links for all:
                 the others stand behind it.
@@ -69,7 +69,8 @@ class Outlook:
             )
         links = () if behind else self.links
         clock = min(max(now_ms, self.clock + 1) + behind, MAX_SAFE_UINT)
-        payload = encode_operation(Operation(now_ms, body))
+        said = body if isinstance(body, Operation) else Operation(now_ms, body)
+        payload = encode_operation(said)
         return self.seal(encode_entry(clock, links, payload), self.length + behind)
 
 

@@ -43,6 +43,7 @@ from app.rooms.outlook import Outlook
 from app.rooms.page_source import PageSource
 from app.rooms.pages import AskPage
 from app.rooms.previews import Previews
+from app.rooms.resting import Resting
 from app.rooms.roles import Right, may_write
 from app.rooms.turning import Turning
 from app.rooms.view import Applied, RoomView
@@ -96,6 +97,9 @@ class RoomListener(Protocol):
 
     def told(self, writer: bytes) -> dict[bytes, int]:
         """How much of a log each connected device of a member says it holds."""
+
+    def ask_wake(self, turn: int) -> None:
+        """Ask one of the connected members, whose turn it is, to wake this device."""
 
 
 class Room:
@@ -157,6 +161,9 @@ class Room:
         self._held_changed = asyncio.Event()
         self._hearing = Hearing(self._say_heard, surroundings.entropy)
         self._turning = Turning(self.device, self._turn_key, surroundings.now_ms)
+        self._resting = Resting(
+            self, self._outbox.write, surroundings.publish, surroundings.now_ms
+        )
         self._counts = Counts(0, 0, None)
         self._tasks = Tasks(None)
         self.previews = Previews(self, surroundings.publish, surroundings.now_ms)
@@ -245,6 +252,7 @@ class Room:
         self._hold(most(held, seen))
         self._arm_refresh()
         self._turning.facts_changed(self.facts)
+        self._resting.facts_changed()
 
     async def refresh(self) -> None:
         """Look again which invites are worth waiting for: time ends some."""
@@ -275,6 +283,7 @@ class Room:
         await self.previews.stop()
         self._hearing.stop()
         self._turning.stop()
+        await self._resting.stop()
         await self.gaps.stop()
         await self.clearing.stop()
         await self._outbox.stop()
@@ -547,6 +556,7 @@ class Room:
             self.online.pop(device, None)
         self._around.publish(MembersChanged(self.id))
         self.publish_changed()
+        self._resting.online_changed()
         if not self.online and self.on_alone is not None:
             self.on_alone()
 
@@ -619,6 +629,7 @@ class Room:
             self.logs.know(self.facts.devices)
             self._arm_refresh()
             self._turning.facts_changed(self.facts)
+            self._resting.facts_changed()
         known = self._held.get(applied.writer, 0)
         if applied.heard > known:
             self._hold({applied.writer: applied.heard})
@@ -691,6 +702,19 @@ class Room:
     def holes_told(self, device: bytes, told: HoleList) -> None:
         """See ``asides.Host``."""
         self.gaps.told(device, told)
+
+    def wake_asked(self, device: bytes) -> None:
+        """See ``asides.Host``."""
+        self._resting.wake_asked(device)
+
+    def ask_wake(self, turn: int) -> None:
+        """See ``resting.Host``."""
+        if self.listener is not None:
+            self.listener.ask_wake(turn)
+
+    async def look(self, work: Callable[[Connection, RoomView], T]) -> T:
+        """See ``resting.Host``."""
+        return await self._transact(work)
 
     def keys_came(self, found: Sequence[bytes]) -> None:
         """See ``asides.Host``."""

@@ -15,6 +15,7 @@ may do what to ``app.rooms.law``, keys to ``app.rooms.room_keys``, what is said 
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -210,6 +211,16 @@ class RoomView:
         """How much of every other log the last entry of a device had seen."""
         return self._timeline.seen(device)
 
+    def last_clock(self, device: bytes) -> int:
+        """The clock of the last entry of a device that is here; 0 without one."""
+        linearizer = self._timeline.linearizer
+        return linearizer.clock_of(device, linearizer.length(device))
+
+    def unconfirmed_count(self, clock: int) -> int:
+        """How many entries behind a clock are not confirmed."""
+        tail = self._timeline.linearizer.order.tail
+        return len(tail) - bisect_right(tail, clock, key=lambda place: place.clock)
+
     def holders(self, writer: bytes) -> dict[bytes, int]:
         """How much of a log the last entry of each device had seen: so much is held."""
         seen = self._timeline.linearizer.causality.current
@@ -254,11 +265,11 @@ class RoomView:
         inside = [device for device in self.law.devices if self.law.is_inside(device)]
         return self.keys.rotation(inside, entropy=self._entropy)
 
-    def draft(self, body: Body, *, now_ms: int, behind: int = 0) -> bytes:
+    def draft(self, body: Body | Operation, *, now_ms: int, behind: int = 0) -> bytes:
         """A block of this device, above everything that is here.
 
         Args:
-            body: What it says.
+            body: What it says; with the time when that was said, if not now.
             now_ms: The wall clock.
             behind: How many drafts are written before it and not derived yet.
 

@@ -308,8 +308,7 @@ class Previews:
                 await self._source_news.wait()
                 continue
             asked.add(source)
-            if await self._ask(source, b"", FIRST_ROWS, NEXT_S):
-                return
+            await self._ask(source, b"", FIRST_ROWS, NEXT_S)
 
     async def _ask(
         self, source: Source, before: bytes, limit: int, limit_s: float

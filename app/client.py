@@ -36,6 +36,7 @@ from app.frames import (
 from app.hub import Hub
 from app.plain import event_from_plain, from_plain
 from app.remote_conversations import RemoteConversations
+from app.remote_directs import RemoteDirects
 from app.remote_moderations import RemoteModerations
 from app.snapshots import (
     DeliverySnapshot,
@@ -58,7 +59,7 @@ START_LIMIT_S = 30.0
 RETRY_S = 0.05
 
 
-class Client(RemoteConversations, RemoteModerations):
+class Client(RemoteConversations, RemoteModerations, RemoteDirects):
     """One connection to the core of a profile.
 
     Attributes:

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from app import profile as profiles
 from app.client import Client, Connecting
+from app.contacts.contacts import Contacts
 from app.conversations import Conversations
+from app.directs import Directs
 from app.doctor import examine
 from app.errors import UserFacingError
 from app.events import (
+    ContactsChanged,
     CoreStopped,
     Event,
     MessagesChanged,
@@ -40,7 +43,7 @@ from app.rooms.invitations import Admitted
 from app.rooms.logs import found_log
 from app.rooms.operations import Found, Operation, encode_operation
 from app.rooms.qr_codes import svg_code
-from app.rooms.roles import KIND_WORDS
+from app.rooms.roles import KIND_WORDS, Kind
 from app.rooms.room import Room, Surroundings
 from app.rooms.seals import EpochSeal
 from app.schedule import Schedule
@@ -74,7 +77,7 @@ MIN_PREFIX = 4
 """Letters of an id that name a room."""
 
 
-class Messenger(Conversations, Moderations):
+class Messenger(Conversations, Moderations, Directs):
     """One profile at work; ``start`` and ``close`` it, or ``connect`` to one elsewhere.
 
     Attributes:
@@ -111,11 +114,14 @@ class Messenger(Conversations, Moderations):
         )
         self._rooms: dict[bytes, Room] = {}
         self._expiry = Expiry(profile.database, self._rooms, now_ms)
-        self._schedule = Schedule(
-            profile.database, self._rooms, now_ms, self._publish
-        )
+        self._schedule = Schedule(profile.database, self._rooms, now_ms, self._publish)
         self._changing = asyncio.Lock()
         self._tasks = Tasks(_LOG, "a room could not be added")
+        self._contacts = Contacts(
+            self._around, network, lambda: self.hub.publish(ContactsChanged())
+        )
+        self._contacts.name_in_room = self._name_in_room
+        self._contacts.on_agreed = lambda row: self._tasks.spawn(self._agreed(row))
         self._exchange = Exchange(
             self._around,
             network,
@@ -123,6 +129,7 @@ class Messenger(Conversations, Moderations):
             self._forget,
             let_in_late=self._let_in_late,
             on_network=self.publish_network,
+            beside=self._contacts,
         )
 
     @staticmethod
@@ -151,6 +158,7 @@ class Messenger(Conversations, Moderations):
             self._searching.start()
             self._expiry.start()
             await self._exchange.start()
+            await self._contacts.start()
             self._schedule.start()
 
     async def stop(self) -> None:
@@ -166,6 +174,7 @@ class Messenger(Conversations, Moderations):
         await self._tasks.finish()
         await self._schedule.stop()
         await self._expiry.stop()
+        await self._contacts.stop()
         await self._exchange.stop()
         for room in self._rooms.values():
             await room.stop()
@@ -207,22 +216,25 @@ class Messenger(Conversations, Moderations):
         Raises:
             UserFacingError: ``bad-name``, ``unknown-kind``, ``too-many``, ``disk``.
         """
-        name = profiles.clean_name(name)
         if kind not in KIND_WORDS:
             raise UserFacingError(
                 "unknown-kind", f"There is no kind {kind}: use {', '.join(KIND_WORDS)}."
             )
+        return (await self._begin_room(name, KIND_WORDS[kind])).snapshot()
+
+    async def _begin_room(self, name: str, kind: Kind) -> Room:
+        name = profiles.clean_name(name)
         self._require_space()
         room_key = self._entropy(keys.ROOM_KEY_BYTES)
         founder = self._profile.device.public_key
         now_ms = self._now_ms()
-        found = Found(KIND_WORDS[kind], name, self._profile.name, self._profile.proof)
+        found = Found(kind, name, self._profile.name, self._profile.proof)
         fresh = NewRoom(
             room=keys.room_id(room_key, founder),
             key=room_key,
             founder=founder,
             name=name,
-            kind=kind,
+            kind=kind.word,
             joined_at=now_ms,
         )
 
@@ -238,8 +250,7 @@ class Messenger(Conversations, Moderations):
             await found_log(self._around.corestore, device, fresh, block)
             return await self._add_room(await self._store_room(fresh))
 
-        room = await self._owned(keep())
-        return room.snapshot()
+        return await self._owned(keep())
 
     async def invite(
         self,
@@ -584,7 +595,7 @@ class Messenger(Conversations, Moderations):
         known = [room for room in self._rooms.values() if not room.left]
         lowered = text.lower()
         exact = [room for room in known if room.id == lowered]
-        found = exact or [room for room in known if room.facts.name == text]
+        found = exact or [room for room in known if room.name == text]
         if not found and len(lowered) >= MIN_PREFIX:
             found = [room for room in known if room.id.startswith(lowered)]
         if not found:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import apsw
 
 from store.errors import SchemaError
+from store.tables.contacts import CONTACTS
 from store.tables.contents import CONTENTS
 from store.tables.cores import CORES
 from store.tables.drafts import DRAFTS
@@ -24,7 +25,7 @@ APPLICATION_ID = 0x434F5659
 OLDEST_SCHEMA = 2
 """Files below this are refused; the first step makes one of this number."""
 
-MIGRATIONS: tuple[str, ...] = (PROFILES + ROOMS + CONTENTS + DRAFTS + CORES,)
+MIGRATIONS: tuple[str, ...] = (PROFILES + CONTACTS + ROOMS + CONTENTS + DRAFTS + CORES,)
 
 NEWEST_SCHEMA = OLDEST_SCHEMA - 1 + len(MIGRATIONS)
 

@@ -13,14 +13,12 @@ from dataclasses import dataclass, field, replace
 
 from app.errors import UserFacingError
 from app.events import (
-    ApprovalAwaited,
     CoreStopped,
+    Event,
     MembersChanged,
     MessageDelivered,
-    MessagesChanged,
     MessageStored,
     NetworkChanged,
-    RequestsChanged,
     RoomChanged,
     RoomLeft,
 )
@@ -165,18 +163,7 @@ class SampleCore:
 
     def events(
         self,
-    ) -> AsyncIterator[
-        RoomChanged
-        | RoomLeft
-        | MessageStored
-        | MessagesChanged
-        | MessageDelivered
-        | MembersChanged
-        | RequestsChanged
-        | ApprovalAwaited
-        | NetworkChanged
-        | CoreStopped
-    ]:
+    ) -> AsyncIterator[Event]:
         """What happens from now on."""
         return self._mail.events()
 

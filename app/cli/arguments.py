@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 
-from app.cli import moderation
+from app.cli import direct, moderation
 from app.log import LEVELS
 from app.rooms.roles import KIND_WORDS, ROLE_WORDS
 
@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_change_commands(add, common)
     _add_room_commands(add, common)
     _add_audit_commands(add, common)
+    direct.add_commands(add, common, _seconds)
     _add_network_commands(add, common)
     demo = add("demo", "two windows, two fresh profiles and a network of their own")
     demo.add_argument("--headless", action="store_true", help=argparse.SUPPRESS)

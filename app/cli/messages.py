@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app import profile as profiles
-from app.cli import moderation
+from app.cli import direct, moderation
 from app.cli.entry import Context
 from app.cli.output import (
     member_object,
@@ -36,8 +36,8 @@ async def run(context: Context) -> int:
     command = context.arguments.command
     if command == "init":
         return await _init(context)
-    if command == "room":
-        command = f"room {context.arguments.action}"
+    if command in ("room", "contact"):
+        command = f"{command} {context.arguments.action}"
     work = _COMMANDS[command]
     async with await _connect(context) as me:
         await work(context, me)
@@ -260,5 +260,6 @@ _COMMANDS: dict[str, Callable[[Context, Client], Awaitable[None]]] = {
     "room members": _members,
     "room leave": _leave,
     **moderation.COMMANDS,
+    **direct.COMMANDS,
     "doctor": _doctor,
 }

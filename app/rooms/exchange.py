@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from app.doctor import clock_sentence
 from app.errors import UserFacingError
@@ -32,7 +32,7 @@ from app.rooms.invitations import (
 from app.rooms.joining import Joining
 from app.rooms.links import RoomLinks
 from app.rooms.operations import Body, Invite
-from app.rooms.roles import ROLE_WORDS, may_invite
+from app.rooms.roles import ROLE_WORDS, Kind, may_invite
 from app.rooms.room import Room, Surroundings
 from app.rooms.view import RoomView
 from app.rooms.visits import Visits
@@ -62,6 +62,16 @@ FAREWELL_LIMIT_MS = 30 * 24 * 60 * 60 * 1000
 """How long a room that was left waits for somebody to tell."""
 
 
+class Beside(Protocol):
+    """Somebody else who talks on the connections of the rooms."""
+
+    def attach(self, peer: Peer) -> None:
+        """There is a connection."""
+
+    def detach(self, peer: Peer) -> None:
+        """It is gone."""
+
+
 class _Attached:
     """A room with its links, its host and the invites it waits for."""
 
@@ -86,6 +96,7 @@ class Exchange:
         *,
         let_in_late: Callable[[Link, invitations.Admitted], Awaitable[None]],
         on_network: Callable[[], None],
+        beside: Beside,
     ) -> None:
         """Prepare; ``start`` reaches out.
 
@@ -96,12 +107,14 @@ class Exchange:
             forget: Removes a room for good.
             let_in_late: Enters a room for which nobody waits any more.
             on_network: Called when the network's snapshot changed.
+            beside: Hears of every connection as well.
         """
         self._around = surroundings
         self._network = network
         self._rooms = rooms
         self._forget = forget
         self._on_network = on_network
+        self._beside = beside
         self._attached: dict[bytes, _Attached] = {}
         self._peers: dict[Peer, asyncio.TimerHandle] = {}
         self._known: set[Peer] = set()
@@ -215,6 +228,7 @@ class Exchange:
         for attached in tuple(self._attached.values()):
             attached.links.attach(peer, open_now=peer.is_initiator)
         self._doors.attach(peer)
+        self._beside.attach(peer)
         self._on_network()
 
     def peer_disconnected(self, peer: Peer) -> None:
@@ -226,6 +240,7 @@ class Exchange:
         for attached in tuple(self._attached.values()):
             attached.links.detach(peer, closed=True)
         self._doors.detach(peer)
+        self._beside.detach(peer)
         self._on_network()
 
     def network_changed(self) -> None:
@@ -275,7 +290,10 @@ class Exchange:
 
         def body(view: RoomView) -> Body:
             member = view.require_member()
-            if not may_invite(view.law.kind, member.role, wanted):
+            law = view.law
+            # A room of two has no place for a third.
+            full = law.kind is Kind.DIRECT and len(law.members) > 1
+            if full or not may_invite(law.kind, member.role, wanted):
                 raise UserFacingError(
                     "not-allowed", "Your role in this room does not allow that."
                 )

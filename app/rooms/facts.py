@@ -75,6 +75,13 @@ class RoomFacts:
     confirmed_clock: int = 0
     """Up to where the history can never change any more."""
 
+    def called(self, me: bytes) -> str:
+        """What one member calls the room: a room of two by the other one's name."""
+        if self.kind is Kind.DIRECT:
+            others = [m.name for m in self.members.values() if m.identity != me]
+            return others[0] if others else self.name
+        return self.name
+
     def member_of(self, device: bytes) -> MemberFact | None:
         """The person a device belongs to, present or not."""
         fact = self.devices.get(device)

@@ -306,7 +306,7 @@ class Room:
     @property
     def name(self) -> str:
         """What this person calls the room."""
-        return self.facts.name or self.row.name
+        return self.facts.called(self.identity) or self.row.name
 
     def snapshot(self) -> RoomSnapshot:
         """The room's line in the list."""
@@ -711,10 +711,6 @@ class Room:
         """See ``resting.Host``."""
         if self.listener is not None:
             self.listener.ask_wake(turn)
-
-    async def look(self, work: Callable[[Connection, RoomView], T]) -> T:
-        """See ``resting.Host``."""
-        return await self._transact(work)
 
     def keys_came(self, found: Sequence[bytes]) -> None:
         """See ``asides.Host``."""

@@ -54,6 +54,7 @@ EVENTS: list[events.Event] = [
     events.MessagesChanged("cd", ("ab",)),
     events.MessageDelivered("cd", "ab", 2),
     events.MembersChanged("cd"),
+    events.ContactsChanged(),
     events.RequestsChanged("cd"),
     events.ApprovalAwaited("cd"),
     events.NetworkChanged(NETWORK),

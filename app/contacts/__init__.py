@@ -1,0 +1,1 @@
+"""Whom a person writes to directly: contacts, requests of others, blocked people."""

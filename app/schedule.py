@@ -62,6 +62,7 @@ class Schedule:
         self._rooms = rooms
         self._now_ms = now_ms
         self._publish = publish
+        self._saying = asyncio.Lock()
         self._alarm = Alarm(
             self.say_due, now_ms=now_ms, log=_LOG, what="what is due could not be said"
         )
@@ -144,7 +145,10 @@ class Schedule:
         Raises:
             StoreError: The disk refused.
         """
-        now_ms = self._now_ms()
+        async with self._saying:
+            return await self._say_due(self._now_ms())
+
+    async def _say_due(self, now_ms: int) -> int | None:
         due = await self._read(
             lambda connection: drafts.due_now(connection, now_ms, limit=MAX_AT_ONCE)
         )

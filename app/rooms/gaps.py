@@ -197,7 +197,8 @@ class Gaps:
         except StoreError as error:
             _LOG.error("a gap in a log could not be closed: %s", error)
             return
-        if closed and len(answer.holes) >= MAX_HOLES // 2:
+        reach = self._logs.gap(answer.writer)
+        if closed and reach is not None and reach >= answer.end:
             self._ask(answer.writer, 0)
 
     async def _scan(self) -> None:

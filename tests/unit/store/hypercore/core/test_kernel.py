@@ -16,6 +16,7 @@ from store.database import Connection, Database, Synchronous
 from store.errors import (
     BlockMissingError,
     EnvironmentFault,
+    InvalidRequestError,
     LocalProtocolError,
     RemoteProtocolError,
 )
@@ -223,6 +224,24 @@ async def test_clearing_tells_listeners_and_frees(core: Core) -> None:
     assert await core.clear(2, 5) == 0
     assert recorder.cleared == [(2, 5)]
     assert sorted(await core.blocks(range(10))) == [0, 1, 5, 6, 7, 8, 9]
+
+
+async def test_hashes_may_stay_for_those_who_lack_what_follows(
+    cores: Cores, core: Core
+) -> None:
+    """Whoever has the log up to the middle of what is cleared gets the rest proven."""
+    await core.append([b"%d" % number for number in range(16)])
+    assert await core.clear(0, 12, keeps_hashes=True) == 14
+    assert sorted(await core.blocks(range(16))) == [12, 13, 14, 15]
+    for length in range(1, 16):
+        request = Request(0, upgrade=UpgradeRequest(length, 16 - length))
+        await core.load(request)
+        assert core.prove(request).upgrade is not None
+    other = await cores.open()
+    await other.append([b"%d" % number for number in range(16)])
+    await other.clear(0, 12)
+    with pytest.raises(InvalidRequestError):
+        await other.load(Request(0, upgrade=UpgradeRequest(5, 11)))
 
 
 async def test_purging_leaves_the_neighbours_alone(

@@ -116,6 +116,15 @@ class Gaps:
             self._stuck[writer] = _Stuck(self._logs.length(writer))
             self._arm()
 
+    def retry(self) -> None:
+        """Somebody came who may know more: try soon what did not succeed before."""
+        for stuck in self._stuck.values():
+            stuck.tries, stuck.wait = 0, 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._arm()
+
     def late(self, writer: bytes, sequences: Sequence[int]) -> None:
         """Blocks came that were taken for holes."""
         if not self._stopped:

@@ -242,6 +242,7 @@ class Link:
         elif isinstance(effect, Proven):
             self.proven = effect
             links.room.set_online(effect.device, online=True)
+            links.room.gaps.retry()
             if links.knows(self.peer):
                 links.on_known(self.peer)
             self._speak_aside()

@@ -27,6 +27,7 @@ class Stage:
         self.folder = folder
         self.bootstrap = "127.0.0.1:1"
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._cores: dict[str, subprocess.Popen[bytes]] = {}
         runtime = folder / "run"
         runtime.mkdir(mode=0o700)
         self.environment = {
@@ -69,8 +70,13 @@ class Stage:
     def serve(self, name: str) -> subprocess.Popen[bytes]:
         """Start somebody's core and wait until it is ready."""
         process, said = self.start(*self.options(name), "serve")
+        self._cores[name] = process
         assert said == {"event": "ready", "profile": str(self.profile(name))}
         return process
+
+    def serving(self, name: str) -> subprocess.Popen[bytes]:
+        """Somebody's core, as it was started last."""
+        return self._cores[name]
 
     def options(self, name: str) -> list[str]:
         """The common options for somebody."""

@@ -183,6 +183,8 @@ class Gaps:
                     stuck.tries += 1
         if due:
             self._tasks.spawn(self._close(due))
+        if not self._stuck:
+            self._forget_all()
         self._arm()
 
     async def _close(self, due: Iterable[tuple[bytes, int]]) -> None:
@@ -279,6 +281,15 @@ class Gaps:
         """A log has no gap any more."""
         del self._stuck[writer]
         self._claim_count -= len(self._claims.pop(writer, ()))
+
+    def _forget_all(self) -> None:
+        """Nothing is lacking: what others told beside it is not needed.
+
+        So whoever names what is no hole does not fill the place for others for ever.
+        """
+        self._claims.clear()
+        self._claim_count = 0
+        self._scanned.clear()
 
     async def _compare(self, writer: bytes, sequences: Sequence[int]) -> None:
         def work(connection: Connection, view: RoomView) -> list[int]:

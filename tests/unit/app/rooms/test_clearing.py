@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,20 @@ import pytest
 
 from app import profile as profiles
 from app.messenger import Messenger
-from app.rooms import gaps
+from app.rooms import clearing, gaps
 from app.rooms.clearing import GRACE_MS
 from app.rooms.hole_lists import AskHoles, HoleList
-from app.rooms.operations import Delete, Deleted
+from app.rooms.logs import OpenLog
+from app.rooms.operations import Delete, Deleted, Edit
 from app.rooms.room import Room
 from app.rooms.view import RoomView
 from store import contents, holes
 from store.autobase import Link
-from store.database import Connection
+from store.database import Connection, Database
+from store.errors import EnvironmentFault
 from store.holes import Hole
 from tests.unit.app.rooms.joined import QuietNetwork, Wires
+from tests.unit.app.search.talk import AT_ONCE
 
 NOW_MS = 1_000_000_000_000
 SECRET = "where the treasure lies"
@@ -51,6 +55,8 @@ async def opened(
             profiles.open_profile(folder), QuietNetwork(), now_ms=lambda: clock["now"]
         )
         running.append(messenger)
+        # Tests need not wait for what comes together in real life.
+        messenger._searching._indexer._pace = AT_ONCE
         await messenger.start()
         return messenger
 
@@ -128,9 +134,9 @@ async def delete(
 async def cleared(messenger: Messenger, clock: dict[str, int]) -> None:
     """Let the grace pass, and wait until what is listed is cleared."""
     clock["now"] += GRACE_MS + 60_000
-    clearing = only_room(messenger).clearing
-    clearing.look()
-    await clearing._tasks.finish()
+    room = only_room(messenger)
+    room.clearing.look()
+    await room.clearing._tasks.finish()
 
 
 async def expire(messenger: Messenger, text: str) -> None:
@@ -162,6 +168,17 @@ def dump(connection: Connection) -> bytes:
             for value in row:
                 parts.append(value if isinstance(value, bytes) else str(value).encode())
     return b"\0".join(parts)
+
+
+async def indexed(messenger: Messenger) -> bytes:
+    """Everything that stands in the search index."""
+    searching = messenger._searching
+    async with asyncio.timeout(10):
+        await searching.settled()
+        await searching._indexer._sweeps.finish()
+    index = searching._indexer.index
+    assert index is not None
+    return await asyncio.wrap_future(index._database.read(dump))
 
 
 async def holes_of(messenger: Messenger, writer: bytes) -> list[Hole]:
@@ -198,8 +215,13 @@ async def test_what_is_deleted_lies_nowhere_and_the_room_goes_on(
     )
     assert SECRET.encode() in await room.read(dump)
     assert block in await room.read(dump)
+    assert SECRET.encode() in await indexed(ada)
     await delete(ada, SECRET)
     assert SECRET.encode() not in await room.read(dump)
+    found = await indexed(ada)
+    assert SECRET.encode() not in found
+    assert b"treasure" not in found
+    assert b"behind" in found
     await cleared(ada, clock)
     assert await holes_of(ada, room.device) != []
     assert await stored(ada, room.device) == [0, 1, 3, 4]
@@ -216,6 +238,106 @@ async def test_what_is_deleted_lies_nowhere_and_the_room_goes_on(
     await again.send("Birds", "after a restart")
     assert await texts(again) == ["before", "behind", "goes on", "after a restart"]
     assert room.heads[room.device].length == 7
+
+
+async def test_edits_go_with_their_message(opened: Open, clock: dict[str, int]) -> None:
+    ada = await opened("Ada")
+    await ada.create_room("Birds")
+    await ada.send("Birds", "plain")
+    room = only_room(ada)
+    [id] = await ids_of(room, "plain")
+    await room.write(lambda _: Edit(id, SECRET))
+    await room.write(lambda _: Edit(id, "plain again"))
+    await ada.send("Birds", "behind")
+    await delete(ada, "plain again")
+    await room.write(lambda _: Edit(id, SECRET + " is told too late"))
+    await cleared(ada, clock)
+    assert await stored(ada, room.device) == [0, 4, 5]
+    assert SECRET.encode() not in await room.read(dump)
+    assert await texts(ada) == ["behind"]
+
+
+async def test_what_expires_is_cleared_at_once_and_what_is_deleted_after_a_while(
+    opened: Open, clock: dict[str, int]
+) -> None:
+    ada = await opened("Ada")
+    await ada.create_room("Birds")
+    for text in (SECRET, "short-lived", "behind"):
+        await ada.send("Birds", text)
+    room = only_room(ada)
+    await delete(ada, SECRET)
+    await expire(ada, "short-lived")
+    assert await stored(ada, room.device) == [0, 1, 3, 4]
+    clock["now"] += GRACE_MS // 2
+    await ada.close()
+    again = await opened("Ada")
+    room = only_room(again)
+    await room.clearing._tasks.finish()
+    assert await stored(again, room.device) == [0, 1, 3, 4]
+    assert "look" in room.clearing._timers
+    await again.close()
+    clock["now"] += GRACE_MS
+    again = await opened("Ada")
+    room = only_room(again)
+    await room.clearing._tasks.finish()
+    assert await stored(again, room.device) == [0, 3, 4]
+    assert room.heads[room.device].length == 5
+    assert "look" not in room.clearing._timers
+
+
+async def test_a_clearing_that_was_interrupted_is_gone_on_with(
+    opened: Open, clock: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await opened("Ada")
+    await ada.create_room("Birds")
+    for text in ("one", SECRET, "two"):
+        await ada.send("Birds", text)
+    room = only_room(ada)
+
+    async def refuse(*_: object) -> None:
+        raise EnvironmentFault("the disk refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenLog, "clear", refuse)
+        await delete(ada, SECRET)
+        await cleared(ada, clock)
+    assert len(await stored(ada, room.device)) == 5
+    assert len(await holes_of(ada, room.device)) == 1
+    assert room.heads[room.device].length == 5
+    await ada.close()
+    again = await opened("Ada")
+    room = only_room(again)
+    await room.clearing._tasks.finish()
+    assert await stored(again, room.device) == [0, 1, 3, 4]
+    assert room.heads[room.device].length == 5
+    assert await texts(again) == ["one", "two"]
+
+
+async def test_the_log_of_writes_is_emptied_soon(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "EMPTY_S", 0.01)
+    ada = await opened("Ada")
+    await ada.create_room("Birds")
+    await ada.send("Birds", SECRET)
+    path = ada._profile.database.path
+    written = path.with_name(path.name + "-wal")
+    assert written.stat().st_size > 0
+    refused = 0
+    empty = Database.empty_log
+
+    def busy_once(database: Database) -> Future[None]:
+        nonlocal refused
+        refused += 1
+        if refused > 1:
+            return empty(database)
+        future: Future[None] = Future()
+        future.set_exception(EnvironmentFault("a read needs it", code="busy"))
+        return future
+
+    monkeypatch.setattr(Database, "empty_log", busy_once)
+    await delete(ada, SECRET)
+    await Wires().until(lambda: refused > 1 and written.stat().st_size == 0)
 
 
 async def test_a_newcomer_ends_equal_though_blocks_are_missing_everywhere(

@@ -10,9 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.snapshots import MessageSnapshot, ScheduledSnapshot
+from app.snapshots import MessageSnapshot, ScheduledSnapshot, SharingSnapshot
 
 if TYPE_CHECKING:
+    from app.consent import Consent
     from app.rooms.room import Room
     from app.schedule import Schedule
 
@@ -22,6 +23,8 @@ class Conversations(ABC):
 
     _schedule: Schedule
     """What waits for its time."""
+    _consent: Consent
+    """What others may see."""
 
     @abstractmethod
     def _find(self, text: str) -> Room:
@@ -273,6 +276,35 @@ class Conversations(ABC):
             UserFacingError: ``too-large``, ``bad-text``, ``disk``.
         """
         await self._find(room).conversation.set_draft(text)
+
+    async def set_typing(self, room: str, *, typing: bool = True) -> None:
+        """This person writes in a room; to be repeated every few seconds.
+
+        Members who are connected see it if the person lets them: see ``set_sharing``.
+        """
+        self._find(room).signals.write(on=typing)
+
+    async def set_active(self, *, active: bool) -> None:
+        """This person is at the computer, or away; others see it as for ``typing``."""
+        self._consent.set_active(active=active)
+
+    async def sharing(self) -> SharingSnapshot:
+        """What the members of all rooms may see of this person."""
+        return self._consent.snapshot()
+
+    async def set_sharing(
+        self, *, typing: bool | None = None, presence: bool | None = None
+    ) -> SharingSnapshot:
+        """Let others see more or less of this person.
+
+        Args:
+            typing: That one writes; None for as it is.
+            presence: Whether one is at the computer.
+
+        Raises:
+            UserFacingError: ``disk``.
+        """
+        return await self._consent.change(typing=typing, presence=presence)
 
     async def mark_read(self, room: str, *, up_to: str | None = None) -> None:
         """Count what arrived in a room as read, up to a message or all of it.

@@ -62,6 +62,26 @@ class MessageDelivered:
 
 
 @dataclass(frozen=True, slots=True)
+class TypingChanged:
+    """Somebody in a room writes just now, or does not any more."""
+
+    room: str
+    identity_key: str
+    name: str
+    typing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """Somebody in a room says to be there, or away, or says nothing any more."""
+
+    room: str
+    identity_key: str
+    presence: str
+    """``active``, ``away`` or empty."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduledChanged:
     """What waits for its time in a room changed: added, said, cancelled or failed."""
 
@@ -132,6 +152,8 @@ Event = (
     | HistoryDoubted
     | MessageDelivered
     | ScheduledChanged
+    | TypingChanged
+    | PresenceChanged
     | MembersChanged
     | RestEnded
     | RequestsChanged

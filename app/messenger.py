@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from app import profile as profiles
 from app.client import Client, Connecting
+from app.consent import Consent
 from app.contacts.contacts import Contacts
 from app.conversations import Conversations
 from app.directs import Directs
@@ -108,11 +109,14 @@ class Messenger(Conversations, Moderations, Directs):
         self._entropy = entropy
         self._now_ms = now_ms
         corestore = Corestore.over(profile.database, primary_key=profile.primary_key)
-        self._around = Surroundings(profile, corestore, entropy, now_ms, self._publish)
+        self._rooms: dict[bytes, Room] = {}
+        self._consent = Consent(profile.database, self._rooms)
+        self._around = Surroundings(
+            profile, corestore, entropy, now_ms, self._publish, self._consent.sharing
+        )
         self._searching = Searching(
             profile.folder, profile.database, key=profile.search_key
         )
-        self._rooms: dict[bytes, Room] = {}
         self._expiry = Expiry(profile.database, self._rooms, now_ms)
         self._schedule = Schedule(profile.database, self._rooms, now_ms, self._publish)
         self._changing = asyncio.Lock()
@@ -153,6 +157,7 @@ class Messenger(Conversations, Moderations, Directs):
             rows = await asyncio.wrap_future(
                 self._profile.database.read(stored_rooms.list_rooms)
             )
+            await self._consent.load()
             for row in rows:
                 await self._add_room(row)
             self._searching.start()

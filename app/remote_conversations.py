@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
-from app.snapshots import MessageSnapshot, ScheduledSnapshot
+from app.snapshots import MessageSnapshot, ScheduledSnapshot, SharingSnapshot
 
 CALLS: Final[dict[str, dict[str, Any]]] = {
     "send": {
@@ -59,6 +59,10 @@ CALLS: Final[dict[str, dict[str, Any]]] = {
     "cancel_scheduled": {"id": str},
     "draft": {"room": str},
     "set_draft": {"room": str, "text": str},
+    "set_typing": {"room": str, "typing": bool},
+    "set_active": {"active": bool},
+    "sharing": {},
+    "set_sharing": {"typing": bool | None, "presence": bool | None},
     "mark_read": {"room": str, "up_to": str | None},
 }
 """Methods of ``Conversations`` that clients may call, with their arguments' types."""
@@ -230,6 +234,28 @@ class RemoteConversations(ABC):
     async def set_draft(self, room: str, text: str) -> None:
         """Keep what is written in a room and not said yet; empty for nothing."""
         await self._call(None, "set_draft", room=room, text=text)
+
+    async def set_typing(self, room: str, *, typing: bool = True) -> None:
+        """This person writes in a room; see ``Conversations.set_typing``."""
+        await self._call(None, "set_typing", room=room, typing=typing)
+
+    async def set_active(self, *, active: bool) -> None:
+        """This person is at the computer, or away."""
+        await self._call(None, "set_active", active=active)
+
+    async def sharing(self) -> SharingSnapshot:
+        """What the members of all rooms may see of this person."""
+        found: SharingSnapshot = await self._call(SharingSnapshot, "sharing")
+        return found
+
+    async def set_sharing(
+        self, *, typing: bool | None = None, presence: bool | None = None
+    ) -> SharingSnapshot:
+        """Let others see more or less of this person."""
+        found: SharingSnapshot = await self._call(
+            SharingSnapshot, "set_sharing", typing=typing, presence=presence
+        )
+        return found
 
     async def mark_read(self, room: str, *, up_to: str | None = None) -> None:
         """Count what arrived in a room as read, up to a message or all of it."""

@@ -90,7 +90,7 @@ class MessageSnapshot:
     verified: bool = True
     """False while only a member says so: see ``RoomSnapshot.trusted_name``."""
     kind: str = "message"
-    """``message``, ``poll``, or ``newer``: only a newer version of Covey can read it."""
+    """``message``, ``poll``, or ``newer``: only a newer version can read it."""
     pinned: bool = False
     thread: str | None = None
     """Id of the message at the root of the thread it stands in."""

@@ -9,6 +9,8 @@ ends of a connection have proven themselves as members (``app/rooms/replication.
     2 AskHoles see app/rooms/hole_lists.py
     3 Holes    see app/rooms/hole_lists.py
     4 WakeMe   nothing
+    5 Typing   see app/rooms/signals.py
+    6 Presence see app/rooms/signals.py
     8 AskPage  see app/rooms/pages.py
     9 Page     see app/rooms/pages.py
 
@@ -23,6 +25,7 @@ is left alone, so that later ones may say more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from app.rooms import keys
@@ -36,6 +39,7 @@ from app.rooms.hole_lists import encode_ask as encode_hole_ask
 from app.rooms.hole_lists import encode_list as encode_hole_list
 from app.rooms.pages import AskPage, decode_ask
 from app.rooms.seals import EPOCH_ID_BYTES, EPOCH_KEY_BYTES
+from app.rooms.signals import PRESENCE, TYPING, Signals, decode_sign
 from net.encoding import Reader, Writer
 from net.errors import RemoteProtocolError
 
@@ -58,6 +62,10 @@ MAX_ASKED: Final = 1_024
 
 class Host(Protocol):
     """What a room gives and takes here."""
+
+    @property
+    def signals(self) -> Signals:
+        """Who writes and who is there."""
 
     def keys_of(self, epochs: Iterable[bytes]) -> list[bytes]:
         """Those of these epochs that are here."""
@@ -154,7 +162,7 @@ class Aside:
         self._rests = False
         self._wished: AskPage | None = None
         self._unanswered: AskPage | None = None
-        handlers = {
+        handlers: dict[int, Callable[[bytes], object]] = {
             ASK_KEYS: self._keys_asked,
             KEYS: self._keys_told,
             WAKE_ME: self._wake_asked,
@@ -162,6 +170,8 @@ class Aside:
             HOLES: self._holes_told,
             ASK_PAGE: self._page_asked,
             PAGE: self._page_told,
+            TYPING: partial(self._sign_told, TYPING),
+            PRESENCE: partial(self._sign_told, PRESENCE),
         }
         self._channel: Channel = peer.mux.create_channel(
             PROTOCOL,
@@ -171,6 +181,7 @@ class Aside:
             ],
             handshake=Writer().uint(PROTOCOL_VERSION).finish(),
             on_open=self._opened,
+            on_close=self._closed,
         )
 
     def want_keys(self, epochs: Iterable[bytes]) -> None:
@@ -185,6 +196,7 @@ class Aside:
 
     def member_changed(self) -> None:
         """Answer what waited for the peer to be known as a member."""
+        self._join()
         if self._unanswered is not None and self._is_member():
             ask, self._unanswered = self._unanswered, None
             self._host.give_page(ask, self.device, self._send_page)
@@ -202,6 +214,13 @@ class Aside:
         self._rests = True
         self._ask()
 
+    def tell(self, kind: int, data: bytes) -> bool:
+        """See ``signals.End``."""
+        if not self._open or self._channel.closed or not self._is_member():
+            return False
+        self._channel.send(kind, data)
+        return True
+
     def close(self) -> None:
         """Say and hear no more."""
         if not self._channel.closed:
@@ -216,7 +235,15 @@ class Aside:
             self._channel.close()
             return
         self._open = True
+        self._join()
         self._ask()
+
+    def _closed(self) -> None:
+        self._host.signals.gone(self)
+
+    def _join(self) -> None:
+        if self._open and not self._channel.closed and self._is_member():
+            self._host.signals.came(self)
 
     def _ask(self) -> None:
         if not self._open or self._channel.closed:
@@ -237,6 +264,15 @@ class Aside:
         del data
         if self._is_member():
             self._host.wake_asked(self.device)
+
+    def _sign_told(self, kind: int, data: bytes) -> None:
+        try:
+            state = decode_sign(data)
+        except RemoteProtocolError:
+            self._channel.close()
+            return
+        if self._is_member():
+            self._host.signals.heard(self, kind, state)
 
     def _keys_asked(self, data: bytes) -> None:
         try:

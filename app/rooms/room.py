@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from app.errors import UserFacingError
@@ -45,6 +45,7 @@ from app.rooms.pages import AskPage
 from app.rooms.previews import Previews
 from app.rooms.resting import Resting
 from app.rooms.roles import Right, may_write
+from app.rooms.signals import Sharing, Signals
 from app.rooms.turning import Turning
 from app.rooms.view import Applied, RoomView
 from app.snapshots import (
@@ -84,6 +85,8 @@ class Surroundings:
     entropy: Callable[[int], bytes]
     now_ms: Callable[[], int]
     publish: Callable[[Event], None]
+    sharing: Sharing = field(default_factory=Sharing)
+    """What this person lets others see."""
 
 
 class RoomListener(Protocol):
@@ -139,6 +142,9 @@ class Room:
         )
         self.conversation = Conversation(self)
         self.moderation = Moderation(self)
+        self.signals = Signals(
+            self.id, surroundings.sharing, surroundings.publish, self._name_of
+        )
         self._intake = Intake(self.logs, self._transact, surroundings.now_ms)
         self._outbox = Outbox(
             self.logs,
@@ -283,6 +289,7 @@ class Room:
         await self.previews.stop()
         self._hearing.stop()
         self._turning.stop()
+        self.signals.stop()
         await self._resting.stop()
         await self.gaps.stop()
         await self.clearing.stop()
@@ -350,6 +357,7 @@ class Room:
                 devices=len(m.devices),
                 online=m.identity == mine or any(d in self.online for d in m.devices),
                 me=m.identity == mine,
+                presence=self.signals.presence_of(m.identity),
             )
             for m in present
         ]
@@ -649,6 +657,8 @@ class Room:
         if applied.changed_count or any(row.mentions for row in applied.messages):
             await self._recount()
         if not self.left:
+            if applied.messages:
+                self.signals.spoke(applied.writer)
             for message in await self.conversation.reading.fresh(applied.messages):
                 self._around.publish(MessageStored(message))
             if applied.changed_count:
@@ -688,6 +698,10 @@ class Room:
         except (StoreError, UserFacingError) as error:
             # Another device's turn comes, too.
             _LOG.info("the room's key could not be turned: %s", error.code)
+
+    def _name_of(self, identity: bytes) -> str:
+        member = self.facts.members.get(identity)
+        return member.name if member is not None else ""
 
     def keys_of(self, epochs: Iterable[bytes]) -> list[bytes]:
         """See ``asides.Host``."""

@@ -24,12 +24,26 @@ from app.snapshots import (
     MessageSnapshot,
     NetworkSnapshot,
     PeerSnapshot,
+    PollOptionSnapshot,
+    PollSnapshot,
+    PreviewSnapshot,
+    ReactionSnapshot,
     RoomSnapshot,
 )
 from net.errors import RemoteProtocolError
 
 MESSAGE = MessageSnapshot(
-    id="ab", room="cd", author="ef", author_name="Ada", text="ü", sent_at=5, mine=True
+    id="ab",
+    room="cd",
+    author="ef",
+    author_name="Ada",
+    text="ü",
+    sent_at=5,
+    mine=True,
+    reply=PreviewSnapshot("12", "ef", "Ada", "who?"),
+    mentions=("ef",),
+    reactions=(ReactionSnapshot("x", 2, mine=True),),
+    poll=PollSnapshot((PollOptionSnapshot("a", 1, mine=False),), False, None, 1),
 )
 ROOM = RoomSnapshot(
     room="cd",
@@ -52,7 +66,12 @@ EVENTS: list[events.Event] = [
     events.RoomLeft("cd"),
     events.MessageStored(MESSAGE),
     events.MessagesChanged("cd", ("ab",)),
+    events.HistoryDoubted("cd", "ef", "Ada", 2, "Not true."),
     events.MessageDelivered("cd", "ab", 2),
+    events.RestEnded("cd", 1, 2, "Back."),
+    events.ScheduledChanged("cd"),
+    events.TypingChanged("cd", "ef", "Bo", typing=True),
+    events.PresenceChanged("cd", "ef", "away"),
     events.MembersChanged("cd"),
     events.ContactsChanged(),
     events.RequestsChanged("cd"),

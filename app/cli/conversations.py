@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from app.cli.entry import Context
 from app.cli.messages import _connect
-from app.cli.output import message_line, message_object, one_line, warn
+from app.cli.output import (
+    message_line,
+    message_object,
+    one_line,
+    verifying_words,
+    warn,
+)
 from app.client import Client
 from app.errors import UserFacingError
-from app.events import CoreStopped, MessagesChanged, MessageStored
+from app.events import CoreStopped, HistoryDoubted, MessagesChanged, MessageStored
 from app.snapshots import MessageSnapshot, ScheduledSnapshot
 
 MAX_PAGE = 1000
@@ -164,6 +170,7 @@ async def _history(context: Context, me: Client) -> None:
         )
         for message in found:
             _put(context, message)
+        await _warn_of(me, found)
         return
     anchor = arguments.before if arguments.after is None else arguments.after
     if arguments.before is not None and arguments.after is not None:
@@ -187,6 +194,15 @@ async def _history(context: Context, me: Client) -> None:
     ordered = reversed(pages) if where == "before" else pages
     for message in itertools.chain.from_iterable(ordered):
         _put(context, message)
+    await _warn_of(me, list(itertools.chain.from_iterable(pages)))
+
+
+async def _warn_of(me: Client, found: Sequence[MessageSnapshot]) -> None:
+    """Say who is believed, where messages were shown that are not verified."""
+    told = {message.room for message in found if not message.verified}
+    for room in await me.rooms() if told else ():
+        if room.room in told and room.verifying:
+            warn(verifying_words(room))
 
 
 async def _follow(context: Context, me: Client) -> None:
@@ -207,7 +223,9 @@ async def _follow(context: Context, me: Client) -> None:
         async for event in events:
             if isinstance(event, CoreStopped):
                 raise UserFacingError("core-stopped", event.sentence)
-            if isinstance(event, MessageStored) and event.message.room in ids:
+            if isinstance(event, HistoryDoubted) and event.room in ids:
+                warn(event.sentence)
+            elif isinstance(event, MessageStored) and event.message.room in ids:
                 _put(context, event.message)
             elif isinstance(event, MessagesChanged) and event.room in ids:
                 await _put_changed(context, me, event)

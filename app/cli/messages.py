@@ -17,6 +17,7 @@ from app.cli.output import (
     member_object,
     one_line,
     room_object,
+    verifying_words,
     warn,
 )
 from app.cli.report import doctor_text
@@ -133,7 +134,8 @@ async def _rooms(context: Context, me: Client) -> None:
         context.output.put(
             room_object(room),
             f"{room.room[:8]}  {one_line(room.name)}  ({room.kind},"
-            f" {people}, {room.peers} connected, {room.unread} unread)",
+            f" {people}, {room.peers} connected, {room.unread} unread)"
+            + (f"  {verifying_words(room)}" if room.verifying else ""),
         )
 
 

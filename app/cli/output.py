@@ -87,7 +87,15 @@ def one_line(text: str) -> str:
 
 
 def room_object(room: RoomSnapshot) -> dict[str, Any]:
-    """A room as ``covey rooms --json`` prints it."""
+    """A room as ``covey rooms --json`` prints it.
+
+    How far its history is verified is left out of those in which it is.
+    """
+    verifying = {
+        "verifying": True,
+        "verifiedShare": round(room.verified_share, 3),
+        "trustedName": room.trusted_name,
+    }
     return {
         "room": room.room,
         "name": room.name,
@@ -95,7 +103,16 @@ def room_object(room: RoomSnapshot) -> dict[str, Any]:
         "unread": room.unread,
         "members": room.members,
         "peers": room.peers,
+        **(verifying if room.verifying else {}),
     }
+
+
+def verifying_words(room: RoomSnapshot) -> str:
+    """How far a room's history is verified, and who is believed meanwhile."""
+    words = f"history being verified: {int(100 * room.verified_share)} %"
+    if room.trusted_name:
+        words += f", the rest as {one_line(room.trusted_name)} tells it"
+    return words
 
 
 def member_object(member: MemberSnapshot) -> dict[str, Any]:
@@ -137,6 +154,7 @@ def message_object(message: MessageSnapshot) -> dict[str, Any]:
         "poll": None if poll is None else poll_object(poll),
         "forwardedFrom": message.forwarded_from,
         "expiresAt": message.expires_at,
+        "unverified": not message.verified,
     }
     return {
         "id": message.id,
@@ -172,7 +190,9 @@ def message_line(message: MessageSnapshot) -> str:
         at = "????-??-?? ??:??"
     # Indented, so that no line of a text looks like a message of somebody else.
     text = printable(_words(message)).replace("\n", _CONTINUED)
-    return f"{at}  {one_line(message.author_name) or message.author[:8]}: {text}"
+    doubt = "" if message.verified else " (not verified)"
+    author = one_line(message.author_name) or message.author[:8]
+    return f"{at}  {author}{doubt}: {text}"
 
 
 def _words(message: MessageSnapshot) -> str:

@@ -276,6 +276,9 @@ class Previews:
 
     def page_came(self, source: Source, data: bytes) -> bool:
         """A peer told a page; False when it broke the rules."""
+        if all(question.source is not source for question in self._questions.values()):
+            # It answers nothing: not worth looking at.
+            return True
         room = self._room
         try:
             page = open_page(

@@ -5,11 +5,21 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
-from app.cli.output import Output, message_line, one_line, prepare_stdout, warn
-from app.snapshots import MessageSnapshot
+from app.cli.output import (
+    Output,
+    message_line,
+    message_object,
+    one_line,
+    prepare_stdout,
+    room_object,
+    verifying_words,
+    warn,
+)
+from app.snapshots import MessageSnapshot, RoomSnapshot
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7fAda\r\u202e\u2028"
 
@@ -79,3 +89,23 @@ def test_old_encodings_stop_nothing(
     prepare_stdout(json=as_json)
     Output(json=as_json).put({"text": "\u2603"}, "snow \u2603")
     assert written.getvalue() == printed
+
+
+def test_what_is_not_verified_says_so() -> None:
+    sure = message("Ada", "hello")
+    told = replace(sure, verified=False)
+    assert message_line(told).endswith("  Ada (not verified): hello")
+    assert message_line(sure).endswith("  Ada: hello")
+    assert message_object(told)["unverified"]
+    assert "unverified" not in message_object(sure)
+
+
+def test_a_room_tells_how_far_it_is_verified_and_who_is_believed() -> None:
+    known = RoomSnapshot("0", "Birds", "group", unread=0, members=2, peers=1)
+    told = replace(known, verifying=True, verified_share=0.4567, trusted_name="A\nda")
+    assert "verifying" not in room_object(known)
+    assert room_object(told)["verifiedShare"] == 0.457
+    words = verifying_words(told)
+    assert words == "history being verified: 45 %, the rest as A da tells it"
+    nobody = replace(told, verified_share=0.0, trusted_name="")
+    assert verifying_words(nobody) == "history being verified: 0 %"

@@ -271,9 +271,13 @@ class Link:
         self._aside.member_changed()
 
     def ask_holes(self, ask: AskHoles) -> bool:
-        """Ask the peer for holes of a log, if it says that it has more of that."""
+        """Ask the peer for holes of a log, if it says that it has more of that.
+
+        Strangers are asked by who knows nobody yet only: a lie costs words of others.
+        """
         return (
             self._aside is not None
+            and (self.session.is_member or not self.room.is_member)
             and self.session.remote_length(ask.writer) > ask.start
             and self._aside.ask_holes(ask)
         )

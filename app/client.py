@@ -36,6 +36,7 @@ from app.frames import (
 from app.hub import Hub
 from app.plain import event_from_plain, from_plain
 from app.remote_conversations import RemoteConversations
+from app.remote_devices import RemoteDevices
 from app.remote_directs import RemoteDirects
 from app.remote_moderations import RemoteModerations
 from app.snapshots import (
@@ -59,7 +60,7 @@ START_LIMIT_S = 30.0
 RETRY_S = 0.05
 
 
-class Client(RemoteConversations, RemoteModerations, RemoteDirects):
+class Client(RemoteConversations, RemoteModerations, RemoteDirects, RemoteDevices):
     """One connection to the core of a profile.
 
     Attributes:
@@ -104,6 +105,7 @@ class Client(RemoteConversations, RemoteModerations, RemoteDirects):
         phrase: str | None = None,
         passphrase: str | None = None,
         use_keychain: bool = True,
+        awaits_link: bool = False,
     ) -> None:
         """Make a profile; then ``connect`` to it and show its ``recovery_phrase``.
 
@@ -114,6 +116,8 @@ class Client(RemoteConversations, RemoteModerations, RemoteDirects):
             passphrase: Locks the profile; None for the system's keychain or, where
                 there is none, a key file (see ``ProfileSnapshot.warning``).
             use_keychain: False to go without the keychain, for throw-away profiles.
+            awaits_link: It shall become a device of who has one: ``join_device`` comes
+                next, and the name is the device's.
 
         Raises:
             UserFacingError: ``profile-exists``, ``bad-name``, ``bad-phrase``, ``disk``.
@@ -132,6 +136,7 @@ class Client(RemoteConversations, RemoteModerations, RemoteDirects):
             phrase=phrase,
             passphrase=passphrase,
             keychain=keychain,
+            awaits_link=awaits_link,
         )
 
     @classmethod

@@ -43,6 +43,7 @@ from app.frames import (
 )
 from app.plain import event_to_plain, from_plain, to_plain
 from app.remote_conversations import CALLS as CONVERSATION_CALLS
+from app.remote_devices import CALLS as DEVICE_CALLS
 from app.remote_directs import CALLS as DIRECT_CALLS
 from app.remote_moderations import CALLS as MODERATION_CALLS
 from net.errors import RemoteProtocolError
@@ -87,6 +88,7 @@ CALLS: dict[str, dict[str, Any]] = {
     **MODERATION_CALLS,
     **DIRECT_CALLS,
     **CONVERSATION_CALLS,
+    **DEVICE_CALLS,
     "delivery": {"room": str, "id": str},
     "search": {
         "query": str,

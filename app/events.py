@@ -131,6 +131,11 @@ class ContactsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DevicesChanged:
+    """This person's devices, or who of them is online, changed: see ``devices``."""
+
+
+@dataclass(frozen=True, slots=True)
 class NetworkChanged:
     """The state of the connection to the network changed."""
 
@@ -159,6 +164,7 @@ Event = (
     | RequestsChanged
     | ApprovalAwaited
     | ContactsChanged
+    | DevicesChanged
     | NetworkChanged
     | CoreStopped
 )

@@ -34,6 +34,8 @@ HARDENED = 1 << 31
 KEET_COIN_TYPE = 5338
 IDENTITY_PATH = (48, KEET_COIN_TYPE, 0, 0, 0)
 PROFILE_DISCOVERY_PATH = (48, KEET_COIN_TYPE, 0, 0, 1)
+PERSONAL_FOUNDER_PATH = (48, KEET_COIN_TYPE, 5338, 0, 0)
+"""An account that no other client uses."""
 
 PROOF_VERSION = 1
 MAX_CHAIN = 32
@@ -114,6 +116,16 @@ def profile_encryption_key(seed: bytes, profile_key: bytes) -> bytes:
 def profile_discovery_encryption_key(seed: bytes) -> bytes:
     """The key of the log by which devices of this identity find its profile."""
     return profile_encryption_key(seed, blake2b_256(b"profile discovery"))
+
+
+def personal_room_key(seed: bytes) -> bytes:
+    """The key of the room that all devices of this identity share, 32 bytes."""
+    return profile_encryption_key(seed, blake2b_256(b"covey personal room"))
+
+
+def personal_founder(seed: bytes) -> KeyPair:
+    """The device that founds that room and never writes anything else."""
+    return derive_key_pair(seed, PERSONAL_FOUNDER_PATH)
 
 
 def identity_key_pair(seed: bytes) -> KeyPair:

@@ -21,6 +21,7 @@ from app.client import Client, Connecting
 from app.consent import Consent
 from app.contacts.contacts import Contacts
 from app.conversations import Conversations
+from app.devices.devices import Devices
 from app.directs import Directs
 from app.doctor import examine
 from app.errors import UserFacingError
@@ -28,6 +29,7 @@ from app.events import (
     ContactsChanged,
     CoreStopped,
     Event,
+    MembersChanged,
     MessagesChanged,
     MessageStored,
     NetworkChanged,
@@ -37,6 +39,7 @@ from app.expiry import Expiry
 from app.faults import explained
 from app.hub import Hub
 from app.moderations import Moderations
+from app.own_devices import OwnDevices
 from app.rooms import invitations, keys
 from app.rooms.blocks import log_key
 from app.rooms.exchange import Exchange
@@ -78,7 +81,7 @@ MIN_PREFIX = 4
 """Letters of an id that name a room."""
 
 
-class Messenger(Conversations, Moderations, Directs):
+class Messenger(Conversations, Moderations, Directs, OwnDevices):
     """One profile at work; ``start`` and ``close`` it, or ``connect`` to one elsewhere.
 
     Attributes:
@@ -135,6 +138,9 @@ class Messenger(Conversations, Moderations, Directs):
             on_network=self.publish_network,
             beside=self._contacts,
         )
+        self._devices = Devices(
+            self._around, network, self._exchange, self._rooms, self
+        )
 
     @staticmethod
     def connect(
@@ -159,7 +165,9 @@ class Messenger(Conversations, Moderations, Directs):
             )
             await self._consent.load()
             for row in rows:
-                await self._add_room(row)
+                if row.kind != Kind.PERSONAL.word:
+                    await self._add_room(row)
+            await self._devices.start(rows)
             self._searching.start()
             self._expiry.start()
             await self._exchange.start()
@@ -177,12 +185,14 @@ class Messenger(Conversations, Moderations, Directs):
         self._closed = True
         self.stop_asked.set()
         await self._tasks.finish()
+        await self._devices.stop()
         await self._schedule.stop()
         await self._expiry.stop()
         await self._contacts.stop()
         await self._exchange.stop()
         for room in self._rooms.values():
             await room.stop()
+        await self._devices.close()
         await self._searching.stop()
         self.hub.close(CoreStopped("Covey's core has ended."))
         await self._around.corestore.close()
@@ -195,7 +205,7 @@ class Messenger(Conversations, Moderations, Directs):
             identity_key=self._profile.identity_key.hex(),
             device_key=self._profile.device.public_key.hex(),
             path=str(self._profile.folder),
-            warning=self._profile.warning,
+            warning=self._devices.warning or self._profile.warning,
         )
 
     async def network(self) -> NetworkSnapshot:
@@ -363,6 +373,7 @@ class Messenger(Conversations, Moderations, Directs):
             )
         self._searching.room_left(found.row.room)
         self.hub.publish(RoomLeft(found.id))
+        await self._devices.room_left(found.row.room)
         alone = not any(
             m.present and m.identity != self._profile.identity_key
             for m in found.facts.members.values()
@@ -464,7 +475,16 @@ class Messenger(Conversations, Moderations, Directs):
         return self.hub.subscribe()
 
     async def recovery_phrase(self) -> str:
-        """The 24 words; whoever has them is this person."""
+        """The 24 words; whoever has them is this person.
+
+        Raises:
+            UserFacingError: ``no-phrase``: another device linked this one.
+        """
+        if not self._profile.phrase:
+            raise UserFacingError(
+                "no-phrase",
+                "The words are on the device that you began with, or on paper.",
+            )
         return self._profile.phrase
 
     async def doctor(self) -> dict[str, Any]:
@@ -482,6 +502,9 @@ class Messenger(Conversations, Moderations, Directs):
         self._expiry.heard(event)
         if isinstance(event, MessageStored):
             self._searching.content_changed(bytes.fromhex(event.message.room))
+            self._devices.content_changed(bytes.fromhex(event.message.room))
+        elif isinstance(event, MembersChanged):
+            self._devices.look()
         elif isinstance(event, MessagesChanged):
             self._searching.content_changed(bytes.fromhex(event.room))
 
@@ -505,8 +528,32 @@ class Messenger(Conversations, Moderations, Directs):
         await room.load()
         self._rooms[row.room] = room
         self._exchange.add_room(room)
+        self._devices.watch(room)
         self._searching.content_changed(row.room)
         return room
+
+    async def follow_room(self, fresh: NewRoom) -> None:
+        """See ``devices.Host``."""
+        async with self._changing:
+            known = self._rooms.get(fresh.room)
+            if (known is not None and not known.left) or len(self._rooms) >= MAX_ROOMS:
+                return
+            row = await self._store_room(fresh)
+            if known is not None:
+                self._exchange.remove_room(known)
+                await known.stop()
+            room = await self._add_room(row)
+        room.publish_changed()
+
+    async def drop_room(self, room: Room) -> None:
+        """See ``devices.Host``."""
+        self._searching.room_left(room.row.room)
+        self.hub.publish(RoomLeft(room.id))
+        await self._forget(room)
+
+    async def keep_row(self, fresh: NewRoom) -> RoomRow:
+        """See ``devices.Host``."""
+        return await self._store_room(fresh)
 
     async def _keep(self, link: invitations.Link, admitted: Admitted) -> Room:
         """The room one was let into, as a member's; the one there is, if any."""
@@ -560,6 +607,7 @@ class Messenger(Conversations, Moderations, Directs):
         async def whole() -> Room:
             room = await work
             room.publish_changed()
+            await self._devices.room_entered(room)
             return room
 
         with explained():

@@ -7,6 +7,10 @@ the identity attests this device:
 * the **device** key signs this device's logs and is shown to members of rooms only;
 * the **network** key is what the DHT and strangers see.
 
+A device that another one linked knows no words: its proof leads from the identity over
+that other device to this one, and the key of the person's own room (``app/devices``)
+is kept in their place. Until it is linked, such a profile is nobody's.
+
 Making a profile ends with one rename, so there is a whole one or none.
 """
 
@@ -14,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +38,8 @@ from store.settings import get_setting, set_setting
 
 MAX_NAME_BYTES = 128
 SEED_BYTES = 32
+_PERSONAL, _AWAITS_LINK = "personal-room", "awaits-link"
+_DEVICE_NAME = "device-name"
 _CORES = namespace("covey/profile", 0)
 _SEARCH = namespace("covey/profile", 1)
 
@@ -52,6 +59,14 @@ class Profile:
     proof: Proof
     database: Database
     lock: ProfileLock
+    personal_key: bytes
+    """Of the room that all devices of this person share, 32 bytes."""
+    personal_founder: bytes
+    """The device key that founds it."""
+    device_name: str = "device"
+    """By which this person tells their devices apart."""
+    awaits_link: bool = False
+    """Made to become a device of somebody: see ``adopt``."""
     warning: str = ""
     """What to tell the person about how the key is kept, else empty."""
 
@@ -123,6 +138,7 @@ def create(
     phrase: str | None = None,
     passphrase: str | None = None,
     keychain: Keychain | None = None,
+    awaits_link: bool = False,
     entropy: Entropy = os.urandom,
 ) -> None:
     """Make a profile. Blocks for about a tenth of a second.
@@ -134,6 +150,8 @@ def create(
         phrase: 12 to 24 words of an existing identity; None for a new one.
         passphrase: Locks the profile; None for the keychain or a key file.
         keychain: The system's, or None where there is none.
+        awaits_link: It shall become a device of somebody who has another one; the
+            name is that of the device.
         entropy: Gives random bytes.
 
     Raises:
@@ -163,9 +181,45 @@ def create(
             key = keys.create(
                 folder, entropy=entropy, passphrase=passphrase, keychain=keychain
             )
-            _write_database(folder, key.key, name, words, now_s, entropy)
+            values = _first_values(name, words, now_s, entropy)
+            if awaits_link:
+                values[_AWAITS_LINK] = b"\x01"
+            values[_DEVICE_NAME] = (name if awaits_link else _host_name()).encode()
+            _write_database(folder, key.key, values)
     finally:
         lock.release()
+
+
+def adopt(
+    profile: Profile, *, name: str, proof: Proof, room_key: bytes, founder: bytes
+) -> None:
+    """Make a profile that waited for it a device of somebody. Blocks.
+
+    What is open goes on as before: open the profile anew.
+
+    Args:
+        profile: With ``awaits_link``.
+        name: The person's.
+        proof: From the identity to this device.
+        room_key: Of the room that the person's devices share.
+        founder: The device key that founded it.
+    """
+    assert profile.awaits_link, "nobody's profile becomes somebody's"
+    assert proof.device == profile.device.public_key
+    values = {
+        "name": name.encode(),
+        "phrase": b"",
+        "proof": proof.encode(),
+        _PERSONAL: room_key + founder,
+        _AWAITS_LINK: b"",
+    }
+
+    def put(connection: Connection) -> None:
+        for setting, value in values.items():
+            set_setting(connection, setting, value)
+
+    with explained():
+        profile.database.write(put).result()
 
 
 def open_profile(folder: Path, *, passphrase: str | None = None) -> Profile:
@@ -206,25 +260,37 @@ def _set_leftovers_aside(folder: Path) -> None:
             (folder / name).rename(folder / f"{name}.old{number}")
 
 
-def _write_database(
-    folder: Path, key: bytes, name: str, phrase: str, now_s: int, entropy: Entropy
-) -> None:
-    fresh = folder / (DATABASE_NAME + ".new")
-    for leftover in (fresh, Path(f"{fresh}-wal"), Path(f"{fresh}-shm")):
-        with contextlib.suppress(FileNotFoundError):
-            leftover.unlink()
+def _host_name() -> str:
+    """What this computer is called, as far as it can be shown."""
+    try:
+        return clean_name(platform.node()[:MAX_NAME_BYTES])
+    except UserFacingError:
+        return "device"
+
+
+def _first_values(
+    name: str, phrase: str, now_s: int, entropy: Entropy
+) -> dict[str, bytes]:
+    """What stands in the database of a new profile."""
     device_seed, network_seed = entropy(SEED_BYTES), entropy(SEED_BYTES)
     root = identity.identity_key_pair(identity.phrase_seed(phrase))
     proof = identity.bootstrap(
         root, KeyPair.from_seed(device_seed).public_key, epoch_s=now_s
     )
-    values = {
+    return {
         "name": name.encode(),
         "phrase": phrase.encode(),
         "device-seed": device_seed,
         "network-seed": network_seed,
         "proof": proof.encode(),
     }
+
+
+def _write_database(folder: Path, key: bytes, values: dict[str, bytes]) -> None:
+    fresh = folder / (DATABASE_NAME + ".new")
+    for leftover in (fresh, Path(f"{fresh}-wal"), Path(f"{fresh}-shm")):
+        with contextlib.suppress(FileNotFoundError):
+            leftover.unlink()
 
     def put(connection: Connection) -> None:
         for setting, value in values.items():
@@ -250,8 +316,9 @@ def _read(
     folder: Path, database: Database, lock: ProfileLock, kept: keys.KeySource
 ) -> Profile:
     names = ("name", "phrase", "device-seed", "network-seed", "proof")
-    values = database.read(
-        lambda connection: [get_setting(connection, name) for name in names]
+    more = (_PERSONAL, _AWAITS_LINK, _DEVICE_NAME)
+    *values, personal, awaits_link, device_name = database.read(
+        lambda connection: [get_setting(connection, name) for name in (*names, *more)]
     ).result()
     found = [value for value in values if value is not None]
     if len(found) != len(names):
@@ -260,6 +327,10 @@ def _read(
         )
     name, phrase, device_seed, network_seed, raw_proof = found
     proof = identity.decode_proof(raw_proof)
+    if not personal:
+        seed = identity.phrase_seed(phrase.decode())
+        founder = identity.personal_founder(seed).public_key
+        personal = identity.personal_room_key(seed) + founder
     warning = ""
     if kept is keys.KeySource.FILE:
         warning = (
@@ -276,5 +347,9 @@ def _read(
         proof=proof,
         database=database,
         lock=lock,
+        personal_key=personal[:32],
+        personal_founder=personal[32:],
+        device_name=(device_name or b"device").decode(),
+        awaits_link=bool(awaits_link),
         warning=warning,
     )

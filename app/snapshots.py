@@ -23,6 +23,21 @@ class ProfileSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceSnapshot:
+    """One device of this person."""
+
+    key: str
+    name: str
+    added_at: int
+    """Milliseconds since 1970."""
+    online: bool
+    me: bool
+    """It is this one."""
+    revoked: bool
+    """Put out of everything, for ever."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReactionSnapshot:
     """One sign under a message."""
 

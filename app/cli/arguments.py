@@ -35,6 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_profile_commands(add)
     _add_message_commands(add)
+    _add_device_commands(add, common)
     _add_change_commands(add, common)
     _add_room_commands(add, common)
     _add_audit_commands(add, common)
@@ -220,6 +221,24 @@ def _add_room_commands(add: _Add, common: argparse.ArgumentParser) -> None:
         decide.add_argument("room", metavar="ROOM")
         decide.add_argument("id", metavar="ID")
     moderation.add_commands(act, _duration_ms)
+
+
+def _add_device_commands(add: _Add, common: argparse.ArgumentParser) -> None:
+    device = add("device", "have several devices")
+    actions = device.add_subparsers(dest="action", metavar="ACTION", required=True)
+
+    def act(name: str, help: str) -> argparse.ArgumentParser:
+        return actions.add_parser(name, help=help, description=help, parents=[common])
+
+    link = act("link", "make a link for another device, and wait for it")
+    link.add_argument("--qr", action="store_true", help="print a QR code as well")
+    join = act("join", "make a fresh profile a device of who made a link")
+    join.add_argument("link", metavar="LINK")
+    join.add_argument("--name", metavar="NAME", help="the device's; its own when left")
+    join.add_argument("--timeout", type=_seconds, metavar="S")
+    act("list", "your devices")
+    revoke = act("revoke", "put a device out of everything, for ever")
+    revoke.add_argument("device", metavar="DEVICE", help="its key, or its name")
 
 
 def _add_audit_commands(add: _Add, common: argparse.ArgumentParser) -> None:

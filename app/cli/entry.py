@@ -170,6 +170,10 @@ def _dispatch(context: Context, faces: Faces) -> int:
         from app.cli import demo
 
         return demo.run(context)
+    if command == "device":
+        from app.cli import devices
+
+        return asyncio.run(devices.run(context))
     if command == "delivery":
         from app.cli import delivery
 

@@ -75,6 +75,8 @@ class Proven:
 
     device: bytes
     identity: bytes
+    rooted: bool = False
+    """The identity's own key attested the device, not another device."""
 
 
 @dataclass(frozen=True, slots=True)

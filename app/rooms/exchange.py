@@ -130,6 +130,11 @@ class Exchange:
             nobody=self._nobody_answered,
         )
 
+    @property
+    def doors(self) -> Doors:
+        """Where this profile answers and asks by blind pairing."""
+        return self._doors
+
     async def start(self) -> None:
         """Begin to reach the network."""
         await self._visits.sweep()
@@ -507,6 +512,9 @@ def _misses_somebody(room: Room) -> bool:
     """Nobody is connected, though there are others as far as known."""
     # A newcomer knows of nobody yet, itself included.
     alone = room.is_member and room.facts.present_count == 1
+    if room.row.kind == Kind.PERSONAL.word:
+        # Others of this person may be anywhere, also unheard of after a restoration.
+        alone = False
     return not room.online and not alone
 
 

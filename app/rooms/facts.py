@@ -74,6 +74,8 @@ class RoomFacts:
     """Somebody who is out holds the key that is used now."""
     confirmed_clock: int = 0
     """Up to where the history can never change any more."""
+    knows_itself_only: bool = False
+    """Of a personal room that this device let itself into, and no other so far."""
 
     def called(self, me: bytes) -> str:
         """What one member calls the room: a room of two by the other one's name."""
@@ -98,6 +100,7 @@ def room_facts(
     clock: int,
     confirmed_clock: int,
     now_ms: int,
+    guests: Mapping[bytes, bytes] | None = None,
 ) -> RoomFacts:
     """What the rules say, frozen.
 
@@ -110,6 +113,8 @@ def room_facts(
         clock: The highest of all entries.
         confirmed_clock: Up to where the history can never change any more.
         now_ms: Tells which invites are open.
+        guests: Devices of which the rules may not know yet that they belong here, and
+            whose they are; nobody's those that may be asked but told nothing.
     """
     members = {
         key: MemberFact(
@@ -123,19 +128,7 @@ def room_facts(
         )
         for key, member in law.members.items()
     }
-    devices = {
-        key: DeviceFact(
-            device.identity,
-            law.is_inside(key),
-            law.wanted_length(key),
-            resting=device.resting,
-        )
-        for key, device in law.devices.items()
-    }
-    for key, length in lacked.items():
-        known = devices.get(key)
-        identity = known.identity if known is not None else b""
-        devices[key] = DeviceFact(identity, present=False, wanted_length=length)
+    devices = _device_facts(law, lacked, guests or {})
     room, epoch = law.room, law.epoch
     joined = [member.joined.clock for member in law.members.values()]
     since_ms = min(joined, default=clock) if epoch is None else epoch.place.clock
@@ -155,7 +148,34 @@ def room_facts(
         epoch_used=clock > since_ms,
         stale_epoch=law.stale_epoch,
         confirmed_clock=confirmed_clock,
+        # The founder's device and this one.
+        knows_itself_only=room.kind is Kind.PERSONAL and len(law.devices) <= 2,
     )
+
+
+def _device_facts(
+    law: Law, lacked: Mapping[bytes, int], guests: Mapping[bytes, bytes]
+) -> dict[bytes, DeviceFact]:
+    """Every device that is heard; see ``room_facts``."""
+    devices = {
+        key: DeviceFact(
+            device.identity,
+            law.is_inside(key),
+            law.wanted_length(key),
+            resting=device.resting,
+        )
+        for key, device in law.devices.items()
+    }
+    for key, length in lacked.items():
+        known = devices.get(key)
+        identity = known.identity if known is not None else b""
+        devices[key] = DeviceFact(identity, present=False, wanted_length=length)
+    for key, identity in guests.items():
+        if key not in law.devices:
+            devices[key] = DeviceFact(
+                identity, present=bool(identity), wanted_length=None
+            )
+    return devices
 
 
 def served_invites(law: Law, now_ms: int) -> tuple[bytes, ...]:

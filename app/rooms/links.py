@@ -36,6 +36,7 @@ from app.rooms.facts import RoomFacts
 from app.rooms.hole_lists import AskHoles
 from app.rooms.messages import HAVE, MESSAGE_COUNT, PROTOCOL
 from app.rooms.replication import Session, Sources
+from app.rooms.roles import Kind
 from app.rooms.visits import Errand, Visits
 from app.tasks import Tasks
 from net.errors import LocalProtocolError, NetError
@@ -243,6 +244,7 @@ class Link:
             self.proven = effect
             links.room.set_online(effect.device, online=True)
             links.room.gaps.retry()
+            links.introduce(effect, self.tasks)
             if links.knows(self.peer):
                 links.on_known(self.peer)
             self._speak_aside()
@@ -439,6 +441,19 @@ class RoomLinks:
                 self._reopen_later(link.peer)
         if self.room.left and effect.reason == "bye":
             self._on_farewell(self.room)
+
+    def introduce(self, proven: Proven, tasks: Tasks) -> None:
+        """Hear a further device of this person in the room of all of them.
+
+        One that the identity itself attested lets itself in, so it is told all; any
+        other is asked only, until it is known that a device let it in.
+        """
+        room = self.room
+        if room.row.kind != Kind.PERSONAL.word or proven.identity != room.identity:
+            return
+        if proven.device not in room.facts.devices:
+            identity = proven.identity if proven.rooted else b""
+            tasks.spawn(room.introduce(proven.device, identity))
 
     def released(self, link: Link, writer: bytes) -> None:
         """A session fetches a log no more: others may."""

@@ -28,9 +28,14 @@ def terminal_code(link: str) -> str:
     Raises:
         UserFacingError: ``bad-invite`` or ``version``: it is no link.
     """
+    return terminal_picture(_text(link))
+
+
+def terminal_picture(text: str) -> str:
+    """A code of half blocks of any text."""
     rows = [
         [not dark for dark in row]
-        for row in _code(link).matrix_iter(border=QUIET_MODULES)
+        for row in _code(text).matrix_iter(border=QUIET_MODULES)
     ]
     if len(rows) % 2:
         rows.append([False] * len(rows[0]))
@@ -43,7 +48,12 @@ def terminal_code(link: str) -> str:
 
 def svg_code(link: str) -> str:
     """A code as an SVG picture; raises like ``terminal_code``."""
-    code = _code(link)
+    return svg_picture(_text(link))
+
+
+def svg_picture(text: str) -> str:
+    """A code of any text as an SVG picture."""
+    code = _code(text)
     found: str = code.svg_inline(border=QUIET_MODULES, light="#fff", omitsize=True)
     return found
 
@@ -51,12 +61,15 @@ def svg_code(link: str) -> str:
 def png_code(link: str) -> bytes:
     """A code as a PNG picture; raises like ``terminal_code``."""
     out = io.BytesIO()
-    _code(link).save(out, kind="png", border=QUIET_MODULES, scale=PICTURE_SCALE)
+    _code(_text(link)).save(out, kind="png", border=QUIET_MODULES, scale=PICTURE_SCALE)
     return out.getvalue()
 
 
-def _code(link: str) -> QRCode:
+def _text(link: str) -> str:
+    return decode_link(link).encode().upper()
+
+
+def _code(text: str) -> QRCode:
     import segno
 
-    text = decode_link(link).encode().upper()
     return segno.make(text, error="m", micro=False)

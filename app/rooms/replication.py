@@ -422,7 +422,9 @@ class Session:
         self.state = SessionState.OPEN
         self._deadline = now + STRANGER_LIMIT_S
         self.remote_device = proof.device
-        self._effects.append(Proven(proof.device, proof.identity))
+        rooted = len(proof.chain) == 1
+        proven = Proven(proof.device, proof.identity, rooted=rooted)
+        self._effects.append(proven)
         if self.is_member:
             self._became_member(now)
         self.facts_changed(self._facts, now)
@@ -533,9 +535,12 @@ class Session:
 
     @property
     def _is_newcomer(self) -> bool:
-        """True while this device is no member as far as it knows."""
+        """True while this device is no member as far as it knows.
+
+        In a personal room also while it knows of no other device: it let itself in.
+        """
         me = self._facts.devices.get(self._own)
-        return me is None or not me.present
+        return me is None or not me.present or self._facts.knows_itself_only
 
     def _review(self, writers: Iterable[bytes], now: float) -> None:
         """Open, fetch and close as things are now."""

@@ -14,6 +14,8 @@ class Kind(IntEnum):
     """Owners and admins write, all others read."""
     DIRECT = 2
     """Two people, equals: neither rules over the other."""
+    PERSONAL = 3
+    """The devices of one person, who tell each other what that person has."""
 
     @property
     def word(self) -> str:
@@ -100,6 +102,12 @@ LOWEST: dict[Kind, dict[Right, Role | None]] = {
         Right.REMOVE: None,
         Right.REMOVE_DEVICES: None,
         Right.SET_ROLES: None,
+    },
+    Kind.PERSONAL: {
+        **dict.fromkeys(Right, Role.OWNER),
+        Right.INVITE: None,
+        Right.ADMIT: None,
+        Right.APPROVE: None,
     },
 }
 """The lowest rank that has each right; None where nobody has it."""

@@ -122,6 +122,7 @@ class Room:
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
         on_alone: Called when the last connected device has gone.
+        on_read: Called when a person read up to a message, or everything.
     """
 
     def __init__(self, row: RoomRow, surroundings: Surroundings) -> None:
@@ -133,6 +134,7 @@ class Room:
         self.listener: RoomListener | None = None
         self.on_facts: Callable[[], None] | None = None
         self.on_alone: Callable[[], None] | None = None
+        self.on_read: Callable[[bytes | None], None] | None = None
         self._facts_news = asyncio.Event()
         self._around = surroundings
         self._view: RoomView | None = None
@@ -449,6 +451,8 @@ class Room:
             )
         await self._recount()
         self.publish_changed()
+        if self.on_read is not None:
+            self.on_read(up_to)
 
     async def say_farewell(self) -> bool:
         """Write that this person leaves; False when it was no member any more."""
@@ -675,6 +679,23 @@ class Room:
             if self.on_facts is not None:
                 self.on_facts()
         self.previews.derived(applied.writer, applied.length)
+
+    async def write_if(self, body: Callable[[RoomView], Body | None]) -> Written | None:
+        """Write what ``body`` makes, or nothing; otherwise like ``write``."""
+        with explained():
+            return await self._outbox.write(body)
+
+    async def recount(self) -> None:
+        """Count again what is unread: it was read elsewhere."""
+        await self._recount()
+        self.publish_changed()
+
+    async def introduce(self, device: bytes, identity: bytes) -> None:
+        """See ``RoomView.introduce``."""
+        now_ms = self._around.now_ms()
+        await self._transact(
+            lambda _, view: view.introduce(device, identity, now_ms=now_ms)
+        )
 
     def _say_heard(self) -> None:
         self._tasks.spawn(self._acknowledge())

@@ -57,6 +57,8 @@ from store.rooms import RoomRow
 
 _LOG = logging.getLogger("covey.room")
 
+MAX_GUESTS = 64
+"""Devices of which the rules know nothing yet that are heard."""
 SETTLE_ENTRIES = 64
 """After so many entries it is looked what is confirmed; more in rooms of many logs."""
 
@@ -160,6 +162,7 @@ class RoomView:
         self._identities: dict[bytes, bytes] = {}
         self._unsettled = 0
         self._rights: _Rights | None = None
+        self._guests: dict[bytes, bytes] = {}
 
     def load(self, connection: Connection) -> None:
         """Take in what is stored."""
@@ -414,6 +417,19 @@ class RoomView:
             woken=self._timeline.woken(),
         )
 
+    def introduce(self, device: bytes, identity: bytes, *, now_ms: int) -> Applied:
+        """Hear a device of which the rules may not know yet that it belongs here.
+
+        Args:
+            device: Its key, proven.
+            identity: Whose it is; empty when it may be asked but told nothing.
+            now_ms: The wall clock.
+        """
+        if device in self.law.devices or len(self._guests) >= MAX_GUESTS:
+            return Applied(self.own, self.length(self.own))
+        self._guests[device] = identity
+        return Applied(self.own, self.length(self.own), facts=self.facts(now_ms))
+
     def admission_verdict(self, body: Admit, *, now_ms: int) -> str:
         """Whether a newcomer may be let in: ``open``, or as ``Law`` says.
 
@@ -457,6 +473,7 @@ class RoomView:
             clock=self._timeline.linearizer.clock,
             confirmed_clock=self.confirmed_clock,
             now_ms=now_ms,
+            guests=self._guests,
         )
 
     def _wants(self) -> tuple[dict[bytes, int], tuple[bytes, ...]]:

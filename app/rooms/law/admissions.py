@@ -212,9 +212,35 @@ def add_device(case: Case, body: AddDevice) -> Effect | None:
     return Effect(((device, case.act.length_of(device)),))
 
 
+def introduce_device(state: State, act: Act, body: AddDevice) -> Effect | None:
+    """A device comes into its owner's personal room by itself.
+
+    It shows that the identity's own key attested it: whoever holds that key is the
+    person. A device that another one attested waits to be let in by a device that
+    counts, or a revoked one could go on bringing in others. What it brings stands
+    behind this act; one that was let in before, or ever, gets nothing by it.
+    """
+    device, member = act.writer, state.members.get(body.proof.identity)
+    if state.room.kind is not Kind.PERSONAL or device != body.proof.device:
+        return None
+    if len(body.proof.chain) != 1 or member is None or device in state.devices:
+        return None
+    if len(member.devices) >= MAX_CUT_DEVICES:
+        return None
+    if not _enter(state, act, member.identity, device, member.role, member.name):
+        return None
+    return Effect(((device, 0),))
+
+
 def _let_in(case: Case, identity: bytes, device: bytes, role: Role, name: str) -> bool:
+    return _enter(case.state, case.act, identity, device, role, name)
+
+
+def _enter(
+    state: State, act: Act, identity: bytes, device: bytes, role: Role, name: str
+) -> bool:
     """Open a log to somebody; False when that person had too many devices."""
-    state, place, room = case.state, case.place, case.state.room
+    place, room = act.place, state.room
     member = state.members.get(identity)
     if member is not None and device not in member.known:
         if len(member.known) >= MAX_KNOWN_DEVICES:

@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from app.rooms.law.act import Act
-from app.rooms.law.admissions import add_device, admit, close_invite, found, invite
+from app.rooms.law.admissions import (
+    add_device,
+    admit,
+    close_invite,
+    found,
+    introduce_device,
+    invite,
+)
 from app.rooms.law.case import Case, Cut, Effect, open_case
 from app.rooms.law.sanctions import (
     mute,
@@ -40,6 +47,8 @@ def judge(
         return found(state, act, act.body)
     case = open_case(state, act, cuts)
     if case is None:
+        if isinstance(act.body, acts.AddDevice):
+            return introduce_device(state, act, act.body)
         return None
     return _JUDGES[type(act.body)](case, act.body)
 

@@ -187,7 +187,12 @@ class Law:
         if epoch is None:
             members = self._state.members.values()
             return any(len(m.devices) < len(m.known) for m in members)
-        return not all(self.is_inside(device) for device in epoch.devices)
+        if not all(self.is_inside(device) for device in epoch.devices):
+            return True
+        # Who came in behind the turn was told the key as well.
+        out = (it for it in self._state.devices.values() if not it.inside)
+        ends = (it.tenures[-1].end for it in out)
+        return any(end is not None and end > epoch.place for end in ends)
 
     # Invites.
 

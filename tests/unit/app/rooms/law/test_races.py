@@ -172,3 +172,17 @@ def test_acts_where_all_is_settled_are_void() -> None:
     scene.entry(BO, clock=100)
     scene.invite(BO, 9)
     assert invite_key(9) in scene.law.invites
+
+
+def test_a_key_is_stale_once_somebody_is_out_who_came_in_behind_its_turn() -> None:
+    scene = begun(Role.MEMBER, Role.MEMBER)
+    scene.write(ADA, Rotate(b"a" * 8, (ADA.device, BO.device), b"sealed"))
+    scene.invite(ADA, 9)
+    ed = seat("Ed")
+    scene.admit(ADA, 9, ed)
+    scene.meet(ADA, ed)
+    assert not scene.law.stale_epoch
+    scene.remove(ADA, ed)
+    assert scene.law.stale_epoch
+    scene.write(ADA, Rotate(b"b" * 8, (ADA.device, BO.device), b"sealed"))
+    assert not scene.law.stale_epoch

@@ -1,0 +1,186 @@
+"""Two devices of one person, and friends of that person, over wires."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.errors import UserFacingError
+from app.messenger import Messenger
+from tests.unit.app.devices.conftest import People
+
+
+def room_names(who: Messenger) -> list[str]:
+    return sorted(r.facts.name for r in who._rooms.values() if not r.left)
+
+
+def last_text(who: Messenger, room: str) -> str:
+    last = who._find(room)._counts.last
+    return last.text if last is not None else ""
+
+
+async def join(people: People, host: Messenger, guest: Messenger, room: str) -> None:
+    """Let somebody into a room over their connection."""
+    link = await host.invite(room)
+    joining = asyncio.create_task(guest.join(link))
+    await people.wires.until(joining.done)
+    await joining
+
+
+def inside(who: Messenger, room: str) -> int:
+    """How many devices of this person are in a room, as far as known here."""
+    found = who._find(room)
+    me = found.facts.member_of(who._profile.device.public_key)
+    return len(me.devices) if me is not None and me.present else 0
+
+
+async def test_a_linked_device_is_the_same_person_in_every_room(people: People) -> None:
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    bo = await people.open("Bo")
+    people.wires.connect(ada, bo)
+    await join(people, ada, bo, "Birds")
+    await ada.send("Birds", "before")
+    phone = await people.linked(ada, "Phone")
+    await people.wires.until(lambda: room_names(phone) == ["Birds"])
+    await people.wires.until(lambda: inside(phone, "Birds") == 2)
+    await people.wires.until(lambda: phone._find("Birds")._counts.last is not None)
+    await phone.send("Birds", "from the phone")
+    people.wires.connect(phone, bo)
+    await people.wires.until(lambda: bo._find("Birds")._counts.unread == 2)
+    heard = await bo.history("Birds")
+    mine = (await ada.profile()).identity_key
+    assert [(m.text, m.author, m.author_name) for m in heard] == [
+        ("before", mine, "Ada"),
+        ("from the phone", mine, "Ada"),
+    ]
+    await people.wires.until(lambda: last_text(ada, "Birds") == "from the phone")
+    assert [m.mine for m in await ada.history("Birds")] == [True, True]
+    assert [m.mine for m in await phone.history("Birds")] == [True, True]
+    members = await bo.members("Birds")
+    assert [(m.name, m.devices) for m in members] == [("Ada", 2), ("Bo", 1)]
+    listed = await ada.devices()
+    assert [(d.me, d.online, d.revoked) for d in listed] == [
+        (True, True, False),
+        (False, True, False),
+    ]
+    assert listed[1].name == "Phone"
+    with pytest.raises(UserFacingError) as caught:
+        await phone.recovery_phrase()
+    assert caught.value.code == "no-phrase"
+
+
+async def test_rooms_that_come_and_go_follow_on_the_other_device(
+    people: People,
+) -> None:
+    ada = await people.open("Ada")
+    phone = await people.linked(ada, "Phone")
+    await people.wires.until(lambda: phone._devices.room.is_member)  # type: ignore[union-attr]
+    bo = await people.open("Bo")
+    await bo.create_room("Cats")
+    people.wires.connect(phone, bo)
+    await join(people, bo, phone, "Cats")
+    await ada.create_room("Dogs")
+    await people.wires.until(
+        lambda: room_names(ada) == room_names(phone) == ["Cats", "Dogs"]
+    )
+    await people.wires.until(lambda: inside(ada, "Cats") == 2)
+    await people.wires.until(lambda: inside(phone, "Dogs") == 2)
+    leaving = asyncio.create_task(phone.leave("Cats"))
+    await people.wires.until(leaving.done)
+    await people.wires.until(lambda: room_names(ada) == ["Dogs"])
+    await people.wires.until(lambda: bo._find("Cats").facts.present_count == 1)
+
+
+async def test_a_revoked_device_is_told_and_hears_nothing_new(people: People) -> None:
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    phone = await people.linked(ada, "Phone")
+    await people.wires.until(lambda: room_names(phone) == ["Birds"])
+    await people.wires.until(lambda: inside(phone, "Birds") == 2)
+    epochs = ada._find("Birds").facts.epoch, ada._devices.room.facts.epoch  # type: ignore[union-attr]
+    revoking = asyncio.create_task(ada.revoke_device("Phone"))
+    await people.wires.until(revoking.done)
+    await revoking
+    await people.wires.until(lambda: phone._devices.revoked)
+    assert "revoked" in (await phone.profile()).warning
+    assert inside(ada, "Birds") == 1
+    now = ada._find("Birds").facts.epoch, ada._devices.room.facts.epoch  # type: ignore[union-attr]
+    assert epochs[0] != now[0]
+    assert epochs[1] != now[1]
+    await ada.send("Birds", "secret")
+    people.wires.cut(ada, phone)
+    people.wires.connect(ada, phone)
+    bo = await people.open("Bo")
+    people.wires.connect(ada, bo)
+    await join(people, ada, bo, "Birds")
+    assert [m.text for m in await phone.history("Birds")] == []
+    assert [d.revoked for d in await ada.devices()] == [False, True]
+    for call in (phone.link_device(), phone.revoke_device("Ada")):
+        with pytest.raises(UserFacingError) as caught:
+            await call
+        assert caught.value.code == "revoked"
+
+
+async def test_the_words_bring_everything_back(people: People) -> None:
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    await ada.send("Birds", "one")
+    again = await people.open("Again", phrase=await ada.recovery_phrase())
+    assert (await again.profile()).identity_key == (await ada.profile()).identity_key
+    people.wires.connect(ada, again)
+    await people.wires.until(lambda: room_names(again) == ["Birds"])
+    await people.wires.until(lambda: inside(again, "Birds") == 2)
+    await people.wires.until(lambda: again._find("Birds")._counts.last is not None)
+    assert [m.text for m in await again.history("Birds")] == ["one"]
+    await again.send("Birds", "two")
+    await people.wires.until(lambda: last_text(ada, "Birds") == "two")
+    assert len(await ada.devices()) == len(await again.devices()) == 2
+
+
+async def test_the_words_find_a_device_that_another_one_linked(people: People) -> None:
+    """The linked device does not know the words; the first one is gone."""
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    phrase = await ada.recovery_phrase()
+    phone = await people.linked(ada, "Phone")
+    await people.wires.until(
+        lambda: inside(phone, "Birds") == 2 if room_names(phone) else False
+    )
+    people.wires.cut(ada, phone)
+    await people.close(ada)
+    again = await people.open("Again", phrase=phrase)
+    people.wires.connect(phone, again)
+    await people.wires.until(lambda: room_names(again) == ["Birds"])
+    await people.wires.until(lambda: inside(again, "Birds") == 3)
+    assert len(await again.devices()) == 3
+
+
+async def test_what_was_read_on_one_device_is_read_on_the_other(people: People) -> None:
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    bo = await people.open("Bo")
+    people.wires.connect(ada, bo)
+    await join(people, ada, bo, "Birds")
+    phone = await people.linked(ada, "Phone")
+    await people.wires.until(
+        lambda: inside(phone, "Birds") == 2 if room_names(phone) else False
+    )
+    for text in ("one", "two", "three"):
+        await bo.send("Birds", text)
+    await people.wires.until(
+        lambda: (
+            ada._find("Birds")._counts.unread
+            == phone._find("Birds")._counts.unread
+            == 3
+        )
+    )
+    second = (await phone.history("Birds"))[1]
+    await phone.mark_read("Birds", up_to=second.id)
+    await people.wires.until(lambda: ada._find("Birds")._counts.unread == 1)
+    await ada.mark_read("Birds")
+    await people.wires.until(lambda: phone._find("Birds")._counts.unread == 0)
+    # What was read before is no news, and nothing is unread again.
+    await bo.send("Birds", "four")
+    await people.wires.until(lambda: phone._find("Birds")._counts.unread == 1)

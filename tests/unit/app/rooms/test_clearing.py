@@ -145,15 +145,14 @@ async def expire(messenger: Messenger, text: str) -> None:
     ids = await ids_of(room, text)
     assert ids
 
-    def work(connection: Connection, _: RoomView) -> None:
+    def look(connection: Connection) -> list[int]:
         marks = ",".join("?" * len(ids))
         found = connection.execute(
             f"SELECT arrival FROM content WHERE id IN ({marks})", ids
-        ).fetchall()
-        contents.expire(connection, [number for (number,) in found])
+        )
+        return [int(number) for (number,) in found]
 
-    await room._transact(work)
-    room.clearing.wake()
+    await room.expire(await room.read(look))
     await room.clearing._tasks.finish()
 
 

@@ -213,6 +213,8 @@ class Conversations(ABC):
     async def messages(self, room: str, ids: Sequence[str]) -> list[MessageSnapshot]:
         """Messages by their whole ids; those that are gone or hidden are left out.
 
+        At most 50 can be asked for at once.
+
         Raises:
             UserFacingError: ``too-many``, ``unknown-message``.
         """

@@ -7,7 +7,7 @@ in ``app``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from app.events import Event
@@ -67,6 +67,9 @@ class Core(Protocol):
         self, room: str, *, limit: int = 50, before: str | None = None
     ) -> list[MessageSnapshot]:
         """Messages, oldest first, ending before the message named."""
+
+    async def messages(self, room: str, ids: Sequence[str]) -> list[MessageSnapshot]:
+        """At most 50 messages as they are now; those that are gone are left out."""
 
     async def mark_read(self, room: str) -> None:
         """Count everything in the room as read."""

@@ -8,7 +8,7 @@ and nobody on the other side. Other people speak through :meth:`SampleCore.hear`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.errors import UserFacingError
@@ -17,6 +17,7 @@ from app.events import (
     Event,
     MembersChanged,
     MessageDelivered,
+    MessagesChanged,
     MessageStored,
     NetworkChanged,
     RoomChanged,
@@ -157,6 +158,10 @@ class SampleCore:
             end = next(i for i, m in enumerate(messages) if m.id == before)
         return messages[max(0, end - limit) : end]
 
+    async def messages(self, room: str, ids: Sequence[str]) -> list[MessageSnapshot]:
+        """Messages by their ids."""
+        return [it for it in self._room(room).messages if it.id in ids]
+
     async def mark_read(self, room: str) -> None:
         """Count everything as read."""
         self._change(room, unread=0)
@@ -236,6 +241,23 @@ class SampleCore:
             if message.id == message_id:
                 held.messages[at] = replace(message, delivered_to=held_by)
                 self._mail.post(MessageDelivered(room, message_id, held_by))
+
+    def change(self, room: str, message_id: str, **changes: object) -> None:
+        """A message looks different now."""
+        held = self._room(room)
+        held.messages[:] = [
+            replace(it, **changes)  # type: ignore[arg-type]
+            if it.id == message_id
+            else it
+            for it in held.messages
+        ]
+        self._mail.post(MessagesChanged(room, (message_id,)))
+
+    def vanish(self, room: str, message_id: str) -> None:
+        """A message disappeared."""
+        held = self._room(room)
+        held.messages[:] = [it for it in held.messages if it.id != message_id]
+        self._mail.post(MessagesChanged(room, (message_id,)))
 
     def connect(self, room: str, *people: str) -> None:
         """These members are connected now, and no others."""

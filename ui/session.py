@@ -18,6 +18,7 @@ from app.events import (
     Event,
     MembersChanged,
     MessageDelivered,
+    MessagesChanged,
     MessageStored,
     NetworkChanged,
     RoomChanged,
@@ -314,6 +315,9 @@ class Session(QObject):
                     if room_id == open_room:
                         self._flush_messages(messages)
                         self._conversation.take_delivery(message_id, count)
+                case MessagesChanged(room_id, ids) if room_id == open_room:
+                    self._flush_messages(messages)
+                    self._conversation.take_changes(ids)
                 case MembersChanged(room_id) if room_id == open_room:
                     self._conversation.refresh_members()
                 case NetworkChanged(network):

@@ -25,7 +25,9 @@ from app.events import CoreStopped, HistoryDoubted, MessagesChanged, MessageStor
 from app.snapshots import MessageSnapshot, ScheduledSnapshot
 
 MAX_PAGE = 1000
-"""Messages asked for at once."""
+"""Messages of a page asked for at once."""
+MAX_ASKED = 50
+"""Messages asked for at once by their ids."""
 
 
 async def run(context: Context) -> int:
@@ -235,17 +237,25 @@ async def _follow(context: Context, me: Client) -> None:
 
 async def _put_changed(context: Context, me: Client, event: MessagesChanged) -> None:
     """Messages as they are now, and which are there no more."""
-    found = {it.id: it for it in await me.messages(event.room, event.ids)}
-    for id in event.ids:
+    for start in range(0, len(event.ids), MAX_ASKED):
+        some = event.ids[start : start + MAX_ASKED]
+        await _put_some_changed(context, me, event.room, some)
+
+
+async def _put_some_changed(
+    context: Context, me: Client, room: str, ids: Sequence[str]
+) -> None:
+    found = {it.id: it for it in await me.messages(room, ids)}
+    for id in ids:
         message = found.get(id)
         if message is not None:
             context.output.put(
                 {"event": "changed", **message_object(message)},
                 f"changed  {message_line(message)}",
             )
-        elif len(found) == len(event.ids) or len(event.ids) <= MAX_PAGE:
+        else:
             context.output.put(
-                {"event": "gone", "id": id, "room": event.room}, f"gone  {id[:8]}"
+                {"event": "gone", "id": id, "room": room}, f"gone  {id[:8]}"
             )
 
 

@@ -233,6 +233,20 @@ def test_text_is_shown_as_written_and_copied_as_written(
     stage.wait_until(lambda: QGuiApplication.clipboard().text() == text)
 
 
+def test_what_others_change_is_shown_as_it_is_now(
+    stage: Stage, core: SampleCore, garden: str
+) -> None:
+    first = core.hear(garden, "Grace", "a haron")
+    second = core.hear(garden, "Grace", "oops")
+    third = core.hear(garden, "Grace", "a secret")
+    stage.wait_until(lambda: words(stage) == ["a haron", "oops", "a secret"])
+    core.change(garden, first.id, text="a heron", edited=True)
+    core.change(garden, second.id, text="", deleted=True)
+    core.vanish(garden, third.id)
+    stage.wait_until(lambda: words(stage) == ["a heron", "Message deleted"])
+    assert stage.sees("edited")
+
+
 def test_an_invite_in_a_message_is_followed_only_when_clicked(
     stage: Stage, core: SampleCore, garden: str
 ) -> None:

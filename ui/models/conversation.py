@@ -24,6 +24,15 @@ from ui.models.rooms import RoomListModel
 
 MAX_TEXT_BYTES = 65536
 """Longest message, as UTF-8."""
+MAX_NAMED = 1000
+"""Messages that one event names; then there may be more that changed."""
+PENDING = "pending:"
+"""Begins the names of messages that are not stored yet."""
+
+
+def _is_pending(message_id: str) -> bool:
+    """Whether the core does not know the message yet."""
+    return message_id.startswith(PENDING)
 
 
 def _ignore(error: UserFacingError) -> None:
@@ -77,6 +86,8 @@ class Conversation(QObject):
         self._page: Job | None = None
         self._reading: Job | None = None
         self._ordering: Job | None = None
+        self._changing: Job | None = None
+        self._stale: dict[str, None] = {}
         self._loaded = False
         self._exhausted = False
         self._newer = NewerPages()
@@ -150,6 +161,7 @@ class Conversation(QObject):
         self._messages.clear()
         self._members.replace_all([])
         self._newer.clear()
+        self._stale.clear()
         self._loaded = self._exhausted = False
         self._missed, self._following = 0, True
         self._rooms.select(self._get_room())
@@ -202,6 +214,18 @@ class Conversation(QObject):
         """More devices hold an own message."""
         self._messages.deliver(message_id, delivered_to)
 
+    def take_changes(self, ids: tuple[str, ...]) -> None:
+        """Messages of the open room look different, or are gone.
+
+        Args:
+            ids: Which; when they are very many, only some of them.
+        """
+        if len(ids) >= MAX_NAMED:
+            ids = tuple(entry.message.id for entry in self._messages.entries)
+        known = (id for id in ids if id in self._messages and not _is_pending(id))
+        self._stale.update(dict.fromkeys(known))
+        self._fetch_stale()
+
     def refresh_members(self) -> None:
         """The members of the open room changed."""
         if self._room is not None:
@@ -230,7 +254,7 @@ class Conversation(QObject):
         core, room = self._core, self._room.room
         self._pending_count += 1
         pending = MessageSnapshot(
-            id=f"pending:{self._pending_count}",
+            id=f"{PENDING}{self._pending_count}",
             room=room,
             author=self._me,
             author_name="",
@@ -425,6 +449,31 @@ class Conversation(QObject):
         if self._page is not None:
             self._page.cancel()
             self._page = None
+
+    def _fetch_stale(self) -> None:
+        """Ask for what changed, some at a time; what is gone goes here as well."""
+        if self._core is None or self._room is None or self._changing is not None:
+            return
+        wanted = list(islice(self._stale, PAGE))
+        if not wanted:
+            return
+        for id in wanted:
+            del self._stale[id]
+        room = self._room.room
+
+        def fetched(messages: list[MessageSnapshot]) -> None:
+            self._changing = None
+            if self._get_room() == room:
+                self._messages.change(messages, gone=wanted)
+            self._fetch_stale()
+
+        def failed(error: UserFacingError) -> None:
+            del error
+            self._changing = None
+
+        self._changing = self._bridge.run(
+            self._core.messages(room, wanted), done=fetched, failed=failed
+        )
 
     def _fetch_members(self) -> None:
         if self._core is None or self._room is None:

@@ -263,6 +263,29 @@ class MessageListModel(RowModel[MessageRow]):
         self._drop(at)
         return text
 
+    def change(
+        self, messages: Sequence[MessageSnapshot], *, gone: Iterable[str] = ()
+    ) -> None:
+        """Show messages as they are now.
+
+        Args:
+            messages: Those that are there.
+            gone: Ids of those that are not there any more, unless they are among these.
+        """
+        changed = {message.id for message in messages}
+        for message in messages:
+            at = self.find(message.id)
+            if at >= 0:
+                self._replace(at, message)
+        for message_id in gone:
+            at = self.find(message_id)
+            if at >= 0 and message_id not in changed:
+                changed.add(message_id)
+                self._drop(at)
+        for at, entry in enumerate(self._entries):
+            if entry.message.reply_to in changed:
+                self._refresh(at, at)
+
     def deliver(self, message_id: str, delivered_to: int) -> None:
         """More devices hold an own message."""
         at = self.find(message_id)
@@ -336,10 +359,11 @@ class MessageListModel(RowModel[MessageRow]):
         fresh = message.id == self._fresh_id
         newer_fresh = newer is not None and newer.id == self._fresh_id
         name = texts.clean_name(message.author_name) or self.tr("Somebody")
-        text = self.tr("Message deleted") if message.deleted else message.text
+        readable = not message.deleted and message.kind != "newer"
+        text = self._words(message)
         cut = len(text) > MAX_SHOWN_CHARS and not entry.expanded
         shown = text[:MAX_SHOWN_CHARS].rstrip() + "\u2026" if cut else text
-        rich = not message.deleted and texts.has_link(shown)
+        rich = readable and texts.has_link(shown)
         state, state_text = self._state(entry)
         quote_author, quote_text = self._quote(message)
         return MessageRow(
@@ -350,11 +374,11 @@ class MessageListModel(RowModel[MessageRow]):
             colour=texts.colour_index(message.author),
             mine=message.mine,
             body=texts.rich_text(shown, LINK_COLOUR) if rich else shown,
-            plain="" if message.deleted else message.text,
+            plain=message.text if readable else "",
             rich=rich,
-            emoji=not message.deleted and texts.only_emoji(text),
+            emoji=readable and texts.only_emoji(text),
             cut=cut,
-            time=texts.clock_time(message.sent_at),
+            time=self._time(message),
             day=texts.day_name(day, self._today) if new_day else "",
             first=new_day or fresh or not _same_group(older, message),
             last=newer_fresh or not _same_group(message, newer),
@@ -365,6 +389,27 @@ class MessageListModel(RowModel[MessageRow]):
             quoteAuthor=quote_author,
             quoteText=quote_text,
         )
+
+    def _words(self, message: MessageSnapshot) -> str:
+        """What a message says now."""
+        if message.deleted:
+            return self.tr("Message deleted")
+        if message.kind == "newer":
+            return self.tr("Update Covey to see this message")
+        lines = [message.text]
+        if message.forwarded_from is not None:
+            name = texts.clean_name(message.forwarded_from)
+            lines.insert(0, self.tr("Forwarded from {0}:").format(name))
+        if message.poll is not None:
+            lines += (
+                f"\u2022 {texts.preview(option.text)}: {option.count}"
+                for option in message.poll.options
+            )
+        return "\n".join(lines)
+
+    def _time(self, message: MessageSnapshot) -> str:
+        time = texts.clock_time(message.sent_at)
+        return self.tr("{0} \u00b7 edited").format(time) if message.edited else time
 
     def _state(self, entry: Entry) -> tuple[str, str]:
         if not entry.message.mine:
@@ -383,11 +428,18 @@ class MessageListModel(RowModel[MessageRow]):
         if message.reply_to is None:
             return "", ""
         at = self.find(message.reply_to)
-        if at < 0:
+        if at >= 0:
+            quoted = self._entries[at].message
+            name = self.tr("You") if quoted.mine else quoted.author_name
+            text = self._words(quoted)
+        elif (reply := message.reply) is not None:
+            name = reply.author_name
+            text = self.tr("Message deleted") if reply.deleted else reply.text
+        else:
+            name = text = ""
+        if not text:
             return self.tr("Reply"), self.tr("to an earlier message")
-        quoted = self._entries[at].message
-        name = self.tr("You") if quoted.mine else texts.clean_name(quoted.author_name)
-        return name, texts.preview(quoted.text)
+        return texts.clean_name(name), texts.preview(text)
 
 
 def _same_group(older: MessageSnapshot | None, newer: MessageSnapshot | None) -> bool:
@@ -396,6 +448,7 @@ def _same_group(older: MessageSnapshot | None, newer: MessageSnapshot | None) ->
         return False
     return (
         older.author == newer.author
+        and not older.edited
         and older.sent_at // 60000 == newer.sent_at // 60000
     )
 

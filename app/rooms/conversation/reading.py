@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 MAX_REACTIONS_SHOWN: Final = 64
 """Different signs shown under one message: those that came first."""
-MAX_ASKED: Final = contents.MAX_PAGE
-"""Messages that are asked for by their ids at once."""
+MAX_ASKED: Final = 50
+"""Messages that are asked for by their ids at once: all of them fit in an answer."""
 
 _NO_TALLY = Tally((), ())
 
@@ -153,7 +153,7 @@ class Reading:
             found = (contents.message(connection, row, id) for id in wanted)
             return [it for it in found if it is not None and _is_listed(it)]
 
-        return _bounded(await self._read(look))
+        return await self._read(look)
 
     async def of_rows(self, rows: Iterable[MessageRow]) -> list[MessageSnapshot]:
         """Rows as clients see them, with what stands around them now."""

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QAbstractItemModel
 from PySide6.QtTest import QAbstractItemModelTester
 
-from app.snapshots import MessageSnapshot
+from app.snapshots import (
+    MessageSnapshot,
+    PollOptionSnapshot,
+    PollSnapshot,
+    PreviewSnapshot,
+)
 from ui.models.messages import MAX_LOADED, MAX_SHOWN_CHARS, MessageListModel
 
 NOW = 1_793_197_920_000
@@ -216,3 +222,60 @@ def test_the_window_onto_the_history_stays_small(model: MessageListModel) -> Non
     assert model.trim_oldest()
     assert ids(model) == [f"id{n}" for n in range(MAX_LOADED)]
     assert list(model.rows) == list(rebuilt(model).rows)
+
+
+def test_what_was_edited_says_so_and_stands_alone(model: MessageListModel) -> None:
+    model.load([message(1, at=NOW), message(2, at=NOW), message(3, at=NOW)])
+    assert [row.last for row in model.rows] == [True, False, False]
+    model.change([replace(message(2, at=NOW), text="better", edited=True)])
+    row = model.rows[1]
+    assert (row.body, row.plain) == ("better", "better")
+    assert "edited" in row.time
+    assert row.last
+    assert model.rows == rebuilt(model).rows
+
+
+def test_what_is_deleted_or_newer_has_no_words(model: MessageListModel) -> None:
+    answer = replace(message(2), reply_to="id1")
+    model.load([message(1, text="a secret"), answer])
+    assert model.rows[0].quoteText == "a secret"
+    model.change([replace(message(1), text="", deleted=True)])
+    assert (model.rows[1].body, model.rows[1].plain) == ("Message deleted", "")
+    assert model.rows[0].quoteText == "Message deleted"
+    model.change([replace(message(1), text="", kind="newer")])
+    assert model.rows[1].body == "Update Covey to see this message"
+    model.change([], gone=["id1", "unknown"])
+    assert ids(model) == ["id2"]
+    assert model.rows[0].quoteText == "to an earlier message"
+
+
+def test_what_is_quoted_need_not_be_loaded(model: MessageListModel) -> None:
+    preview = PreviewSnapshot("id1", "ada", "Ada", "who?")
+    answer = replace(message(2), reply_to="id1", reply=preview)
+    model.load([answer])
+    assert (model.rows[0].quoteAuthor, model.rows[0].quoteText) == ("Ada", "who?")
+    gone = replace(preview, text="", deleted=True)
+    model.change([replace(answer, reply=gone)])
+    assert model.rows[0].quoteText == "Message deleted"
+
+
+def test_polls_and_what_is_forwarded_say_what_they_are(
+    model: MessageListModel,
+) -> None:
+    poll = PollSnapshot(
+        (
+            PollOptionSnapshot("heron", 2, mine=True),
+            PollOptionSnapshot("owl", 0, mine=False),
+        ),
+        multiple=False,
+        closes_at=None,
+        voters=2,
+    )
+    model.load(
+        [
+            replace(message(1, text="which?"), kind="poll", poll=poll),
+            replace(message(2, text="look"), forwarded_from="Bo"),
+        ]
+    )
+    assert model.rows[1].body == "which?\n\u2022 heron: 2\n\u2022 owl: 0"
+    assert model.rows[0].body == "Forwarded from Bo:\nlook"

@@ -33,7 +33,7 @@ from store.contents.resting import said_after
 from store.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from app.rooms.outbox import Check, Written
     from store.database import Connection
@@ -59,6 +59,8 @@ ASK_AGAIN_S = 30.0
 """Then it asks the next one."""
 SAY_AGAIN_S = 60.0
 """After so long it tries again to say what it could not."""
+REFUSED_AGAIN_S = 3_600.0
+"""The same for what this person may not say now, being muted perhaps."""
 
 
 class Host(Protocol):
@@ -83,7 +85,7 @@ class Host(Protocol):
     def ask_wake(self, turn: int) -> None:
         """Ask one of the connected members, whose turn it is, to wake this device."""
 
-    async def look(self, work: Callable[[Connection, RoomView], T]) -> T:
+    async def transact(self, work: Callable[[Connection, RoomView], T]) -> T:
         """Run work on the view in the writer thread."""
 
 
@@ -241,7 +243,7 @@ class Resting:
         def work(connection: Connection, view: RoomView) -> list[bytes]:
             return silent_devices(connection, view, now_ms=now_ms())
 
-        found = await self._host.look(work)
+        found = await self._host.transact(work)
         silent = [device for device in found if device not in self._host.online]
         for device in silent[:MAX_RESTS]:
             if self._stopped:
@@ -290,34 +292,62 @@ class Resting:
             return
         self._busy = True
         said = lost = 0
+        refused: set[bytes] = set()
+        taken: set[bytes] = set()
         try:
-            refused: set[bytes] = set()
             while not self._stopped and not self.is_resting:
-                plan = await self._host.look(rewriting.plan)
+                plan = await self._host.transact(rewriting.plan)
                 lost = plan.lost
+                spare = [id for id in plan.spare if id not in taken]
                 missing = [it for it in plan.missing if it.id not in refused]
-                if not missing:
+                if missing:
+                    said += await self._say_missing(missing, plan.names, refused)
+                elif spare:
+                    taken.update(spare)
+                    await self._take_back(spare)
+                else:
                     break
-                names = dict(plan.names)
-                for it in missing:
-                    if await self._say_one(it, names):
-                        said += 1
-                    else:
-                        refused.add(it.id)
         except (StoreError, UserFacingError) as error:
             _LOG.info("what was void could not be said again yet: %s", error.code)
-            if not self._stopped:
-                loop = asyncio.get_running_loop()
-                self._saying = loop.call_later(SAY_AGAIN_S, self._try_again)
+            self._say_later(SAY_AGAIN_S)
         finally:
             self._busy = False
+        if refused:
+            self._say_later(REFUSED_AGAIN_S)
         if said or (woken and lost):
             sentence = _sentence(said, lost)
             self._publish(RestEnded(self._host.id, said, lost, sentence))
 
+    def _say_later(self, pause_s: float) -> None:
+        if self._saying is None and not self._stopped:
+            loop = asyncio.get_running_loop()
+            self._saying = loop.call_later(pause_s, self._try_again)
+
     def _try_again(self) -> None:
         self._saying = None
         self._tasks.spawn(self._say_again(woken=False))
+
+    async def _say_missing(
+        self, missing: Sequence[Said], known: Mapping[bytes, bytes], refused: set[bytes]
+    ) -> int:
+        """Say these again in order; returns how many, and notes what may not be."""
+        names = dict(known)
+        count = 0
+        for said in missing:
+            if self._stopped:
+                break
+            if await self._say_one(said, names):
+                count += 1
+            else:
+                refused.add(said.id)
+        return count
+
+    async def _take_back(self, ids: Sequence[bytes]) -> None:
+        """Let words go that count nowhere and are said again, or were deleted."""
+        work = partial(rewriting.retraction, ids=ids)
+        for body in await self._host.transact(work):
+            if not self._stopped:
+                await self._write(partial(_checked, body=body))
 
     async def _say_one(self, said: Said, names: dict[bytes, bytes]) -> bool:
         """Say one thing again; False when this person may not any more.
@@ -364,6 +394,11 @@ def _wake(view: RoomView, *, device: bytes) -> Body | None:
     if known is None or not known.resting or not _may(view):
         return None
     return proposals.wake(view, device)
+
+
+def _checked(view: RoomView, *, body: Body) -> Body | None:
+    view.require_member()
+    return body if _may(view) else None
 
 
 def _sentence(said: int, lost: int) -> str:

@@ -2,10 +2,10 @@
 
 A device that was silent for long may be put to rest (``docs/room-rules.md``): what it
 wrote that those who did so had not seen counts for nothing, nowhere and for ever. Once
-it is woken it writes the same again, with the author's own time, and in new entries
-that count. The log itself tells what has been said again already, so that this is done
-once, whatever is interrupted. Changes of who is who are not repeated: others have gone
-on without them, so a person decides again.
+it is woken it writes the same again, with the author's own time, in new entries that
+count, and takes the void ones back. The log itself tells what has been said again, so
+that this is done once, whatever is interrupted. Changes of who is who are not repeated:
+others have gone on without them, so a person decides again.
 
 Functions of a ``RoomView``, run in the writer thread; when is the business of
 ``app/rooms/resting.py``.
@@ -13,10 +13,11 @@ Functions of a ``RoomView``, run in the writer thread; when is the business of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from app.rooms.blocks import block_id, log_key
+from app.rooms.conversation.changing import MAX_EDITS_NAMED, portions
 from app.rooms.operations import (
     ACT_TYPES,
     Body,
@@ -43,6 +44,7 @@ from store import acts as stored_acts
 from store import contents, rooms
 from store import errors as store_errors
 from store.autobase import decode_entry
+from store.contents import Block
 from store.contents.resting import gone_from
 from store.database import Connection
 
@@ -68,11 +70,13 @@ class Plan:
     Attributes:
         missing: In the order in which it was said.
         names: Ids of what was said again already, by those that they had before.
+        spare: Ids of messages that were said again, or taken back, and are still here.
         lost: How many changes of who is who do not count and are not repeated.
     """
 
     missing: tuple[Said, ...] = ()
     names: Mapping[bytes, bytes] = field(default_factory=dict)
+    spare: tuple[bytes, ...] = ()
     lost: int = 0
 
 
@@ -83,27 +87,55 @@ def right_for(body: Body) -> Right | None:
 
 def plan(connection: Connection, view: RoomView) -> Plan:
     """See what this device has to say again; nothing while it rests."""
-    spans = tuple(_void_spans(connection, view))
     names: dict[bytes, bytes] = {}
     missing: list[Said] = []
+    spare: list[bytes] = []
     lost = 0
-    for start, end in spans:
-        void = list(_said(connection, view, start, end))
-        lost += sum(_is_lost(it.operation.body) for it in void)
+    for start, end in tuple(_void_spans(connection, view)):
+        void = _Void(connection, view, list(_said(connection, view, start, end)))
+        lost += void.lost
+        spare += void.taken_back
         again = _Again(
             _said(connection, view, end, view.length(view.own)),
             gone_from(connection, view.row.row, view.own, end),
         )
-        for said in _worth_saying(connection, view, void):
+        for said in void.worth_saying():
             if len(missing) >= MAX_PLANNED:
                 break
             body = renamed(said.operation.body, names)
             found = again.find(replace(said.operation, body=body))
-            if found is not None:
-                names[said.id] = found
-            else:
+            if found is None:
                 missing.append(said)
-    return Plan(tuple(missing), names, lost)
+                continue
+            names[said.id] = found
+            if isinstance(body, Message | Poll):
+                spare.append(said.id)
+    # What is said later must still find how that is called which it names.
+    needed = {id for said in missing for id in _names_of(said.operation.body)}
+    kept = [id for id in spare if id not in needed]
+    return Plan(tuple(missing), names, tuple(kept[:MAX_PLANNED]), lost)
+
+
+def retraction(
+    connection: Connection, view: RoomView, *, ids: Sequence[bytes]
+) -> list[Body]:
+    """What takes messages back that were said in vain, with their edits.
+
+    They are shown nowhere, but lie in everybody's logs: whoever deletes what was said
+    again means these words, too.
+    """
+    row, named = view.row.row, []
+    for id in ids:
+        kept = contents.message(connection, row, id)
+        if kept is None or kept.deleted or kept.expired:
+            continue
+        blocks = [Block(kept.device, kept.sequence)]
+        blocks += contents.edits(connection, row, id, limit=MAX_EDITS_NAMED)
+        for block in blocks:
+            deleted = view.named(connection, block.writer, block.sequence)
+            if deleted is not None:
+                named.append(deleted)
+    return [Delete(portion) for portion in portions(named)]
 
 
 def renamed(body: Body, names: Mapping[bytes, bytes]) -> Body:
@@ -117,6 +149,13 @@ def renamed(body: Body, names: Mapping[bytes, bytes]) -> Body:
     if isinstance(body, Edit | React | Pin | Vote):
         return replace(body, target=names.get(body.target, body.target))
     return body
+
+
+def _names_of(body: Body) -> tuple[bytes | None, ...]:
+    """What a content names that has to be said; signs may be given up."""
+    if isinstance(body, Message):
+        return (body.reply_to, body.thread)
+    return (body.target,) if isinstance(body, Edit | Vote) else ()
 
 
 def _named(id: bytes | None, names: Mapping[bytes, bytes]) -> bytes | None:
@@ -210,32 +249,57 @@ def _is_lost(body: Body) -> bool:
     return isinstance(body, ACT_TYPES) and not isinstance(body, _BY_ITSELF)
 
 
-def _worth_saying(
-    connection: Connection, view: RoomView, void: list[Said]
-) -> Iterator[Said]:
-    """Without what was taken back meanwhile or whose time is over."""
-    ids = {said.id for said in void}
-    taken_back: set[bytes] = set()
-    for said in void:
-        body = said.operation.body
-        if isinstance(body, Delete):
-            taken_back.update(it.id for it in body.targets)
-    row = view.row.row
-    for said in void:
-        body = said.operation.body
-        if not _can_repeat(said) or said.id in taken_back:
-            continue
-        if isinstance(body, Message | Poll):
-            kept = contents.message(connection, row, said.id)
-            if kept is not None and (kept.deleted or kept.expired):
+class _Void:
+    """What was said in vain in one stretch of the log."""
+
+    def __init__(
+        self, connection: Connection, view: RoomView, said: Sequence[Said]
+    ) -> None:
+        """Look at it.
+
+        Args:
+            connection: The transaction's.
+            view: The room.
+            said: In order.
+        """
+        self._connection = connection
+        self._room = view.row.row
+        self._said = said
+        self._ids = {it.id for it in said}
+        self.lost = sum(_is_lost(it.operation.body) for it in said)
+        named = {
+            target.id
+            for it in said
+            if isinstance(it.operation.body, Delete)
+            for target in it.operation.body.targets
+        }
+        self._taken_back = named & self._ids
+        self.taken_back = [
+            it.id
+            for it in said
+            if it.id in named
+            and isinstance(it.operation.body, Message | Poll)
+            and not self._is_gone(it.id)
+        ]
+
+    def worth_saying(self) -> Iterator[Said]:
+        """Without what was taken back meanwhile, or is gone for another reason."""
+        for said in self._said:
+            body = said.operation.body
+            if not _can_repeat(said):
                 continue
-        elif isinstance(body, Delete):
-            targets = tuple(it for it in body.targets if it.id not in ids)
-            if not targets:
+            about = said.id
+            if isinstance(body, Delete):
+                targets = tuple(it for it in body.targets if it.id not in self._ids)
+                if targets:
+                    operation = replace(said.operation, body=Delete(targets))
+                    yield replace(said, operation=operation)
                 continue
-            said = replace(
-                said, operation=replace(said.operation, body=Delete(targets))
-            )
-        elif body.target in taken_back:  # type: ignore[union-attr]
-            continue
-        yield said
+            if isinstance(body, Edit | React | Pin | Vote):
+                about = body.target
+            if about not in self._taken_back and not self._is_gone(about):
+                yield said
+
+    def _is_gone(self, id: bytes) -> bool:
+        kept = contents.message(self._connection, self._room, id)
+        return kept is not None and (kept.deleted or kept.expired)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.unit.app.rooms.test_exchange import let_in
 ADA1, ADA2, BO1, BO2, CY1, OUT = (bytes([number]) * 32 for number in range(1, 7))
 
 
-def room(people: dict[str, tuple[bytes, ...]]) -> RoomFacts:
+def room(people: Mapping[str, tuple[bytes, ...]]) -> RoomFacts:
     """A room of these people with these devices; one device is nobody's any more."""
     members = {
         name.encode(): MemberFact(name.encode(), name, Role.MEMBER, devices, True)
@@ -41,7 +42,7 @@ PEOPLE = {"Ada": (ADA1, ADA2), "Bo": (BO1, BO2), "Cy": (CY1,)}
 
 
 def told(
-    lengths: dict[bytes, int], *online: bytes, people: dict[str, tuple[bytes, ...]]
+    lengths: dict[bytes, int], *online: bytes, people: Mapping[str, tuple[bytes, ...]]
 ) -> DeliverySnapshot:
     """What Ada's first device tells of its own entry of number 4."""
     known = Known(ADA1, 4, lengths, frozenset(online))
@@ -204,6 +205,44 @@ async def test_a_message_is_known_to_arrive_where_nobody_went_together(
     assert (await ask(ada, first.id))["Cy"] == "Cy has it."
     [again] = await ada.history("Birds")
     assert again.delivered_to == 2
+    # It is known after a start, too, though Cy never told Ada.
+    wires.cut(ada, bo)
+    await ada.close()
+    ada = await opened("Ada")
+    assert (await ask(ada, first.id))["Cy"] == "Cy has it."
+    [again] = await ada.history("Birds")
+    assert again.delivered_to == 2
+
+
+async def test_connected_devices_tell_what_they_hold_of_others(opened: Open) -> None:
+    wires = Wires()
+    ada, bo, cy = [await opened(name) for name in ("Ada", "Bo", "Cy")]
+    await ada.create_room("Birds")
+    for guest in (bo, cy):
+        wires.connect(ada, guest)
+        await let_in(wires, ada, guest)
+    wires.connect(bo, cy)
+    his, hers = (next(iter(x._rooms.values())) for x in (bo, cy))
+    await wires.until(lambda: hers.device in his.online)
+    said = await ada.send("Birds", "who has heard?")
+    mine = next(iter(ada._rooms.values()))
+    author, number = mine.device, mine.heads[mine.device].length
+    listener = his.listener
+    assert listener is not None
+    await wires.until(lambda: listener.told(author).get(hers.device, 0) >= number)
+    await wires.until(
+        lambda: his._counts.last is not None and his._counts.last.id.hex() == said.id
+    )
+    # Nobody has acknowledged it in a log yet.
+    assert his._view is not None
+    assert his._view.holders(author)[hers.device] < number
+    assert set((await ask(bo, said.id)).values()) == {
+        "Ada has it.",
+        "You have it.",
+        "Cy has it.",
+    }
+    wires.cut(bo, cy)
+    assert (await ask(bo, said.id))["Cy"].startswith("It reaches Cy when")
 
 
 async def test_a_reader_of_a_broadcast_room_says_what_it_heard(

@@ -11,15 +11,30 @@ from typing import Any
 import pytest
 
 from app import profile as profiles
+from app.errors import UserFacingError
 from app.events import Event, RestEnded
 from app.messenger import Messenger
-from app.rooms import hearing, resting, view
+from app.rooms import hearing, resting, rewriting, view
 from app.rooms.law import REST_AFTER_MS
-from app.rooms.operations import Edit, Message, Poll, React, Vote
+from app.rooms.operations import (
+    Edit,
+    Message,
+    Pin,
+    Poll,
+    React,
+    Rest,
+    Vote,
+    Wake,
+    decode_operation,
+)
 from app.rooms.resting import MAX_HELD_BACK, MAX_HELD_BACK_MS, is_silent
+from app.rooms.rewriting import renamed
+from app.rooms.roles import Right
 from app.rooms.room import Room
-from store import contents
+from app.rooms.view import RoomView
+from store import acts, contents
 from store.contents import MessageRow
+from store.database import Connection
 from tests.unit.app.rooms.joined import QuietNetwork, Wires
 from tests.unit.app.rooms.test_exchange import let_in
 
@@ -59,14 +74,18 @@ class Stage:
 
     async def until_texts(self, name: str, texts: Sequence[str]) -> None:
         """Wait until somebody reads just these."""
-        room, found = self.room(name), [""]
+        room = self.room(name)
+
+        async def so() -> bool:
+            return [row.text for row in await _rows(room)] == list(texts)
+
+        await self.until_so(so)
+
+    async def until_so(self, so: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something that is asked for is so."""
 
         async def look() -> None:
-            while found != list(texts):
-                rows = await room.read(
-                    lambda connection: contents.page(connection, room.row.row, limit=99)
-                )
-                found[:] = [row.text for row in rows]
+            while not await so():
                 await asyncio.sleep(0)
 
         looking = asyncio.create_task(look())
@@ -74,7 +93,16 @@ class Stage:
             await self.until(looking.done)
         finally:
             looking.cancel()
-        assert found == list(texts)
+        await looking
+
+    async def until_wiped(self, room: Room, ids: Sequence[str]) -> None:
+        """Wait until no words of these messages are kept."""
+
+        async def so() -> bool:
+            rows = [await _row(room, id) for id in ids]
+            return all(row is not None and row.deleted and row.wiped for row in rows)
+
+        await self.until_so(so)
 
 
 def is_resting(at: Room, of: Room) -> bool:
@@ -185,16 +213,11 @@ async def test_the_others_go_on_and_confirmation_with_them(stage: Stage) -> None
         await who.send("Birds", f"word {number}")
         texts.append(f"word {number}")
         await stage.until_texts("Bo" if who is cy else "Cy", texts)
-    found = [0]
 
-    async def look() -> None:
-        while found[0] < cut_ms:
-            found[0] = await confirmed()
-            await asyncio.sleep(0)
+    async def so() -> bool:
+        return await confirmed() > cut_ms + 41 * DAY_MS
 
-    looking = asyncio.create_task(look())
-    await stage.until(looking.done)
-    assert found[0] > cut_ms + 41 * DAY_MS
+    await stage.until_so(so)
     # Whoever rests stays a member.
     assert his.facts.present_count == 3
 
@@ -248,6 +271,8 @@ async def test_what_was_said_in_vain_is_said_again_once(stage: Stage) -> None:
         again, answer, asked = rows[2], rows[3], rows[4]
         assert sent_ms < again.sent_at < answer.sent_at < sent_ms + 1000
         assert again.id.hex() != first.id
+        # Of the words that count nowhere none are left.
+        await stage.until_wiped(room, [it.id for it in (first, second)])
         assert answer.reply_to == again.id
         signs, votes = await _responses(room, [rows[0], asked])
         assert [(it.emoji, it.identities) for it in signs[rows[0].id]] == [
@@ -255,6 +280,7 @@ async def test_what_was_said_in_vain_is_said_again_once(stage: Stage) -> None:
         ]
         assert votes[asked.id].counts == (0, 1)
     # Nothing is said a second time, not after a start either.
+    await mine._resting._tasks.finish()
     length = mine.heads[mine.device].length
     stage.wires.cut(ada, bo)
     await ada.close()
@@ -268,6 +294,178 @@ async def test_what_was_said_in_vain_is_said_again_once(stage: Stage) -> None:
     assert mine.heads[mine.device].length <= length + 1, "an acknowledgement at most"
 
 
+async def test_what_was_interrupted_is_gone_on_with(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bo, _ = stage.people.values()
+    await leave_ada_behind(stage)
+    words = [f"line {number}" for number in range(5)]
+    for text in words:
+        await ada.send("Birds", text)
+    await rest_ada(stage)
+    # The core ends when two of them are said again.
+    say_one, count = resting.Resting._say_one, 0
+
+    async def interrupted(*arguments: Any) -> bool:
+        nonlocal count
+        count += 1
+        if count > 2:
+            raise UserFacingError("disk", "The disk is full.")
+        return await say_one(*arguments)
+
+    monkeypatch.setattr(resting.Resting, "_say_one", interrupted)
+    stage.wires.connect(ada, bo)
+    await stage.until(lambda: count == 3)
+    await stage.until_texts("Bo", ["welcome", "where is Ada?", *words[:2]])
+    stage.wires.cut(ada, bo)
+    await ada.close()
+    monkeypatch.setattr(resting.Resting, "_say_one", say_one)
+    stage.people["Ada"] = ada = await stage.open("Ada")
+    stage.wires.connect(ada, bo)
+    for name in ("Ada", "Bo", "Cy"):
+        await stage.until_texts(name, ["welcome", "where is Ada?", *words])
+    await stage.room("Ada")._resting._tasks.finish()
+    assert len(await stage.texts("Ada")) == 2 + len(words)
+
+
+async def test_what_was_taken_back_is_not_said_again(stage: Stage) -> None:
+    ada, bo, _ = stage.people.values()
+    [welcome] = await ada.history("Birds")
+    await leave_ada_behind(stage)
+    regretted = await ada.send("Birds", "I wish I had not said this")
+    kept = await ada.send("Birds", "but this", reply_to=regretted.id)
+    await ada.delete("Birds", [regretted.id, welcome.id])
+    await rest_ada(stage)
+    stage.wires.connect(ada, bo)
+    for name in ("Ada", "Bo", "Cy"):
+        await stage.until_texts(name, ["", "where is Ada?", "but this"])
+        await stage.until_wiped(stage.room(name), [regretted.id, kept.id, welcome.id])
+
+
+async def test_who_is_muted_meanwhile_keeps_the_words_until_later(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resting, "REFUSED_AGAIN_S", 0.05)
+    ada, bo, cy = stage.people.values()
+    await ada.set_role("Birds", "Bo", "admin")
+    his, hers = stage.room("Bo"), stage.room("Cy")
+    await stage.until(lambda: his.facts.members[his.identity].role.word == "admin")
+    stage.wires.cut(ada, cy)
+    stage.wires.cut(bo, cy)
+    await bo.send("Birds", "where is Cy?")
+    await stage.until_texts("Ada", ["welcome", "where is Cy?"])
+    stage.clock.now_ms += 42 * DAY_MS
+    said = await cy.send("Birds", "here")
+    await stage.until(
+        lambda: all(is_resting(stage.room(x), hers) for x in ("Ada", "Bo"))
+    )
+    await his.moderation.mute("Cy")
+    stage.wires.connect(bo, cy)
+    await stage.until(lambda: not is_resting(hers, hers) and not hers._resting._busy)
+    await stage.until(lambda: hers._resting._saying is not None)
+    assert await stage.texts("Bo") == ["welcome", "where is Cy?"]
+    row = await _row(hers, said.id)
+    assert row is not None
+    assert (row.text, row.shown) == ("here", False)
+    await his.moderation.mute("Cy", until_ms=0)
+    for name in ("Cy", "Bo", "Ada"):
+        await stage.until_texts(name, ["welcome", "where is Cy?", "here"])
+
+
+async def test_who_was_lowered_meanwhile_gives_signs_up(stage: Stage) -> None:
+    ada, bo, cy = stage.people.values()
+    his, hers = stage.room("Bo"), stage.room("Cy")
+    await ada.set_role("Birds", "Bo", "moderator")
+    await stage.until(lambda: his.facts.members[his.identity].role.word == "moderator")
+    stage.wires.cut(ada, bo)
+    stage.wires.cut(bo, cy)
+    await ada.send("Birds", "where is Bo?")
+    await stage.until_texts("Cy", ["welcome", "where is Bo?"])
+    stage.clock.now_ms += 42 * DAY_MS
+    first = await bo.send("Birds", "look at this")
+    await his.say(Pin(bytes.fromhex(first.id), on=True), right=Right.PIN)
+    second = await bo.send("Birds", "and at that", reply_to=first.id)
+    await stage.until(lambda: is_resting(hers, his))
+    await ada.set_role("Birds", "Bo", "member")
+    stage.wires.connect(ada, bo)
+    for name in stage.people:
+        await stage.until_texts(
+            name, ["welcome", "where is Bo?", "look at this", "and at that"]
+        )
+        await stage.until_wiped(stage.room(name), [first.id, second.id])
+        rows = await _rows(stage.room(name))
+        assert rows[3].reply_to == rows[2].id
+        assert not rows[2].pinned
+    await his._resting._tasks.finish()
+    assert (await his.transact(rewriting.plan)).missing == ()
+
+
+async def test_nobody_is_put_to_rest_who_is_there_or_by_who_is_alone(
+    stage: Stage,
+) -> None:
+    ada, bo, cy = stage.people.values()
+    mine, his, hers = (stage.room(name) for name in ("Ada", "Bo", "Cy"))
+    # Nobody acknowledges anything: all are silent as far as the logs say.
+    for room in (mine, his, hers):
+        room._hearing.stop()
+    texts = ["welcome"]
+    for who in (cy, bo, ada):
+        await who.send("Birds", f"word {len(texts)}")
+        texts.append(f"word {len(texts)}")
+        for name in stage.people:
+            await stage.until_texts(name, texts)
+    for first, second in ((ada, bo), (ada, cy), (bo, cy)):
+        stage.wires.cut(first, second)
+    stage.clock.now_ms += 42 * DAY_MS
+    for room in (mine, his, hers):
+        assert room._resting._looking is None, "whoever is alone looks for nobody"
+    stage.wires.connect(ada, bo)
+    await stage.until(lambda: is_resting(mine, hers) or is_resting(his, hers))
+    assert not is_resting(mine, his)
+    assert not is_resting(his, mine)
+
+
+async def test_only_who_rests_is_woken(stage: Stage) -> None:
+    ada, bo, _ = stage.people.values()
+    mine, his = stage.room("Ada"), stage.room("Bo")
+    await leave_ada_behind(stage)
+    for _ in range(3):
+        # As far as Bo knows nobody rests.
+        for device in (mine.device, b"?" * 32, his.device):
+            his.wake_asked(device)
+    assert not his._resting._waking
+    await his._resting._wake(mine.device)
+    assert await _acts(his, Wake) == 0
+    await rest_ada(stage)
+    assert await _acts(his, Rest) == 1, "who sees that another was first does nothing"
+    # Who rests asks; who has been woken does not.
+    assert mine._resting._turn == 0
+    stage.wires.connect(ada, bo)
+    await stage.until(lambda: mine._resting._turn > 0 and not is_resting(mine, mine))
+    assert await _acts(mine, Wake) == 1
+    mine._resting._ask()
+    his.wake_asked(mine.device)
+    await his._resting._tasks.finish()
+    assert mine._resting._asking is None
+    assert await _acts(his, Wake) == 1
+
+
+def test_what_is_said_again_names_what_was_said_again() -> None:
+    names = {b"a" * 32: b"A" * 32}
+    old, new, other = b"a" * 32, b"A" * 32, b"o" * 32
+    for body, expected in (
+        (Message("x", old, other), Message("x", new, other)),
+        (Message("x", other, old), Message("x", other, new)),
+        (Edit(old, "x"), Edit(new, "x")),
+        (React(old, "x", on=True), React(new, "x", on=True)),
+        (Pin(old, on=False), Pin(new, on=False)),
+        (Vote(old, (1,)), Vote(new, (1,))),
+        (Vote(other, (1,)), Vote(other, (1,))),
+        (Poll("x", ("a", "b"), multiple=False), Poll("x", ("a", "b"), multiple=False)),
+    ):
+        assert renamed(body, names) == expected
+
+
 async def _collect(events: object, told: list[Event]) -> None:
     async for event in events:  # type: ignore[attr-defined]
         told.append(event)
@@ -277,6 +475,22 @@ async def _rows(room: Room) -> list[MessageRow]:
     return await room.read(
         lambda connection: contents.page(connection, room.row.row, limit=99)
     )
+
+
+async def _row(room: Room, id: str) -> MessageRow | None:
+    return await room.read(
+        lambda connection: contents.message(connection, room.row.row, bytes.fromhex(id))
+    )
+
+
+async def _acts(room: Room, kind: type[Rest] | type[Wake]) -> int:
+    """How many acts of a sort somebody has."""
+
+    def work(connection: Connection, view: RoomView) -> int:
+        found = acts.every(connection, view.row.row)
+        return sum(isinstance(decode_operation(it.data).body, kind) for it in found)
+
+    return await room.transact(work)
 
 
 async def _responses(room: Room, rows: list[MessageRow]) -> tuple[Any, Any]:

@@ -70,6 +70,11 @@ class Linearizer:
         if saved is not None:
             self._resume(saved)
 
+    @property
+    def writers(self) -> Iterable[bytes]:
+        """Whose logs something was taken of."""
+        return self._gate.lengths.keys()
+
     def length(self, writer: bytes) -> int:
         """How much of a log was taken."""
         return self._gate.lengths.get(writer, 0)
@@ -181,7 +186,11 @@ class Linearizer:
             raise LocalProtocolError("changes were not taken", code="bad-argument")
         floor = self.order.floor.clock if self.order.floor else 0
         # A stay that ended in the confirmed part has no say any more.
-        asked = [stay for stay in stays if stay.end is None or stay.end > floor]
+        asked = [
+            self._as_heard(stay)
+            for stay in stays
+            if stay.end is None or stay.end > floor
+        ]
         clock = self._confirmed(asked)
         for writer, places in self._taken.items():
             if at := bisect_right(places, clock, key=_clock):
@@ -227,6 +236,12 @@ class Linearizer:
             self.causality.resume(writer, log.confirmed, log.base, log.steps)
             if log.is_head:
                 self._heads[writer] = last
+
+    def _as_heard(self, stay: Stay) -> Stay:
+        """A stay with its end far off, while its writer may have something before."""
+        heard = self._gate.clocks.get(stay.writer, 0)
+        unheard = stay.end is not None and heard < stay.end
+        return stay._replace(end=MAX_SAFE_UINT + 1) if unheard else stay
 
     def _confirmed(self, stays: Sequence[Stay]) -> int:
         sure = {stay: self._sure(stay) for stay in stays}

@@ -190,7 +190,7 @@ def admit(case: Case, body: Admit) -> Effect | None:
     state.put(state.admitted, (body.invite_key, device), case.place)
     used = replace(made, use_count=made.use_count + 1, touched_ms=act.sent_at)
     state.put(state.invites, body.invite_key, used)
-    return Effect(((device, act.length_of(device)),))
+    return Effect(((device, act.length_of(device)),), role=role)
 
 
 def add_device(case: Case, body: AddDevice) -> Effect | None:

@@ -29,6 +29,8 @@ class Effect:
     touched: tuple[tuple[bytes, int], ...] = ()
     """Devices, and from which number on their entries may be judged otherwise."""
     cuts: tuple[Cut, ...] = ()
+    role: Role | None = None
+    """By which somebody was let in: an invite says it, which may come late."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class _Record:
     act: Act
     effect: Effect | None = None
     undo: Undo = field(default_factory=list)
+    doubtful: bool = False
+    """Rounds did not end: whatever still comes may turn it."""
 
     @property
     def place(self) -> Place:
@@ -72,7 +74,7 @@ class History:
 
     def change(
         self, added: Iterable[Act], removed: Iterable[Place]
-    ) -> dict[Place, tuple[Act, Effect]]:
+    ) -> list[tuple[Act, Effect]]:
         """Put acts in and take others out.
 
         Args:
@@ -80,7 +82,8 @@ class History:
             removed: Places of acts that are in.
 
         Returns:
-            Acts that take effect now and did not, or did and do not, or otherwise.
+            Acts that take effect now and did not, or did and do not; where they do
+            otherwise than before, both.
         """
         start = len(self._records)
         before: dict[Place, tuple[Act, Effect]] = {}
@@ -100,20 +103,37 @@ class History:
         start = self._widened(start)
         self._undo(start, before)
         self._judge_from(start)
-        after = {
-            record.place: (record.act, record.effect)
-            for record in self._records[start:]
-            if record.effect is not None
-        }
-        return {
-            place: before.get(place) or after[place]
-            for place in before.keys() | after.keys()
-            if before.get(place) != after.get(place)
-        }
+        changed: list[tuple[Act, Effect]] = []
+        for record in self._records[start:]:
+            old = before.pop(record.place, None)
+            if old is not None and record.effect != old[1]:
+                changed.append(old)
+            if record.effect is not None and (old is None or record.effect != old[1]):
+                changed.append((record.act, record.effect))
+        # What is left was taken out.
+        return [*changed, *before.values()]
+
+    @property
+    def doubt(self) -> Place | None:
+        """The first act of a stretch whose rounds did not end, if there is one."""
+        return next((it.place for it in self._records if it.doubtful), None)
 
     def settle(self, place: Place) -> None:
-        """Forget how to undo what stands up to a place."""
+        """Forget how to undo what stands up to a place.
+
+        A stretch is judged as one: of one that goes on behind the place nothing is
+        forgotten, and nothing from the first act in doubt on.
+        """
         count = bisect_right(self._records, place, key=_record_place)
+        if (doubt := self.doubt) is not None:
+            count = min(count, self._index(doubt))
+        for first, last in self._stretches(0):
+            if first < count <= last:
+                count = first
+        if count < len(self._records) and self._records[count].place <= place:
+            if not count:
+                return
+            place = self._records[count - 1].place
         for record in self._records[:count]:
             mine = self._by_device[record.act.writer]
             del mine[0]
@@ -168,7 +188,7 @@ class History:
     def _undo_between(self, start: int, end: int) -> None:
         for record in reversed(self._records[start:end]):
             self._state.undo(record.undo)
-            record.undo, record.effect = [], None
+            record.undo, record.effect, record.doubtful = [], None, False
 
     def _first_hit(self, record: _Record) -> int | None:
         """The index of the first act that a cutting act might hit."""
@@ -255,6 +275,8 @@ class History:
                 known = united.setdefault(device, [])
                 known.extend(cut for cut in its if cut not in known)
         self._judge(start, end, united)
+        for record in self._records[start:end]:
+            record.doubtful = True
 
     def _collected(self, start: int, end: int) -> Cuts:
         """The cuts of what took effect, as far as they might hit an act."""

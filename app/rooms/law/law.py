@@ -12,7 +12,7 @@ they make of the room is a function of their set. The rules are told in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from app.rooms.law.act import Act, without_load
@@ -115,7 +115,7 @@ class Law:
             if counts and (floor is None or act.place > floor):
                 added[act.place] = without_load(act)
         changed = self._history.change(added.values(), removed)
-        return self._changes(changed.values())
+        return self._changes(changed)
 
     def settle(self, place: Place) -> None:
         """Forget how to undo: nothing up to there is ever added, undone or asked of.
@@ -354,6 +354,10 @@ class Law:
         """
         floor = self._history.floor
         found = []
+        if (doubt := self._history.doubt) is not None:
+            # As if somebody had been let in there who was never heard.
+            host = doubt.writer, doubt.sequence
+            found.append(Stay(b"", doubt.clock - 1, host))
         for device, state in self._state.devices.items():
             member = self._state.members.get(state.identity)
             if member is not None:
@@ -384,11 +388,13 @@ class Law:
         for act, effect in changed:
             kinds.add(type(act.body))
             touched = effect.touched
-            if isinstance(act.body, bodies.SetRole | bodies.Mute):
+            if (ranked := _whose_rights(act.body)) is not None:
                 # It holds as well for devices that came in behind it.
-                member = self._state.members.get(act.body.identity)
+                member = self._state.members.get(ranked)
                 known = member.known if member is not None else ()
                 touched += tuple((it, act.length_of(it)) for it in known)
+            if self._decides_on_deletions(act.body):
+                touched += tuple((it, act.length_of(it)) for it in self._deleters())
             for device, number in touched:
                 devices[device] = min(devices.get(device, number), number)
         return Changes(
@@ -398,6 +404,22 @@ class Law:
             settings=not kinds.isdisjoint(_SETTINGS),
             epoch=not kinds.isdisjoint(_EPOCH),
         )
+
+    def _decides_on_deletions(self, body: bodies.Act) -> bool:
+        """True for a rank that follows another: what juniors may not delete."""
+        if isinstance(body, bodies.SetRole):
+            return True
+        if not isinstance(body, bodies.Admit):
+            return False
+        member = self._state.members.get(body.proof.identity)
+        return member is not None and len(member.ranks) > 1
+
+    def _deleters(self) -> Iterator[bytes]:
+        """Devices that may have deleted what others wrote."""
+        for member in self._state.members.values():
+            ranks = member.ranks
+            if any(has(self.kind, it.role, Right.DELETE_OTHERS) for it in ranks):
+                yield from member.known
 
     def _quota(self, device: bytes) -> Quota:
         quota = self._quotas.get(device)
@@ -463,6 +485,13 @@ class Law:
             if number is not None:
                 self._firsts[device, host] = number
         return number
+
+
+def _whose_rights(body: bodies.Act) -> bytes | None:
+    """The person all of whose devices have another rank or mute by an act."""
+    if isinstance(body, bodies.SetRole | bodies.Mute):
+        return body.identity
+    return body.proof.identity if isinstance(body, bodies.Admit) else None
 
 
 def _caps(ranks: Iterable[Rank], device: bytes, place: Place) -> list[Role]:

@@ -133,10 +133,16 @@ def remove_device(case: Case, body: RemoveDevice) -> Effect | None:
 
 
 def rest(case: Case, body: Rest) -> Effect | None:
-    """A device that was silent for long holds nothing up until it is woken."""
+    """A device that was silent for long holds nothing up until it is woken.
+
+    What ended it unseen may be an entry of its own that this makes void.
+    """
     state, place = case.state, case.place
     device = state.devices.get(body.device)
-    if device is None or device.resting or not device.inside:
+    if device is None or device.resting:
+        return None
+    end = device.tenures[-1].end
+    if end is not None and case.act.had_seen(end.writer, end.sequence):
         return None
     if body.device == place.writer or not case.may(Right.REST):
         return None
@@ -146,8 +152,9 @@ def rest(case: Case, body: Rest) -> Effect | None:
     if place.clock - heard <= REST_AFTER_MS:
         return None
     _end(state, body.device, place, body.length)
-    resting = replace(state.devices[body.device], resting=True)
-    state.put(state.devices, body.device, resting)
+    if device.inside:
+        resting = replace(state.devices[body.device], resting=True)
+        state.put(state.devices, body.device, resting)
     touched = ((body.device, body.length),)
     return Effect(touched, _void(place, touched))
 

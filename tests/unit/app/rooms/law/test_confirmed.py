@@ -66,10 +66,20 @@ class Peer:
             self.law.settle(places[-1])
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_peers_that_settle_as_they_go_end_alike(seed: int) -> None:
+@pytest.mark.parametrize("group", range(10))
+def test_peers_that_settle_as_they_go_end_alike(group: int) -> None:
+    for seed in range(group, 300, 10):
+        settle_as_they_go(seed, 20 + seed % 70)
+
+
+def test_two_devices_that_end_each_other_confirm_nothing_before_they_meet() -> None:
+    """Ada removes Bo, whose devices had put hers to rest before, unheard."""
+    settle_as_they_go(316, 346)
+
+
+def settle_as_they_go(seed: int, size: int) -> None:
     rng = random.Random(seed)
-    scene, _ = history_of(rng, 30 + seed)
+    scene, _ = history_of(rng, size)
     whole = scene.fresh_law()
     whole.add(scene.acts)
     peer = Peer(scene)

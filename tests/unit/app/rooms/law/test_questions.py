@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.rooms.law import Act, Law
-from app.rooms.operations.acts import Profile, Rotate, Settings, Share
+from app.rooms.operations.acts import Invite, Profile, Rotate, Settings, Share
 from app.rooms.roles import Kind, Right, Role
 from store.autobase import Place, Stay
 from store.errors import LocalProtocolError
@@ -173,7 +173,8 @@ def test_changes_say_what_is_otherwise() -> None:
     assert member.pictured == Place(scene.acts[-1].place.clock, BO.device, 1)
     scene.show(ADA, BO)
     scene.set_role(ADA, BO, Role.MODERATOR)
-    assert scene.changes.devices == {BO.device: 2}
+    # Ada may have deleted what Bo wrote, and now Bo is no member any more.
+    assert scene.changes.devices == {BO.device: 2, ADA.device: 4}
     scene.write(ADA, Settings(description="of a feather", retention_ms=9))
     assert scene.changes.settings
     room = scene.law.room
@@ -213,3 +214,38 @@ def test_the_same_act_told_twice_is_one() -> None:
     assert not changes.invites
     assert scene.law.invites == before
     assert invite_key(1) in before
+
+
+def test_a_late_invite_that_says_another_rank_is_told() -> None:
+    """The admission stands as it did, and lets in as somebody else."""
+    scene = Scene()
+    law = scene.fresh_law()
+    early = scene.invite(ADA, 1, role=Role.READER)
+    scene.let_in(ADA, 2, BO)
+    first, *acts = scene.acts
+    late = scene.write(BO, Invite(invite_key(1), Role.MEMBER, 0, 1), clock=50)
+    scene.admit(ADA, 1, CY, clock=60)
+    admission = scene.acts[-1]
+    scene.show(CY, ADA)
+    second = scene.add_device(CY, seat("Cy", 2))
+    law.add(
+        [first, *(act for act in acts if act is not early), late, admission, second]
+    )
+    assert law.members[CY.identity].role is Role.MEMBER
+    changed = law.add([early]).devices
+    assert (changed[CY.device], changed[seat("Cy", 2).device]) == (0, 0)
+    assert law.members[CY.identity].role is Role.READER
+
+
+def test_a_rank_that_comes_late_is_told_for_those_who_delete() -> None:
+    scene = Scene()
+    scene.let_in(ADA, 1, BO, role=Role.MODERATOR)
+    scene.let_in(ADA, 2, CY)
+    said = scene.entry(CY)
+    scene.show(BO, ADA, CY)
+    gone = scene.entry(BO, clock=1_000)
+    assert said < gone
+    assert scene.law.may_delete_at(BO.device, gone, CY.identity)
+    scene.set_role(ADA, CY, Role.ADMIN, clock=500)
+    assert not scene.law.may_delete_at(BO.device, gone, CY.identity)
+    assert scene.changes.devices[BO.device] <= gone.sequence

@@ -293,3 +293,25 @@ def test_a_device_that_never_spoke_rests_a_while_after_it_came_in() -> None:
     assert [(stay.start, stay.end) for stay in stays] == [
         (came, came + REST_AFTER_MS + 1)
     ]
+
+
+def test_who_left_unheard_is_put_to_rest_all_the_same() -> None:
+    """Else the leaving made the rest void, and counted though nobody waited for it."""
+    scene = Scene()
+    scene.let_in(ADA, 1, CY)
+    left = scene.remove(CY, CY)
+    rest = scene.rest(ADA, CY, clock=left.place.clock + 2 * REST_AFTER_MS)
+    assert scene.law.devices[CY.device].resting
+    assert scene.law.spans(CY.device) == ()
+    assert scene.rank(CY) is Role.MEMBER
+    assert not scene.took_effect(left)
+    assert scene.took_effect(rest)
+
+
+def test_who_is_known_to_have_left_is_not_put_to_rest() -> None:
+    scene = Scene()
+    scene.let_in(ADA, 1, CY)
+    left = scene.remove(CY, CY)
+    scene.show(ADA, CY)
+    rest = scene.rest(ADA, CY, clock=left.place.clock + 2 * REST_AFTER_MS)
+    assert not scene.took_effect(rest)

@@ -65,25 +65,23 @@ async def opened(
         await messenger.close()
 
 
-def only_room(messenger: Messenger) -> Room:
-    """The one room of somebody."""
-    [room] = messenger._rooms.values()
-    return room
+def birds(messenger: Messenger) -> Room:
+    """The room that all this is about."""
+    return messenger._find("Birds")
 
 
 async def meet(wires: Wires, host: Messenger, guest: Messenger) -> None:
     """Somebody joins the host's only room."""
     wires.connect(host, guest)
-    [line] = await host.rooms()
-    joining = asyncio.create_task(guest.join(await host.invite(line.room), timeout_s=9))
+    joining = asyncio.create_task(guest.join(await host.invite("Birds"), timeout_s=9))
     await wires.until(joining.done)
     await joining
 
 
 def level(*people: Messenger) -> bool:
     """True when all have the same of all logs, and all of their own."""
-    heads = [only_room(it).heads for it in people]
-    own = [only_room(it).device for it in people]
+    heads = [birds(it).heads for it in people]
+    own = [birds(it).device for it in people]
     return all(
         device in head and head[device] == heads[0].get(device)
         for head in heads
@@ -94,8 +92,7 @@ def level(*people: Messenger) -> bool:
 
 async def texts(messenger: Messenger) -> list[str]:
     """What somebody sees, what is deleted left out."""
-    [line] = await messenger.rooms()
-    history = await messenger.history(line.room)
+    history = await messenger.history("Birds")
     return [message.text for message in history if not message.deleted]
 
 
@@ -111,7 +108,7 @@ async def delete(
     messenger: Messenger, text: str, falsify: Callable[[Deleted], Deleted] | None = None
 ) -> None:
     """Delete all messages that say something."""
-    room = only_room(messenger)
+    room = birds(messenger)
     ids = await ids_of(room, text)
     assert ids, "there is something to delete"
     named: list[Deleted] = []
@@ -134,14 +131,14 @@ async def delete(
 async def cleared(messenger: Messenger, clock: dict[str, int]) -> None:
     """Let the grace pass, and wait until what is listed is cleared."""
     clock["now"] += GRACE_MS + 60_000
-    room = only_room(messenger)
+    room = birds(messenger)
     room.clearing.look()
     await room.clearing._tasks.finish()
 
 
 async def expire(messenger: Messenger, text: str) -> None:
     """Let the time of messages be over."""
-    room = only_room(messenger)
+    room = birds(messenger)
     ids = await ids_of(room, text)
     assert ids
 
@@ -182,7 +179,7 @@ async def indexed(messenger: Messenger) -> bytes:
 
 async def holes_of(messenger: Messenger, writer: bytes) -> list[Hole]:
     """The holes of a log."""
-    room = only_room(messenger)
+    room = birds(messenger)
     return await room.read(
         lambda connection: holes.between(connection, room.row.row, writer, 0, 1 << 40)
     )
@@ -190,7 +187,7 @@ async def holes_of(messenger: Messenger, writer: bytes) -> list[Hole]:
 
 async def stored(messenger: Messenger, writer: bytes) -> list[int]:
     """The numbers of the blocks of a log that are here."""
-    room = only_room(messenger)
+    room = birds(messenger)
 
     def look(connection: Connection) -> list[int]:
         found = holes.stored(connection, room.row.row, writer, 0, 1 << 40)
@@ -207,7 +204,7 @@ async def test_what_is_deleted_lies_nowhere_and_the_room_goes_on(
     await ada.send("Birds", "before")
     await ada.send("Birds", SECRET)
     await ada.send("Birds", "behind")
-    room = only_room(ada)
+    room = birds(ada)
     database = ada._profile.database
     block = await room.read(
         lambda c: dict(holes.stored(c, room.row.row, room.device, 2, 3))[2]
@@ -232,7 +229,7 @@ async def test_what_is_deleted_lies_nowhere_and_the_room_goes_on(
     assert await texts(ada) == ["before", "behind", "goes on"]
     await ada.close()
     again = await opened("Ada")
-    room = only_room(again)
+    room = birds(again)
     assert room.heads[room.device].length == 6
     await again.send("Birds", "after a restart")
     assert await texts(again) == ["before", "behind", "goes on", "after a restart"]
@@ -243,7 +240,7 @@ async def test_edits_go_with_their_message(opened: Open, clock: dict[str, int]) 
     ada = await opened("Ada")
     await ada.create_room("Birds")
     await ada.send("Birds", "plain")
-    room = only_room(ada)
+    room = birds(ada)
     [id] = await ids_of(room, "plain")
     await room.write(lambda _: Edit(id, SECRET))
     await room.write(lambda _: Edit(id, "plain again"))
@@ -263,21 +260,21 @@ async def test_what_expires_is_cleared_at_once_and_what_is_deleted_after_a_while
     await ada.create_room("Birds")
     for text in (SECRET, "short-lived", "behind"):
         await ada.send("Birds", text)
-    room = only_room(ada)
+    room = birds(ada)
     await delete(ada, SECRET)
     await expire(ada, "short-lived")
     assert await stored(ada, room.device) == [0, 1, 3, 4]
     clock["now"] += GRACE_MS // 2
     await ada.close()
     again = await opened("Ada")
-    room = only_room(again)
+    room = birds(again)
     await room.clearing._tasks.finish()
     assert await stored(again, room.device) == [0, 1, 3, 4]
     assert "look" in room.clearing._timers
     await again.close()
     clock["now"] += GRACE_MS
     again = await opened("Ada")
-    room = only_room(again)
+    room = birds(again)
     await room.clearing._tasks.finish()
     assert await stored(again, room.device) == [0, 3, 4]
     assert room.heads[room.device].length == 5
@@ -291,7 +288,7 @@ async def test_a_clearing_that_was_interrupted_is_gone_on_with(
     await ada.create_room("Birds")
     for text in ("one", SECRET, "two"):
         await ada.send("Birds", text)
-    room = only_room(ada)
+    room = birds(ada)
 
     async def refuse(*_: object) -> None:
         raise EnvironmentFault("the disk refused")
@@ -305,7 +302,7 @@ async def test_a_clearing_that_was_interrupted_is_gone_on_with(
     assert room.heads[room.device].length == 5
     await ada.close()
     again = await opened("Ada")
-    room = only_room(again)
+    room = birds(again)
     await room.clearing._tasks.finish()
     assert await stored(again, room.device) == [0, 1, 3, 4]
     assert room.heads[room.device].length == 5
@@ -351,7 +348,7 @@ async def test_a_newcomer_ends_equal_though_blocks_are_missing_everywhere(
     await delete(ada, SECRET)
     await expire(ada, "short-lived")
     await cleared(ada, clock)
-    device = only_room(ada).device
+    device = birds(ada).device
     assert [hole.sequence for hole in await holes_of(ada, device)] == [2, 4, 5]
     await meet(wires, ada, bo)
     await wires.until(lambda: level(ada, bo))
@@ -366,7 +363,7 @@ async def test_a_newcomer_ends_equal_though_blocks_are_missing_everywhere(
     await wires.until(lambda: level(ada, bo))
     await bo.send("Birds", "for both")
     await wires.until(lambda: level(ada, bo))
-    await wires.until(lambda: only_room(ada)._counts.last is not None)
+    await wires.until(lambda: birds(ada)._counts.last is not None)
     assert (
         await texts(bo)
         == await texts(ada)
@@ -401,7 +398,7 @@ async def test_a_deletion_tells_of_the_hole_when_its_author_is_gone(
     monkeypatch.setattr(gaps.Gaps, "answer", lambda *told: told[-1](None))
     wires = Wires()
     ada, bo = await three(opened, wires)
-    device = only_room(ada).device
+    device = birds(ada).device
     await delete(ada, SECRET)
     await wires.until(lambda: level(ada, bo))
     await cleared(ada, clock)
@@ -412,11 +409,9 @@ async def test_a_deletion_tells_of_the_hole_when_its_author_is_gone(
     cy = await opened("Cy")
     await meet(wires, bo, cy)
     await wires.until(lambda: level(bo, cy))
-    await wires.until(
-        lambda: only_room(cy).heads.get(device) == only_room(bo).heads[device]
-    )
+    await wires.until(lambda: birds(cy).heads.get(device) == birds(bo).heads[device])
     assert await texts(cy) == ["one", "two"]
-    assert SECRET.encode() not in await only_room(cy).read(dump)
+    assert SECRET.encode() not in await birds(cy).read(dump)
     [hole] = await holes_of(cy, device)
     assert hole.source == device
 
@@ -428,7 +423,7 @@ async def test_who_is_far_behind_catches_up_over_what_expired(
     monkeypatch.setattr(gaps, "GAP_S", 0.02)
     wires = Wires()
     ada, bo = await three(opened, wires)
-    device = only_room(ada).device
+    device = birds(ada).device
     wires.cut(ada, bo)
     for _ in range(20):
         await ada.send("Birds", "short-lived")
@@ -448,11 +443,9 @@ async def test_who_is_far_behind_catches_up_over_what_expired(
     await ada.close()
     await meet(wires, bo, cy)
     await wires.until(lambda: level(bo, cy))
-    await wires.until(
-        lambda: only_room(cy).heads.get(device) == only_room(bo).heads[device]
-    )
+    await wires.until(lambda: birds(cy).heads.get(device) == birds(bo).heads[device])
     found = await holes_of(cy, device)
-    assert {hole.source for hole in found} == {only_room(bo).device}
+    assert {hole.source for hole in found} == {birds(bo).device}
     assert await texts(cy) == await texts(bo)
 
 
@@ -475,7 +468,7 @@ async def test_a_false_deletion_is_void_for_who_has_the_block(
     for who in (ada, bo):
         await cleared(who, clock)
         assert await texts(who) == ["one", SECRET, "two"]
-        assert await holes_of(who, only_room(ada).device) == []
+        assert await holes_of(who, birds(ada).device) == []
 
 
 async def test_a_false_hole_is_forgotten_and_the_true_one_taken(
@@ -484,11 +477,11 @@ async def test_a_false_hole_is_forgotten_and_the_true_one_taken(
     monkeypatch.setattr(gaps, "GAP_S", 0.02)
     wires = Wires()
     ada, bo = await three(opened, wires)
-    device = only_room(ada).device
+    device = birds(ada).device
     for who in (ada, bo):
         await expire(who, SECRET)
     honest = gaps.Gaps.answer
-    liar = only_room(bo).gaps
+    liar = birds(bo).gaps
 
     def answer(self: gaps.Gaps, ask: AskHoles, send: Callable[..., None]) -> None:
         def lie(told: HoleList | None) -> None:
@@ -503,8 +496,8 @@ async def test_a_false_hole_is_forgotten_and_the_true_one_taken(
     cy = await opened("Cy")
     wires.connect(bo, cy)
     joining = asyncio.create_task(cy.join(await bo.invite("Birds"), timeout_s=9))
-    await wires.until(lambda: len(cy._rooms) == 1)
-    mine = only_room(cy).gaps
+    await wires.until(lambda: bool(cy._rooms))
+    mine = birds(cy).gaps
     await wires.until(lambda: mine.false_count == 1)
     wires.connect(ada, cy)
     await wires.until(joining.done)
@@ -522,7 +515,7 @@ async def test_a_block_that_comes_late_is_held_against_its_hole(
 ) -> None:
     wires = Wires()
     ada, bo = await three(opened, wires)
-    device, room = only_room(ada).device, only_room(bo)
+    device, room = birds(ada).device, birds(bo)
     before = await stored(bo, device)
     entry = await room._transact(lambda c, view: view.timeline.entry(c, device, 2))
     assert entry is not None
@@ -534,7 +527,7 @@ async def test_a_block_that_comes_late_is_held_against_its_hole(
     assert room.gaps.mismatch_count == (not truth)
     after = await stored(bo, device)
     assert after == ([at for at in before if at != 2] if truth else before)
-    assert room.heads[device] == only_room(ada).heads[device]
+    assert room.heads[device] == birds(ada).heads[device]
 
 
 async def test_words_come_back_when_their_deletion_counts_no_more(
@@ -545,7 +538,7 @@ async def test_words_come_back_when_their_deletion_counts_no_more(
     await delete(ada, SECRET)
     await delete(ada, "two")
     await wires.until(lambda: level(ada, bo))
-    room, device = only_room(bo), only_room(ada).device
+    room, device = birds(bo), birds(ada).device
     assert await texts(bo) == ["one"]
 
     def hide(connection: Connection, _: RoomView) -> None:

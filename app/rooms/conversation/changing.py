@@ -122,7 +122,7 @@ class Changing:
         Raises:
             UserFacingError: ``not-a-poll``, ``poll-closed``, ``bad-vote``,
                 ``unknown-message``, ``deleted-message``, ``too-many-changes``; and as
-                ``Room.write``.
+                ``Room.say``.
         """
         row = await self._standing(id)
         if row.poll is None:
@@ -135,8 +135,8 @@ class Changing:
         """Let messages go everywhere: all of these, or none when one may not.
 
         Raises:
-            UserFacingError: ``too-many``, ``unknown-message``, ``not-allowed``; and as
-                ``Room.write``.
+            UserFacingError: ``too-many``, ``unknown-message``, ``not-allowed``,
+                ``not-here``, ``not-a-member``, ``disk``.
         """
         if len(ids) > MAX_DELETED_AT_ONCE:
             raise UserFacingError(
@@ -154,6 +154,12 @@ class Changing:
         named = await self._room.transact(
             lambda connection, view: _named(connection, view, list(rows.values()))
         )
+        if not rows.keys() <= {it.id for it in named}:
+            raise UserFacingError(
+                "not-here",
+                "A message to delete is not wholly here: try again when another member"
+                " is online.",
+            )
         bodies = [Delete(portion) for portion in portions(named)]
         check = partial(_check_deletion, authors=authors)
         for start in range(0, len(bodies), _DELETIONS_AT_ONCE):

@@ -136,7 +136,9 @@ class Conversation:
             )
         found = self.reading.snapshot(row)
         source = row.forwarded_from or found.author_name or found.author[:8]
-        return await to.say(Message(row.text, forwarded_from=source))
+        body = Message(row.text, forwarded_from=source)
+        require_readable(body, "not-forwardable", "The message cannot be forwarded.")
+        return await to.say(body)
 
     async def say(self, body: Message | Poll) -> MessageSnapshot:
         """Write a message or poll; returns once it is durable.
@@ -145,7 +147,6 @@ class Conversation:
             UserFacingError: ``read-only``, ``not-a-member``, ``muted``, ``disk``,
                 ``stored-only``.
         """
-        require_readable(body, "bad-text", "The message cannot be sent as it is.")
         written = await self._room.say(body)
         for row in written.applied.messages:
             if row.sequence == written.sequence:

@@ -19,7 +19,14 @@ from app.cli.output import (
     verifying_words,
     warn,
 )
-from app.snapshots import MessageSnapshot, RoomSnapshot
+from app.snapshots import (
+    MessageSnapshot,
+    PollOptionSnapshot,
+    PollSnapshot,
+    PreviewSnapshot,
+    ReactionSnapshot,
+    RoomSnapshot,
+)
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7fAda\r\u202e\u2028"
 
@@ -98,6 +105,77 @@ def test_what_is_not_verified_says_so() -> None:
     assert message_line(sure).endswith("  Ada: hello")
     assert message_object(told)["unverified"]
     assert "unverified" not in message_object(sure)
+
+
+def test_a_message_says_what_became_of_it() -> None:
+    plain = message("Ada", "a heron")
+    assert message_line(replace(plain, edited=True)).endswith("Ada: a heron (edited)")
+    gone = replace(plain, text="", deleted=True, edited=True)
+    assert message_line(gone).endswith("Ada: (deleted)")
+    newer = replace(plain, text="", kind="newer")
+    assert message_line(newer).endswith("Ada: (update Covey to see this)")
+    told = replace(plain, forwarded_from=HOSTILE)
+    assert "(forwarded from " in message_line(told)
+    assert harmless(message_line(told))
+
+
+def test_a_poll_shows_its_answers_and_what_they_got() -> None:
+    options = (
+        PollOptionSnapshot("heron\n3. owl: 99", 2, mine=True),
+        PollOptionSnapshot(HOSTILE, 0, mine=False),
+    )
+    asked = replace(
+        message("Ada", "which?"),
+        kind="poll",
+        poll=PollSnapshot(options, multiple=True, closes_at=7, voters=2),
+        reactions=(ReactionSnapshot("x", 3, mine=False),),
+    )
+    head, first, second, last = message_line(asked).split("\n")
+    assert head.endswith("Ada: which?")
+    assert first == "    1.* heron 3. owl: 99: 2"
+    assert second.startswith("    2.  ")
+    assert harmless(second)
+    assert last == "    x 3"
+    said = message_object(asked)
+    assert said["poll"]["options"][0]["count"] == 2
+    assert (said["poll"]["closesAt"], said["poll"]["voters"]) == (7, 2)
+    assert said["reactions"] == [{"emoji": "x", "count": 3, "mine": False}]
+
+
+def test_what_few_messages_have_is_left_out_of_the_others() -> None:
+    plain = message("Ada", "a heron")
+    assert message_object(plain).keys() == {
+        *("id", "room", "author", "authorName", "text", "sentAt", "replyTo"),
+        *("edited", "deleted"),
+    }
+    rich = replace(
+        plain,
+        kind="newer",
+        pinned=True,
+        thread="t",
+        thread_size=2,
+        reply=PreviewSnapshot("r", "k", "Bo", "who?"),
+        mentions=("m",),
+        mentions_me=True,
+        forwarded_from="Cy",
+        expires_at=5,
+    )
+    added = {
+        name: value
+        for name, value in message_object(rich).items()
+        if name not in message_object(plain)
+    }
+    assert added == {
+        "kind": "newer",
+        "pinned": True,
+        "thread": "t",
+        "threadSize": 2,
+        "reply": {"author": "k", "authorName": "Bo", "text": "who?", "deleted": False},
+        "mentions": ["m"],
+        "mentionsMe": True,
+        "forwardedFrom": "Cy",
+        "expiresAt": 5,
+    }
 
 
 def test_a_room_tells_how_far_it_is_verified_and_who_is_believed() -> None:

@@ -49,7 +49,7 @@ class Pair:
         return self.bo._rooms[self.hers.row.room]
 
     async def settle(self) -> None:
-        """Carry everything until both have the same logs, and understood them."""
+        """Carry everything until both have the same logs, understood and told."""
 
         def level() -> bool:
             lengths = [
@@ -57,6 +57,9 @@ class Pair:
                 for room in (self.hers, self.his)
             ]
             if lengths[0] != lengths[1]:
+                return False
+            # Who was told last is the client: the work in hand ends with that.
+            if self.hers._tasks._tasks or self.his._tasks._tasks:
                 return False
             return all(
                 room.logs.derived.get(writer) == head.length

@@ -33,7 +33,7 @@ from store.contents.resting import said_after
 from store.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from app.rooms.outbox import Check, Written
     from store.database import Connection
@@ -46,6 +46,10 @@ MAX_HELD_BACK = 1_000
 """Entries whose confirmation one silent device may hold back."""
 MAX_HELD_BACK_MS = 30 * 24 * 3600 * 1000
 """How long it may hold back any."""
+MAX_MISSED_MS = 180 * 24 * 3600 * 1000
+"""More devices than are there are put to rest only after so long: if it was only that
+the two parts could not meet, all that the larger one said would have to be said again.
+"""
 LISTEN_S = 600.0
 """A device looks for silent ones after it was connected for so long without a break."""
 JITTER_S = 3_000.0
@@ -109,28 +113,43 @@ def is_silent(
 
 
 def silent_devices(
-    connection: Connection, view: RoomView, *, now_ms: int
+    connection: Connection,
+    view: RoomView,
+    *,
+    now_ms: int,
+    online: Collection[bytes] = (),
 ) -> list[bytes]:
-    """Those that this device may put to rest now."""
+    """Those that this device may put to rest now, and that had better be.
+
+    Args:
+        connection: The transaction's.
+        view: The room.
+        now_ms: The wall clock.
+        online: Devices that are connected: they are not silent.
+    """
     law, own = view.law, view.own
     if not _may(view):
         return []
     clock = max(now_ms, view.outlook().clock + 1)
-    found = []
+    silent: dict[bytes, int] = {}
+    lively_count = 1
     for key, device in law.devices.items():
         if key == own or device.resting or not law.is_inside(key):
             continue
         heard = max(view.last_clock(key), device.tenures[-1].start.clock)
-        if clock - heard <= REST_AFTER_MS:
-            continue
-        if is_silent(
+        if key in online or clock - heard <= REST_AFTER_MS:
+            lively_count += 1
+        elif is_silent(
             heard=heard,
             clock=clock,
             said_at=said_after(connection, view.row.row, heard),
             held_back_count=view.unconfirmed_count(heard),
         ):
-            found.append(key)
-    return found
+            silent[key] = clock - heard
+    if len(silent) <= lively_count:
+        return list(silent)
+    # It may be those here whom the others do not hear.
+    return [key for key, for_ms in silent.items() if for_ms > MAX_MISSED_MS]
 
 
 def _may(view: RoomView) -> bool:
@@ -238,13 +257,13 @@ class Resting:
         self._tasks.spawn(self._let_rest())
 
     async def _let_rest(self) -> None:
-        now_ms = self._now_ms
-
-        def work(connection: Connection, view: RoomView) -> list[bytes]:
-            return silent_devices(connection, view, now_ms=now_ms())
-
-        found = await self._host.transact(work)
-        silent = [device for device in found if device not in self._host.online]
+        now_ms, online = self._now_ms(), frozenset(self._host.online)
+        work = partial(silent_devices, now_ms=now_ms, online=online)
+        try:
+            silent = await self._host.transact(work)
+        except (StoreError, UserFacingError) as error:
+            _LOG.info("nobody looked who is silent: %s", error.code)
+            return
         for device in silent[:MAX_RESTS]:
             if self._stopped:
                 return

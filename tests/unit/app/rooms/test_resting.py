@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from app.rooms.operations import (
     Wake,
     decode_operation,
 )
-from app.rooms.resting import MAX_HELD_BACK, MAX_HELD_BACK_MS, is_silent
+from app.rooms.resting import MAX_HELD_BACK, MAX_HELD_BACK_MS, is_silent, silent_devices
 from app.rooms.rewriting import renamed
 from app.rooms.roles import Right
 from app.rooms.room import Room
@@ -448,6 +449,37 @@ async def test_only_who_rests_is_woken(stage: Stage) -> None:
     await his._resting._tasks.finish()
     assert mine._resting._asking is None
     assert await _acts(his, Wake) == 1
+
+
+async def test_few_put_many_to_rest_only_after_very_long(stage: Stage) -> None:
+    mine = stage.room("Ada")
+    for name in stage.people:
+        # Their messages are the last that is heard of them.
+        stage.room(name)._hearing.stop()
+    texts = ["welcome"]
+    for who in ("Cy", "Bo", "Ada"):
+        await stage.people[who].send("Birds", f"word {len(texts)}")
+        texts.append(f"word {len(texts)}")
+        for name in stage.people:
+            await stage.until_texts(name, texts)
+    others = {stage.room(name).device for name in ("Bo", "Cy")}
+    stage.clock.now_ms += 42 * DAY_MS
+    await mine.say(Message("is anybody there?"))
+    start = stage.clock.now_ms
+
+    async def silent(days: int, *online: bytes) -> set[bytes]:
+        work = partial(
+            silent_devices, now_ms=start + days * DAY_MS, online=frozenset(online)
+        )
+        return set(await mine.transact(work))
+
+    first, second = others
+    assert await silent(31) == set(), "two are more than the one who is here"
+    assert await silent(31, first) == {second}
+    assert await silent(31, second) == {first}
+    assert await silent(31, *others) == set()
+    assert await silent(137) == set()
+    assert await silent(139) == others
 
 
 def test_what_is_said_again_names_what_was_said_again() -> None:

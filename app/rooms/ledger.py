@@ -14,6 +14,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from app.rooms.facts import MemberFact, RoomFacts
 from app.snapshots import DeliverySnapshot, DeviceDelivery, MemberDelivery
@@ -125,10 +126,8 @@ class _Ledger:
         holding = sum(device.state == "holds" for device in devices)
         coming = sum(device.state == "coming" for device in devices)
         lacking = len(devices) - holding - coming
-        carriers = _others(self._carriers, member) if lacking else []
-        keepers: list[MemberFact] = []
-        if lacking and not carriers:
-            keepers = _others(self._keepers, member)
+        carriers = _names(self._carriers, member) if lacking else ()
+        keepers = _names(self._keepers, member) if lacking and not carriers else ()
         mine = member.identity == self._me
         return MemberDelivery(
             identity_key=member.identity.hex(),
@@ -136,13 +135,13 @@ class _Ledger:
             me=mine,
             holding=holding,
             devices=devices,
-            brought_by=_names(carriers),
-            waits_for=_names(keepers),
+            brought_by=carriers,
+            waits_for=keepers,
             sentence=_sentence(
                 "" if mine else _short(member.name),
                 (holding, coming, len(devices)),
-                carriers=_names(carriers),
-                keepers=_names(keepers),
+                carriers=carriers,
+                keepers=keepers,
             ),
         )
 
@@ -157,28 +156,25 @@ class _Ledger:
             return "holds"
         return "coming" if device in self._known.online else "waiting"
 
-    def _owners(self, devices: Iterable[bytes]) -> dict[bytes, MemberFact]:
-        """The people these devices belong to, this person left out."""
-        owners: dict[bytes, MemberFact] = {}
+    def _owners(self, devices: Iterable[bytes]) -> dict[bytes, str]:
+        """Whose these devices are, by name, this person left out."""
+        owners: dict[bytes, str] = {}
         for device in devices:
             member = self._facts.member_of(device)
             inside = member is not None and device in member.devices
             if member is not None and inside and member.identity != self._me:
-                owners[member.identity] = member
-        return owners
+                owners[member.identity] = _short(member.name)
+        return dict(sorted(owners.items(), key=lambda it: (it[1].casefold(), it[0])))
 
 
-def _others(people: Mapping[bytes, MemberFact], member: MemberFact) -> list[MemberFact]:
-    return [it for key, it in people.items() if key != member.identity]
-
-
-def _names(people: list[MemberFact]) -> tuple[str, ...]:
-    """The names of a few, and how many more there are."""
-    names = sorted(_short(member.name) for member in people)
-    more = len(names) - MAX_NAMED
-    if more <= 0:
-        return tuple(names)
-    return (*names[:MAX_NAMED], "1 other" if more == 1 else f"{more} others")
+def _names(people: Mapping[bytes, str], member: MemberFact) -> tuple[str, ...]:
+    """The names of a few but this one, and how many more there are."""
+    others = ((key, name) for key, name in people.items() if key != member.identity)
+    names = tuple(name for _, name in islice(others, MAX_NAMED))
+    more = len(people) - (member.identity in people) - len(names)
+    if not more:
+        return names
+    return (*names, "1 other" if more == 1 else f"{more} others")
 
 
 def _short(name: str) -> str:

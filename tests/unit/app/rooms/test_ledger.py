@@ -130,8 +130,11 @@ def test_crowds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         " you, Bo1, Bo2, Bo3 or 3 others."
     )
     assert len(found.members[0].waits_for) == ledger.MAX_NAMED + 1
-    names = ledger._names([MemberFact(b"", "Z" * 99, Role.MEMBER, (), True)])
-    assert len(names[0]) == ledger.MAX_NAME_CHARS
+    long = told(
+        {b"z" * 32: 5}, people={"Ada": (ADA1,), "Z" * 99: (b"z" * 32,), "Xi": (CY1,)}
+    )
+    [xi] = [member for member in long.members if member.name == "Xi"]
+    assert [len(name) for name in xi.waits_for] == [ledger.MAX_NAME_CHARS]
 
 
 def test_lengths_are_counted_as_one_by_one() -> None:

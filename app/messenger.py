@@ -165,7 +165,7 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
             )
             await self._consent.load()
             for row in rows:
-                if row.kind != Kind.PERSONAL.word:
+                if not self._devices.is_personal(row):
                     await self._add_room(row)
             await self._devices.start(rows)
             self._searching.start()

@@ -131,6 +131,10 @@ class Devices:
         fact = self.room.facts.devices.get(self.own)
         return fact is not None and not fact.present
 
+    def is_personal(self, row: RoomRow) -> bool:
+        """True for the room that this person's devices share."""
+        return row.founder == self.profile.personal_founder
+
     async def start(self, rows: Iterable[RoomRow]) -> None:
         """Open the personal room, founded when there is none.
 
@@ -140,10 +144,12 @@ class Devices:
         profile = self.profile
         if profile.awaits_link:
             return
-        row = next((it for it in rows if it.kind == Kind.PERSONAL.word), None)
+        row = next((it for it in rows if self.is_personal(it)), None)
         if row is None:
             row = await self._found()
         await self._begin_founder(row)
+        # What a room's logs say of it is not there before its first block is.
+        row = replace(row, kind=Kind.PERSONAL.word)
         around = replace(self._around, publish=self._happened)
         room = self.room = Room(row, around)
         await room.load()

@@ -24,6 +24,7 @@ is left alone, so that later ones may say more.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
@@ -54,6 +55,8 @@ ASK_KEYS, KEYS, ASK_HOLES, HOLES = range(4)
 WAKE_ME: Final = 4
 ASK_PAGE, PAGE = range(8, 10)
 
+MAX_QUESTIONS: Final = 16
+"""Questions for holes, each of another log, that wait for their answers."""
 MAX_KEYS: Final = 64
 """Keys asked for or told in one message."""
 MAX_ASKED: Final = 1_024
@@ -155,7 +158,8 @@ class Aside:
         self._is_member = is_member
         self._asked: set[bytes] = set()
         self._told = 0
-        self._holes_due: AskHoles | None = None
+        self._holes_due: dict[bytes, int] = {}
+        self._questions: deque[AskHoles] = deque()
         self._answering = False
         self._open = False
         self._wanted: tuple[bytes, ...] = ()
@@ -205,7 +209,9 @@ class Aside:
         """Ask for the holes of a log; False while the channel is not open."""
         if not self._open or self._channel.closed:
             return False
-        self._holes_due = ask
+        if len(self._holes_due) >= MAX_QUESTIONS:
+            del self._holes_due[next(iter(self._holes_due))]
+        self._holes_due[ask.writer] = ask.start
         self._channel.send(ASK_HOLES, encode_hole_ask(ask))
         return True
 
@@ -300,15 +306,23 @@ class Aside:
         except RemoteProtocolError:
             self._channel.close()
             return
-        # One at a time: whoever asks gets an answer before the next question.
-        if self._is_member() and not self._answering:
+        if self._is_member() and len(self._questions) < MAX_QUESTIONS:
+            self._questions.append(ask)
+            self._answer_next()
+
+    def _answer_next(self) -> None:
+        """Answer one question after the other, however many come at once."""
+        if self._questions and not self._answering:
             self._answering = True
-            self._host.holes_asked(ask, self._send_holes)
+            self._host.holes_asked(self._questions.popleft(), self._send_holes)
 
     def _send_holes(self, told: HoleList | None) -> None:
         self._answering = False
-        if told is not None and not self._channel.closed and self._is_member():
+        if self._channel.closed:
+            return
+        if told is not None and self._is_member():
             self._channel.send(HOLES, encode_hole_list(told))
+        self._answer_next()
 
     def _holes_told(self, data: bytes) -> None:
         try:
@@ -316,9 +330,8 @@ class Aside:
         except RemoteProtocolError:
             self._channel.close()
             return
-        ask = self._holes_due
-        if ask is not None and (told.writer, told.start) == (ask.writer, ask.start):
-            self._holes_due = None
+        if self._holes_due.get(told.writer) == told.start:
+            del self._holes_due[told.writer]
             self._host.holes_told(self.device, told)
 
     def _page_asked(self, data: bytes) -> None:

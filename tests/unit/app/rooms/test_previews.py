@@ -16,6 +16,7 @@ from app.rooms.links import LogLink
 from app.rooms.page_source import PageSource
 from app.rooms.pages import AskPage, Page
 from app.rooms.room import Room
+from store import contents
 from store.rooms import NewRoom
 from tests.unit.app.rooms.conftest import Open
 from tests.unit.app.rooms.joined import Wires
@@ -120,16 +121,9 @@ async def test_the_newest_page_is_there_before_the_logs(
     assert {(m.author_name, m.verified, m.mine) for m in page} == {
         ("Ada", False, False)
     }
-    assert (
-        await asyncio.wrap_future(
-            bo._profile.database.read(
-                lambda connection: (
-                    connection.execute("SELECT count(*) FROM content").get
-                )
-            )
-        )
-        == 0
-    )
+    theirs = only_room(bo)
+    row = theirs.row.row
+    assert await theirs.read(lambda it: contents.page(it, row, limit=1)) == []
 
     # Older ones are fetched as somebody scrolls back.
     seen = [message.text for message in page]
@@ -143,7 +137,6 @@ async def test_the_newest_page_is_there_before_the_logs(
     assert seen == [f"m{n}" for n in range(5000 - len(seen), 5000)]
 
     withheld.let_go()
-    theirs = only_room(bo)
     await wires.until(lambda: theirs.previews.told is None)
     [room] = await bo.rooms()
     assert (room.verifying, room.verified_share, room.trusted_name) == (False, 1.0, "")

@@ -8,7 +8,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from app.errors import UserFacingError
 from app.faults import Explained
+from app.tasks import Tasks
 
 MIN_PAUSE_S: Final = 0.5
 """Between two looks, however often somebody asks for one."""
@@ -42,13 +44,13 @@ class Alarm:
         self._now_ms = now_ms
         self._log = log
         self._what = what
+        self._tasks = Tasks(log, what)
         self._stopped = asyncio.Event()
         self._poked = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Look at once, and from now on."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._tasks.spawn(self._run())
 
     def poke(self) -> None:
         """Something may be due earlier than was known."""
@@ -63,9 +65,7 @@ class Alarm:
         """Finish what is being done, and do no more."""
         self._stopped.set()
         self._poked.set()
-        if self._task is not None:
-            await self._task
-            self._task = None
+        await self._tasks.finish()
 
     async def _run(self) -> None:
         while not self._stopped.is_set():
@@ -76,7 +76,7 @@ class Alarm:
                 wait_s = MAX_PAUSE_S
                 if self.due_ms is not None:
                     wait_s = min(wait_s, (self.due_ms - self._now_ms()) / 1000)
-            except Explained as error:
+            except (*Explained, UserFacingError) as error:
                 self._log.error("%s: %s", self._what, error)
             await _wait(self._stopped, MIN_PAUSE_S)
             if not self._stopped.is_set():

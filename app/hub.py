@@ -7,7 +7,14 @@ from collections import deque
 from collections.abc import AsyncIterator
 from weakref import WeakSet
 
-from app.events import CoreStopped, Event, MessageStored, RoomChanged
+from app.events import (
+    CoreStopped,
+    Event,
+    MessagesChanged,
+    MessageStored,
+    RoomChanged,
+)
+from app.snapshots import MessageSnapshot
 
 MAX_WAITING_EVENTS = 10_000
 """Events one listener may leave unread before it is cut off."""
@@ -71,11 +78,22 @@ def _text_length(event: Event) -> int:
     """How long the part is whose size others choose; the rest is small."""
     match event:
         case MessageStored(message=message):
-            return len(message.text)
+            return _message_length(message)
         case RoomChanged(room=room) if room.last_message is not None:
-            return len(room.last_message.text)
+            return _message_length(room.last_message)
+        case MessagesChanged(ids=ids):
+            return sum(map(len, ids))
         case _:
             return 0
+
+
+def _message_length(message: MessageSnapshot) -> int:
+    length = len(message.text) + sum(map(len, message.mentions))
+    if message.reply is not None:
+        length += len(message.reply.text)
+    if message.poll is not None:
+        length += sum(len(option.text) for option in message.poll.options)
+    return length
 
 
 class Hub:

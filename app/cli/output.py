@@ -89,7 +89,8 @@ def one_line(text: str) -> str:
 def room_object(room: RoomSnapshot) -> dict[str, Any]:
     """A room as ``covey rooms --json`` prints it.
 
-    How far its history is verified is left out of those in which it is.
+    Left out are unread mentions where there are none, and how far its history is
+    verified where it is.
     """
     verifying = {
         "verifying": True,
@@ -103,6 +104,7 @@ def room_object(room: RoomSnapshot) -> dict[str, Any]:
         "unread": room.unread,
         "members": room.members,
         "peers": room.peers,
+        **({"mentions": room.mentions} if room.mentions else {}),
         **(verifying if room.verifying else {}),
     }
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from app import hub as hubs
-from app.events import CoreStopped, Event, MessageStored, RoomLeft
+from app.events import (
+    CoreStopped,
+    Event,
+    MessagesChanged,
+    MessageStored,
+    RoomLeft,
+)
 from app.hub import Hub
-from app.snapshots import MessageSnapshot
+from app.snapshots import (
+    MessageSnapshot,
+    PollOptionSnapshot,
+    PollSnapshot,
+    PreviewSnapshot,
+)
 
 
 async def all_of(events: hubs.Subscription) -> list[Event]:
@@ -73,6 +85,28 @@ async def test_unread_texts_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(last, CoreStopped)
     assert slow.late
     assert not quick.late
+
+
+async def test_all_that_others_choose_of_an_event_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hubs, "MAX_WAITING_CHARACTERS", 2500)
+    plain = MessageSnapshot("0", "0", "0", "Bo", "", 0, mine=False)
+    option = PollOptionSnapshot("x" * 1000, 0, mine=False)
+    for event in (
+        MessageStored(replace(plain, mentions=("k" * 500,) * 2)),
+        MessageStored(replace(plain, reply=PreviewSnapshot("", "", "", "x" * 1000))),
+        MessageStored(replace(plain, poll=PollSnapshot((option,), False, None, 0))),
+        MessagesChanged("0", ("i" * 500,) * 2),
+    ):
+        hub = Hub()
+        slow = hub.subscribe()
+        hub.publish(event)
+        hub.publish(event)
+        assert await anext(slow) == event
+        for _ in range(2):
+            hub.publish(event)
+        assert slow.late, event
 
 
 async def test_a_listener_nobody_holds_is_forgotten() -> None:

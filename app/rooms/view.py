@@ -194,9 +194,10 @@ class RoomView:
         self.law.add(acts)
         self._rights = None
         linearizer = self._timeline.linearizer
-        for device in self.law.devices:
+        # Also logs of those whom nobody let in: nothing of them counts.
+        for device in dict.fromkeys((*self.law.devices, *linearizer.writers)):
             linearizer.count(device, self.law.spans(device))
-        linearizer.take_changes()
+        self._take_changes()
         if linearizer.order.floor is not None:
             self.law.settle(linearizer.order.floor)
 
@@ -601,10 +602,7 @@ class RoomView:
     def _settle(self, connection: Connection, count: int) -> None:
         """Now and then see what is confirmed, and save what is known."""
         linearizer = self._timeline.linearizer
-        try:
-            linearizer.take_changes()
-        except LocalProtocolError as error:
-            _LOG.error("an entry came where all was confirmed: %s", error)
+        self._take_changes()
         self._unsettled += count
         if self._unsettled < max(SETTLE_ENTRIES, len(self.law.devices)):
             return
@@ -618,6 +616,12 @@ class RoomView:
                 timeline=self._timeline.save(),
                 firsts=encode_firsts(self.law.firsts),
             )
+
+    def _take_changes(self) -> None:
+        try:
+            self._timeline.linearizer.take_changes()
+        except LocalProtocolError as error:
+            _LOG.error("an entry came where all was confirmed: %s", error)
 
     def _first_that_saw(self, device: bytes, host: Host) -> int | None:
         return self._timeline.linearizer.causality.first_that_saw(device, *host)

@@ -12,19 +12,17 @@ stands there, and has said so. Nothing can be added or taken away there any more
   do that from now on has seen everything up to here, or was let in by somebody who has,
   and had seen their being let in.
 
-An end is no better than what it rests on. Whose writing ended unheard may have written
-something before that which makes the end void, such as the end of whoever wrote it, and
-what both sides then wrote would count on one side only. So a stay is over for us
+An end that is not confirmed itself may yet turn out void, and what it made void count
+again: nothing from the first such entry on is confirmed.
 
-* when its writer was heard at the end or later, in an entry that counts or not: clocks
-  rise along a log, so what is still to come stands behind the end, and counts only by
-  another stay. An end by the writer's own hand is heard as it comes;
-* when that end is confirmed itself: until then it may yet turn out void, and what it
-  made void count again. Nothing from the first such entry on is confirmed before.
+One thing is taken for granted: that no end turns out void by what the one it ends
+wrote before it, unheard. Two sides that are apart and each end the other's writing
+confirm what cannot stand together; when they meet, one side's part changes, and the
+rules above must bear that. It is the price of waiting for nobody.
 
-Two sides that end each other, neither having heard of it, therefore confirm nothing
-until they meet. A device that fell silent for ever holds this back for ever, at rest or
-not: a rest lets the others go on without it, and says nothing of what it wrote before.
+A writer that falls silent holds this back until the rules put it to rest: what stands
+beyond what was seen of it is void everywhere. It may come back, like a newcomer, by
+another's entry, and what it writes counts again where it had seen that one.
 Confirmation is for showing and for pruning. Nothing waits for it.
 """
 
@@ -55,8 +53,7 @@ def confirmed_clock(sure: Mapping[Stay, int]) -> int:
 
     Args:
         sure: For all stays, as the order stands, up to which clock that writer will
-            neither add anything nor take anything away. The end of those that ended
-            unheard is behind all clocks.
+            neither add anything nor take anything away.
     """
     clock = min((sure[stay] for stay in sure if stay.end is None), default=0)
     # Whose stay has ended may go on after all, while that end is not confirmed.

@@ -144,7 +144,7 @@ class Linearizer:
 
         Raises:
             LocalProtocolError: ``settled``: the rules contradict what they said when
-                some of these entries were confirmed.
+                some of these entries were confirmed. All others are as they say.
         """
         old = self._spans.get(writer, ALL)
         if old == spans and writer in self._spans:
@@ -152,8 +152,6 @@ class Linearizer:
         settled = self._settled.get(writer, 0)
         # After a restart nobody knows any more what counted there.
         resumed = writer in self._resumed and writer not in self._spans
-        if not resumed and before(old, settled) != before(spans, settled):
-            raise LocalProtocolError("that part is confirmed", code="settled")
         self._spans[writer] = spans
         for place in self._taken.get(writer, ()):
             counted, counting = (counts(it, place.sequence) for it in (old, spans))
@@ -161,16 +159,26 @@ class Linearizer:
                 self._put(place)
             elif counted and not counting:
                 self._take_out(place)
+        if not resumed and before(old, settled) != before(spans, settled):
+            raise LocalProtocolError("that part is confirmed", code="settled")
 
     def take_changes(self) -> Reorder:
         """What became of the order since last asked.
 
         Raises:
             LocalProtocolError: ``settled``: an entry stands where that was confirmed
-                to be impossible; the stays were not what the rules say.
+                to be impossible; the stays were not what the rules say. It has no
+                place; all others have theirs.
         """
         added, self._added = self._added, set()
         removed, self._removed = self._removed, set()
+        floor = self.order.floor
+        if floor is not None and any(it <= floor for it in added | removed):
+            self.order.change(
+                {it for it in added if it > floor},
+                {it for it in removed if it > floor},
+            )
+            raise LocalProtocolError("that part is confirmed", code="settled")
         return self.order.change(added, removed)
 
     def settle(self, stays: Iterable[Stay]) -> Sequence[Place]:
@@ -186,11 +194,7 @@ class Linearizer:
             raise LocalProtocolError("changes were not taken", code="bad-argument")
         floor = self.order.floor.clock if self.order.floor else 0
         # A stay that ended in the confirmed part has no say any more.
-        asked = [
-            self._as_heard(stay)
-            for stay in stays
-            if stay.end is None or stay.end > floor
-        ]
+        asked = [stay for stay in stays if stay.end is None or stay.end > floor]
         clock = self._confirmed(asked)
         for writer, places in self._taken.items():
             if at := bisect_right(places, clock, key=_clock):
@@ -236,12 +240,6 @@ class Linearizer:
             self.causality.resume(writer, log.confirmed, log.base, log.steps)
             if log.is_head:
                 self._heads[writer] = last
-
-    def _as_heard(self, stay: Stay) -> Stay:
-        """A stay with its end far off, while its writer may have something before."""
-        heard = self._gate.clocks.get(stay.writer, 0)
-        unheard = stay.end is not None and heard < stay.end
-        return stay._replace(end=MAX_SAFE_UINT + 1) if unheard else stay
 
     def _confirmed(self, stays: Sequence[Stay]) -> int:
         sure = {stay: self._sure(stay) for stay in stays}

@@ -74,7 +74,7 @@ class History:
 
     def change(
         self, added: Iterable[Act], removed: Iterable[Place]
-    ) -> list[tuple[Act, Effect]]:
+    ) -> dict[Place, tuple[tuple[Act, Effect], ...]]:
         """Put acts in and take others out.
 
         Args:
@@ -103,15 +103,15 @@ class History:
         start = self._widened(start)
         self._undo(start, before)
         self._judge_from(start)
-        changed: list[tuple[Act, Effect]] = []
+        changed: dict[Place, tuple[tuple[Act, Effect], ...]] = {}
         for record in self._records[start:]:
             old = before.pop(record.place, None)
-            if old is not None and record.effect != old[1]:
-                changed.append(old)
-            if record.effect is not None and (old is None or record.effect != old[1]):
-                changed.append((record.act, record.effect))
+            now = None if record.effect is None else (record.act, record.effect)
+            if old != now:
+                pairs = tuple(it for it in (old, now) if it is not None)
+                changed[record.place] = pairs
         # What is left was taken out.
-        return [*changed, *before.values()]
+        return changed | {place: (old,) for place, old in before.items()}
 
     @property
     def doubt(self) -> Place | None:

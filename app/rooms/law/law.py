@@ -96,6 +96,7 @@ class Law:
         self._history = History(self._state)
         self._quotas: dict[bytes, Quota] = {}
         self._firsts = dict(firsts or {})
+        self._confirmed: Place | None = None
 
     def add(self, acts: Iterable[Act]) -> Changes:
         """Take authentic acts in.
@@ -115,14 +116,23 @@ class Law:
             if counts and (floor is None or act.place > floor):
                 added[act.place] = without_load(act)
         changed = self._history.change(added.values(), removed)
-        return self._changes(changed)
+        return self._changes(it for pairs in changed.values() for it in pairs)
 
     def settle(self, place: Place) -> None:
-        """Forget how to undo: nothing up to there is ever added, undone or asked of.
+        """Forget how to undo what stands up to there.
+
+        Nothing is forgotten while somebody is out by another's hand: what they wrote
+        before that, unheard, may make it void. Their acts still take effect where they
+        stand, and all end alike, though what was confirmed changes.
 
         Args:
             place: Confirmed by the stays as this law gave them.
         """
+        self._confirmed = place
+        for device, state in self._state.devices.items():
+            end = state.tenures[-1].end
+            if end is not None and end.writer != device:
+                return
         self._history.settle(place)
 
     def may_still_act(self, device: bytes, body: bodies.Act) -> bool:
@@ -352,7 +362,7 @@ class Law:
 
         Ask right before that: it also learns what can be asked no more afterwards.
         """
-        floor = self._history.floor
+        floor = self._confirmed
         found = []
         if (doubt := self._history.doubt) is not None:
             # As if somebody had been let in there who was never heard.

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app import Messenger, control, launch, paths, profile
-from app.cli import messages
+from app.cli import conversations
 from app.cli.arguments import build_parser
 from app.cli.entry import Context
 from app.cli.output import Output
@@ -179,7 +179,7 @@ async def test_the_command_line_reads_more_than_a_page(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(messages, "MAX_PAGE", 4)
+    monkeypatch.setattr(conversations, "MAX_PAGE", 4)
     async with Client.connect(folder, start=False) as me:
         room = await me.create_room("Birds")
         sent = [await me.send(room.room, str(number)) for number in range(11)]
@@ -187,6 +187,9 @@ async def test_the_command_line_reads_more_than_a_page(
         (["--limit", "100"], sent),
         (["--limit", "9"], sent[-9:]),
         (["--limit", "5", "--before", sent[7].id], sent[2:7]),
+        (["--limit", "5", "--after", sent[2].id], sent[3:8]),
+        (["--after", sent[2].id], sent[3:]),
+        (["--limit", "3", "--around", sent[5].id], sent[4:7]),
     ):
         arguments = ["--profile", str(folder), "--json", "history", "Birds", *options]
         context = Context(
@@ -196,7 +199,7 @@ async def test_the_command_line_reads_more_than_a_page(
             bootstrap=None,
             log_level=None,
         )
-        assert await messages.run(context) == 0
+        assert await conversations.run(context) == 0
         lines = capsys.readouterr().out.splitlines()
         assert [json.loads(line)["id"] for line in lines] == [m.id for m in wanted]
 

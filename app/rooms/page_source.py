@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from app.errors import UserFacingError
@@ -27,7 +27,7 @@ from app.rooms.pages import (
 )
 from app.tasks import Tasks
 from net.crypto import KeyPair
-from store import contents
+from store import contents, rooms
 from store.contents import MessageRow
 from store.database import Connection
 
@@ -44,6 +44,9 @@ MAX_ASKERS = 256
 """Devices whose questions are counted; who asked longest ago is forgotten."""
 _SIGNED_BYTES = 64 + 16
 """Of a page beside its statement."""
+
+Lengths = Mapping[bytes, int]
+"""How much of each log is understood, by device."""
 
 
 class _Budget:
@@ -115,32 +118,43 @@ class PageSource:
         """What was asked for; None when the place is not known here."""
         row, limit = self._room.row.row, min(ask.limit, MAX_ROWS)
 
-        def look(connection: Connection) -> list[MessageRow] | None:
+        def look(connection: Connection) -> tuple[list[MessageRow], Lengths] | None:
             before = ask.before or None
             if before and contents.place(connection, row, before) is None:
                 return None
-            return contents.page(connection, row, limit=limit + 1, before=before)
+            found = contents.page(connection, row, limit=limit + 1, before=before)
+            # Read last: they must reach beyond whatever made the messages so.
+            logs = [] if before else rooms.logs(connection, row)
+            return found, {log.writer: log.derived for log in logs if log.derived}
 
-        found = await self._room.read(look)
-        if found is None:
+        read = await self._room.read(look)
+        if read is None:
             return None
+        found, lengths = read
         facts = self._room.facts
-        told = None if ask.before else self._told(facts, asker, found)
+        told = None if ask.before else self._told(facts, asker, found, lengths)
         head = Page(ask.number, ask.before, (), older=True, room=told)
         left = MAX_PAGE_BYTES - _SIGNED_BYTES - len(head.encode())
         rows: list[PageRow] = []
         for message in reversed(found[-limit:] if limit else ()):
+            if message.wiped and not message.deleted:
+                # Its words are lacking here for now: somebody else has them.
+                continue
             one = _told_row(facts, message)
             # With the length of the row before it.
             left -= len(one.encode()) + 4
             if left < 0:
                 break
             rows.append(one)
-        older = len(rows) < len(found)
+        older = len(found) > limit or left < 0
         return Page(ask.number, ask.before, tuple(rows[::-1]), older, told)
 
     def _told(
-        self, facts: RoomFacts, asker: bytes, rows: Iterable[MessageRow]
+        self,
+        facts: RoomFacts,
+        asker: bytes,
+        rows: Iterable[MessageRow],
+        lengths: Lengths,
     ) -> PageRoom | None:
         """What the room is; None when the asker is in no more."""
         member = facts.member_of(asker)
@@ -149,11 +163,6 @@ class PageSource:
         mine = self._room.identity
         present = [m for m in facts.members.values() if m.present]
         present.sort(key=lambda m: (m.identity != mine, -m.role))
-        lengths = {w: n for w, n in self._room.logs.derived.items() if n}
-        for message in rows:
-            # What was read of a log is known of it.
-            known = lengths.get(message.device, 0)
-            lengths[message.device] = max(known, message.sequence + 1)
         named = {message.device for message in rows}
         order = sorted(lengths, key=lambda w: (w not in named, -lengths[w]))
         return PageRoom(
@@ -178,7 +187,7 @@ def _told_row(facts: RoomFacts, message: MessageRow) -> PageRow:
         message.kind,
         message.sent_at,
         author.name if author is not None else "",
-        message.text,
+        "" if message.deleted else message.text,
         identity=author.identity if author is not None else None,
         reply_to=message.reply_to,
         thread=message.thread,

@@ -15,16 +15,17 @@ import asyncio
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Protocol
 
 from app.errors import UserFacingError
 from app.events import Event, HistoryDoubted, MessagesChanged
+from app.rooms.doubts import Logs, Told, doubt_sentence, is_false
 from app.rooms.pages import MAX_ROWS, AskPage, Page, PageRoom, PageRow, open_page
-from app.rooms.roles import may_write
-from app.snapshots import MemberSnapshot, MessageSnapshot
+from app.rooms.roles import Kind, may_write
+from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
 from app.tasks import Tasks
 from net.errors import RemoteProtocolError
 from store import contents
@@ -70,19 +71,6 @@ class Source(Protocol):
 
     def ask_page(self, ask: AskPage) -> None:
         """Send a question as soon as possible."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A message, and who says that it is so."""
-
-    row: PageRow
-    source: bytes
-    """Identity of the member."""
-    is_first: bool
-    """It came with the lengths of the logs: these reach beyond it."""
-    page: bytes
-    """What it came in, signed."""
 
 
 @dataclass(slots=True)
@@ -143,7 +131,7 @@ class Previews:
         self._asking: asyncio.Task[None] | None = None
         self._lags = False
         self._giver: Source | None = None
-        self._rows: dict[bytes, _Told] = {}
+        self._rows: dict[bytes, Told] = {}
         self._order: list[PageRow] = []
         self._bytes = 0
         self._at_start = False
@@ -170,6 +158,34 @@ class Previews:
         """True while the room's history is not known here by its logs."""
         return self.is_active or self._unheard
 
+    def added(self, known: RoomSnapshot, last: Place | None) -> RoomSnapshot:
+        """The room's line in the list, with what was told.
+
+        Args:
+            known: The line by what is verified.
+            last: Where its last message stands.
+        """
+        if not self.is_verifying:
+            return known
+        newest, told = self._newest(), self.told
+        if newest is not None and (last is None or last < newest.place):
+            known = replace(known, last_message=self._snapshot(newest))
+        if told is not None and not self._room.is_member:
+            # The room's acts say nothing of these yet.
+            known = replace(
+                known,
+                name=self._room_name(told) or known.name,
+                kind=told.kind.word,
+                members=told.member_count,
+                can_write=may_write(told.kind, told.role),
+            )
+        return replace(
+            known,
+            verifying=True,
+            verified_share=self.share,
+            trusted_name=self.trusted_name,
+        )
+
     @property
     def share(self) -> float:
         """How much of what was told of is verified, from 0 to 1."""
@@ -188,20 +204,6 @@ class Previews:
         if self._giver is None or self.told is None:
             return ""
         return self._name(self._giver.identity)
-
-    @property
-    def can_write(self) -> bool:
-        """True when this person may write, as told."""
-        told = self.told
-        return told is not None and may_write(told.kind, told.role)
-
-    @property
-    def newest(self) -> tuple[Place, MessageSnapshot] | None:
-        """The newest message that is only told."""
-        for row in reversed(self._order):
-            if self._is_waiting(row):
-                return row.place, self._snapshot(row)
-        return None
 
     def members(self) -> list[MemberSnapshot]:
         """The members as told; not all of them where there are many."""
@@ -348,7 +350,7 @@ class Previews:
         fresh = [row for row in page.rows if row.id not in self._rows]
         for row in fresh:
             first = not page.before
-            self._rows[row.id] = _Told(row, source.identity, first, data)
+            self._rows[row.id] = Told(row, source.identity, first, data)
             self._bytes += len(row.text.encode())
         self._order[:0] = fresh
         self._at_start = not page.older
@@ -429,22 +431,19 @@ class Previews:
         self._tasks.spawn(self._judge(told, behind, names))
 
     async def _judge(
-        self, told: list[_Told], behind: set[bytes], names: dict[bytes, str]
+        self, told: list[Told], behind: set[bytes], names: dict[bytes, str]
     ) -> None:
         """Hold everything that was told against what is here now."""
-        row = self._room.row.row
+        room, row = self._room, self._room.row.row
 
         def look(connection: Connection) -> list[Standing | None]:
             return [standing(connection, row, one.row.id, one.row.text) for one in told]
 
-        found = await self._room.read(look)
+        found = await room.read(look)
+        logs = Logs(room.facts, room.heads, room.logs.derived)
         false: dict[bytes, int] = {}
         for one, stands in zip(told, found, strict=True):
-            if stands is not None:
-                wrong = _differs(one.row, stands)
-            else:
-                wrong = self._should_be_here(one, behind)
-            if wrong:
+            if is_false(one, stands, logs, behind):
                 false[one.source] = false.get(one.source, 0) + 1
                 if one.page not in self.evidence:
                     self.evidence = [*self.evidence, one.page][-MAX_EVIDENCE:]
@@ -454,23 +453,13 @@ class Previews:
             _LOG.warning("%d messages that a member told are not in the logs", count)
             self._publish(
                 HistoryDoubted(
-                    self._room.id, source.hex(), name, count, _doubt(name, count)
+                    self._room.id,
+                    source.hex(),
+                    name,
+                    count,
+                    doubt_sentence(name, count),
                 )
             )
-
-    def _should_be_here(self, one: _Told, behind: set[bytes]) -> bool:
-        """True when a message that is not here cannot be on its way."""
-        room, device = self._room, one.row.device
-        fact, head = room.facts.devices.get(device), room.heads.get(device)
-        if one.row.deleted or (head is not None and head.forked):
-            return False
-        cut = fact.wanted_length if fact is not None else None
-        if cut is not None and one.row.sequence >= cut:
-            # Whoever told it had perhaps not heard of its author's going.
-            return False
-        if one.row.sequence < room.logs.derived.get(device, 0):
-            return True
-        return one.is_first and device not in behind
 
     # What is shown.
 
@@ -578,6 +567,17 @@ class Previews:
             expires_at=row.expires_at,
         )
 
+    def _newest(self) -> PageRow | None:
+        """The newest message that is only told."""
+        return next((r for r in reversed(self._order) if self._is_waiting(r)), None)
+
+    def _room_name(self, told: PageRoom) -> str:
+        """What this person calls the room: one of two by the other one's name."""
+        if told.kind is not Kind.DIRECT:
+            return told.name
+        others = (m.name for m in told.members if m.identity != self._room.identity)
+        return next(others, told.name)
+
     @property
     def _unheard(self) -> bool:
         """True until this device has heard that it was ever let in."""
@@ -605,29 +605,3 @@ def _settle(future: asyncio.Future[bool], *, answered: bool) -> None:
 
 def _first(pair: tuple[Place, MessageSnapshot]) -> Place:
     return pair[0]
-
-
-def _differs(row: PageRow, stands: Standing) -> bool:
-    """True when what was told of a message is not what its author wrote."""
-    if row.place != stands.place or row.sent_at != stands.sent_at:
-        return True
-    if row.reply_to != stands.reply_to:
-        return True
-    if None not in (row.identity, stands.identity) and row.identity != stands.identity:
-        return True
-    if row.deleted:
-        return not stands.deleted
-    return stands.readable and not stands.said
-
-
-def _doubt(name: str, count: int) -> str:
-    """The sentence for a person."""
-    if count == 1:
-        return (
-            f"One message that {name} showed you of this room's history turned out not"
-            " to be true; it is gone."
-        )
-    return (
-        f"{count} messages that {name} showed you of this room's history turned out not"
-        " to be true; they are gone."
-    )

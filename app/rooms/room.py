@@ -321,28 +321,19 @@ class Room:
         """The room's line in the list."""
         me = self.facts.member_of(self.device)
         writes = me is not None and me.present and may_write(self.facts.kind, me.role)
-        previews, told = self.previews, self.previews.told
-        if self.is_member:
-            # What the room's acts say goes before what somebody told.
-            told = None
         last = self._counts.last
-        newest = previews.newest
-        if newest is None or (last is not None and last.place >= newest[0]):
-            newest = (last.place, self.message(last)) if last is not None else None
-        return RoomSnapshot(
+        known = RoomSnapshot(
             room=self.id,
-            name=told.name if told is not None else self.name,
-            kind=told.kind.word if told is not None else self.facts.kind.word,
+            name=self.name,
+            kind=self.facts.kind.word,
             unread=self._counts.unread,
             mentions=self._counts.mentions,
-            members=(self.facts.present_count if told is None else told.member_count),
+            members=self.facts.present_count,
             peers=len(self.online),
-            can_write=writes or (told is not None and previews.can_write),
-            last_message=newest[1] if newest is not None else None,
-            verifying=previews.is_verifying,
-            verified_share=previews.share,
-            trusted_name=previews.trusted_name,
+            can_write=writes,
+            last_message=self.message(last) if last is not None else None,
         )
+        return self.previews.added(known, last.place if last is not None else None)
 
     def members(self) -> list[MemberSnapshot]:
         """Everybody in the room now, owners first."""

@@ -11,7 +11,8 @@ from app import schedule as schedules
 from app.events import MessagesChanged, MessageStored, ScheduledChanged
 from app.messenger import Messenger
 from app.rooms.operations import Settings
-from store import contents, drafts
+from app.rooms.room import Room
+from store import contents, drafts, holes
 from store.database import Connection
 from tests.unit.app.rooms.conversation.pair import Clock, Pair, so_far
 from tests.unit.app.rooms.conversation.test_changing import refused
@@ -76,6 +77,48 @@ async def test_a_room_keeps_messages_as_long_as_it_says(pair: Pair) -> None:
     pair.clock.now_ms += HOUR_MS
     assert await pair.ada._expiry.sweep() is None
     assert await pair.texts(pair.ada) == []
+
+
+async def test_no_block_is_left_of_what_goes(pair: Pair) -> None:
+    """What is deleted, its edits and what expires: at its author's and at others'."""
+    hers, his = pair.hers, pair.his
+
+    async def sequences(room: Room) -> set[int]:
+        row, device = room.row.row, hers.device
+
+        def look(connection: Connection) -> set[int]:
+            found = holes.stored(connection, row, device, 0, 1 << 40)
+            return {sequence for sequence, _ in found}
+
+        return await room.read(look)
+
+    async def said(text: str, lifetime_ms: int | None = None) -> tuple[str, int]:
+        sent = await pair.ada.send("Birds", text, lifetime_ms=lifetime_ms)
+        return sent.id, hers.heads[hers.device].length - 1
+
+    deleted, first = await said("a secret")
+    await pair.ada.edit("Birds", deleted, "a better secret")
+    edit = hers.heads[hers.device].length - 1
+    _, lasting = await said("no secret")
+    _, passing = await said("for an hour", HOUR_MS)
+    await pair.settle()
+    gone = {first, edit, passing}
+    for room in (hers, his):
+        assert gone | {lasting} <= await sequences(room)
+    await pair.ada.delete("Birds", [deleted])
+    await pair.settle()
+    pair.clock.now_ms += HOUR_MS
+    for who, room in ((pair.ada, hers), (pair.bo, his)):
+        await who._expiry.sweep()
+        room.clearing.look()
+        await room.clearing._tasks.finish()
+        left = await sequences(room)
+        assert not gone & left
+        assert lasting in left
+        assert (await pair.texts(who)) == ["", "no secret"]
+    await pair.bo.send("Birds", "it goes on")
+    await pair.settle()
+    assert (await pair.texts(pair.ada))[-1] == "it goes on"
 
 
 async def test_very_many_go_in_portions(

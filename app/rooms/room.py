@@ -306,6 +306,7 @@ class Room:
         Raises:
             StoreError: The disk refused.
         """
+        await self.gaps.stop()
         await self.clearing.stop()
         await self._outbox.stop()
         await self._intake.stop()

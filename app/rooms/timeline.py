@@ -294,8 +294,11 @@ class Timeline:
         self._woken.update(dict.fromkeys(self._keyless))
 
     def _is_false(self, hole: Hole, verdict: Verdict) -> bool:
-        """Whether a hole that somebody told of is what ends its log."""
-        return bool(hole.source) and verdict is Verdict.FALSE
+        """Whether a hole that somebody told of is what ends its log.
+
+        Nobody honest tells of one that is too early: it would not have been taken.
+        """
+        return bool(hole.source) and verdict in (Verdict.FALSE, Verdict.EARLY)
 
     def _hole(self, writer: bytes, sequence: int) -> Hole | None:
         return holes.one(self._connection, self._row.row, writer, sequence)

@@ -471,8 +471,9 @@ async def test_a_false_deletion_is_void_for_who_has_the_block(
         assert await holes_of(who, birds(ada).device) == []
 
 
+@pytest.mark.parametrize("clock_told", [1, 2**53 - 1], ids=["too low", "too high"])
 async def test_a_false_hole_is_forgotten_and_the_true_one_taken(
-    opened: Open, monkeypatch: pytest.MonkeyPatch
+    opened: Open, monkeypatch: pytest.MonkeyPatch, clock_told: int
 ) -> None:
     monkeypatch.setattr(gaps, "GAP_S", 0.02)
     wires = Wires()
@@ -486,7 +487,7 @@ async def test_a_false_hole_is_forgotten_and_the_true_one_taken(
     def answer(self: gaps.Gaps, ask: AskHoles, send: Callable[..., None]) -> None:
         def lie(told: HoleList | None) -> None:
             assert told is not None
-            false = tuple(replace(hole, clock=1) for hole in told.holes)
+            false = tuple(replace(hole, clock=clock_told) for hole in told.holes)
             send(replace(told, holes=false))
 
         honest(self, ask, lie if self is liar else send)

@@ -47,7 +47,8 @@ def standing(
         f"SELECT {_PLACE}, w.identity, m.sent_at, m.reply_to, m.deleted,"
         " NOT (m.wiped OR m.expired OR m.deleted),"
         " m.text = ?3 OR EXISTS (SELECT 1 FROM change e"
-        f" WHERE e.target = m.arrival AND e.kind = {EDIT} AND e.text = ?3)"
+        f" WHERE e.target = m.arrival AND e.kind = {EDIT} AND e.text = ?3"
+        " AND e.identity = coalesce(w.identity, m.device))"
         " FROM content m CROSS JOIN writer w ON w.id = m.writer"
         " WHERE m.room = ?1 AND m.id = ?2",
         (room, id, text),

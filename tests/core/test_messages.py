@@ -135,3 +135,20 @@ def test_messages_come_and_go_when_it_is_time(stage: Stage) -> None:
     assert stage.run("Bo", "draft", "Birds") == [{"text": "half a sen"}]
     past = stage.refusal("Ada", "send", "Birds", "x", "--at", "2020-01-31T12:30")
     assert "ahead" in past
+
+
+def test_what_waits_outlives_a_core_that_was_killed(alone: Stage) -> None:
+    alone.init("Ada")
+    core = alone.serve("Ada")
+    alone.run("Ada", "room", "new", "Birds")
+    alone.run("Ada", "send", "Birds", "soon", "--at", "1s")
+    alone.run("Ada", "send", "Birds", "much later", "--at", "1h")
+    alone.run("Ada", "draft", "Birds", "half a sen")
+    core.kill()
+    alone.stop(core)
+    alone.serve("Ada")
+    until(lambda: history(alone, "Ada"))
+    assert [it["text"] for it in history(alone, "Ada")] == ["soon"]
+    [waiting] = alone.run("Ada", "message", "scheduled")
+    assert (waiting["text"], waiting["problem"]) == ("much later", "")
+    assert alone.run("Ada", "draft", "Birds") == [{"text": "half a sen"}]

@@ -184,6 +184,8 @@ class RoomListModel(RowModel[RoomRow]):
             return self.tr("No messages yet")
         if last.deleted:
             return self.tr("Message deleted")
+        if last.kind == "newer":
+            return self.tr("Update Covey to see this message")
         return self._with_author(last)
 
     def _with_author(self, message: MessageSnapshot) -> str:

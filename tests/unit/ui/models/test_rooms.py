@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from PySide6.QtTest import QAbstractItemModelTester
@@ -111,3 +112,16 @@ def test_out_of_range_rows_are_nothing(model: RoomListModel) -> None:
     assert model.roomAt(0) == ""
     assert model.rowOf("x") == -1
     model.forget("x")
+
+
+def test_the_last_line_says_what_cannot_be_read(model: RoomListModel) -> None:
+    for changes, line in (
+        ({}, "Grace: Hello you"),
+        ({"text": "", "deleted": True}, "Message deleted"),
+        ({"text": "", "kind": "newer"}, "Update Covey to see this message"),
+    ):
+        found = room("a", at=1)
+        assert found.last_message is not None
+        last = replace(found.last_message, **changes)  # type: ignore[arg-type]
+        model.reset([replace(found, last_message=last)])
+        assert model.rows[0].preview == line

@@ -451,6 +451,23 @@ async def test_only_who_rests_is_woken(stage: Stage) -> None:
     assert await _acts(his, Wake) == 1
 
 
+async def test_what_was_void_for_a_removal_stays_so(stage: Stage) -> None:
+    ada, bo, _ = stage.people.values()
+    his = stage.room("Bo")
+    # Nothing is carried between these two: neither has seen the other's.
+    await bo.send("Birds", "nobody wants to read this")
+    await ada.kick("Birds", "Bo")
+    await stage.until(lambda: not his.is_member and not his.online)
+    joining = asyncio.create_task(bo.join(await ada.invite("Birds"), timeout_s=9))
+    await stage.until(joining.done)
+    assert (await joining).can_write
+    await bo.send("Birds", "back again")
+    for name in stage.people:
+        await stage.until_texts(name, ["welcome", "back again"])
+    plan = await his.transact(rewriting.plan)
+    assert (plan.missing, plan.spare, plan.lost) == ((), (), 0)
+
+
 async def test_few_put_many_to_rest_only_after_very_long(stage: Stage) -> None:
     mine = stage.room("Ada")
     for name in stage.people:

@@ -112,6 +112,7 @@ class Devices:
         self._running = False
         self._stopped = False
         self._to_read: set[bytes] = set()
+        self._entering: set[bytes] = set()
 
     @property
     def profile(self) -> Profile:
@@ -160,10 +161,12 @@ class Devices:
             self.look()
 
         room.logs.on_head = on_head
-        if len(profile.proof.chain) == 1 and self.own not in room.facts.devices:
-            await room.write(lambda _: AddDevice(profile.proof))
+        try:
+            await self._enter(room)
+        except UserFacingError as error:
+            # The disk may be full: all else works meanwhile.
+            _LOG.error("this device could not show itself: %s", error.code)
         self._exchange.add_room(room)
-        await self._read_records()
         self.look()
 
     async def _found(self) -> RoomRow:
@@ -317,13 +320,18 @@ class Devices:
     def watch(self, room: Room) -> None:
         """Hear what a person reads in a room here."""
         room.on_read = lambda up_to: self._read_here(room, up_to)
+        id = room.row.room
+        if isinstance(self.records.rooms.get(id), RoomLeftRecord):
+            # Come back to: what was said of leaving it is over once that is told.
+            self._entering.add(id)
 
     async def room_entered(self, room: Room) -> None:
         """This person entered a room on this device."""
         row = room.row
         kind = room.facts.kind
         name = room.facts.name or row.name
-        await self._try(RoomRecord(row.room, row.key, row.founder, kind, name))
+        if await self._try(RoomRecord(row.room, row.key, row.founder, kind, name)):
+            self._entering.discard(row.room)
         self.look()
 
     async def room_left(self, room: bytes) -> None:
@@ -417,14 +425,16 @@ class Devices:
             profile.name, proof, profile.personal_key, profile.personal_founder
         )
 
-    async def _try(self, record: Record) -> None:
+    async def _try(self, record: Record) -> bool:
         """Tell the other devices; what cannot be told now is told later."""
         if self.room is None or not self.room.is_member:
-            return
+            return False
         try:
             await self.say(record)
         except (StoreError, UserFacingError) as error:
             _LOG.error("other devices could not be told: %s", error.code)
+            return False
+        return True
 
     async def _read_records(self) -> None:
         room = self._require()
@@ -473,6 +483,7 @@ class Devices:
 
     async def _follow_once(self) -> None:
         room = self._require()
+        await self._enter(room)
         await self._read_records()
         if self.revoked or not room.is_member:
             return
@@ -484,6 +495,12 @@ class Devices:
         to_read, self._to_read = self._to_read, set()
         for id in to_read:
             await self._follow_read(id)
+
+    async def _enter(self, room: Room) -> None:
+        """Let this device into the personal room, if the words did not come later."""
+        proof = self.profile.proof
+        if len(proof.chain) == 1 and not room.logs.length(self.own):
+            await room.write(lambda _: AddDevice(proof))
 
     async def _show_oneself(self, room: Room) -> None:
         """Say who this device is, once.
@@ -505,7 +522,8 @@ class Devices:
         for id, record in tuple(self.records.rooms.items()):
             known = self._rooms.get(id)
             if isinstance(record, RoomLeftRecord):
-                if known is not None and not known.left:
+                left = known is None or known.left or id in self._entering
+                if known is not None and not left:
                     await self._host.drop_room(known)
             elif known is None:
                 await self._host.follow_room(
@@ -519,7 +537,8 @@ class Devices:
                     )
                 )
         for id, known in tuple(self._rooms.items()):
-            if id not in self.records.rooms and not known.left and known.is_member:
+            told = id in self.records.rooms and id not in self._entering
+            if not told and not known.left and known.is_member:
                 await self.room_entered(known)
 
     async def _level(self, room: Room, known: Room) -> None:

@@ -28,8 +28,9 @@ from store.autobase import encode_entry
 from store.corestore import Corestore
 from store.hypercore.manifest import manifest_key
 
-FOUNDED_S = 1_577_836_800
-"""When every such room begins, in seconds since 1970: before any device wrote in it."""
+FOUNDED_S = 1
+"""When every such room begins, in seconds since 1970: whatever a clock says, it is not
+ahead of it, and stands before all that devices write."""
 ROOM_NAME = "Devices"
 
 _SALT = namespace("covey/personal", 0)

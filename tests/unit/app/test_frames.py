@@ -74,6 +74,7 @@ EVENTS: list[events.Event] = [
     events.PresenceChanged("cd", "ef", "away"),
     events.MembersChanged("cd"),
     events.ContactsChanged(),
+    events.DevicesChanged(),
     events.RequestsChanged("cd"),
     events.ApprovalAwaited("cd"),
     events.NetworkChanged(NETWORK),

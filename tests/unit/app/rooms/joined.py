@@ -178,3 +178,10 @@ def ends(number: int = 1) -> tuple[JoinedPeer, JoinedPeer]:
     """The two ends of a connection."""
     name = b"%d" % number
     return JoinedPeer(name, is_initiator=True), JoinedPeer(name, is_initiator=False)
+
+
+def attached(messenger: Messenger) -> list[Any]:
+    """What the network knows of the rooms that a person sees."""
+    personal = messenger._profile.personal_founder
+    every = messenger._exchange._attached.values()
+    return [it for it in every if it.room.row.founder != personal]

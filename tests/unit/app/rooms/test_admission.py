@@ -42,6 +42,7 @@ from net.pairing.sealing import open_response
 from store.errors import EnvironmentFault
 from store.rooms import NewRoom
 from tests.unit.app.rooms.joined import JoinedPeer, ends, join, settle
+from tests.unit.app.rooms.joined import attached as attached_rooms
 
 
 @pytest.fixture(autouse=True)
@@ -333,7 +334,7 @@ async def test_a_request_replayed_after_its_maker_went_lets_nobody_in(
     guest = await ask(ada, bo, link)
     await ada.kick("Birds", "Bo")
     # What was asked before is asked of a member that does not remember the answer.
-    [attached] = ada._exchange._attached.values()
+    [attached] = attached_rooms(ada)
     ada._exchange._serve_invites(attached, set())
     ada._exchange._facts_changed(attached)
     request = guest.candidate.request.encoded
@@ -430,7 +431,7 @@ async def test_a_flood_through_one_invite_is_bounded(
             spoken.say(request)
         join(newcomer, member)
         await asyncio.sleep(0)
-    [host] = [attached.host for attached in ada._exchange._attached.values()]
+    [host] = [attached.host for attached in attached_rooms(ada)]
     machine = host._desks[link.key_pair.public_key].member
     assert len(machine._answers) <= MAX_NEW_PER_INVITE_AND_MINUTE
     assert sum(machine.dropped.values()) >= len(flood) - MAX_NEW_PER_INVITE_AND_MINUTE
@@ -534,7 +535,7 @@ async def test_a_silent_peer_is_tried_again(
     di._exchange.peer_connected(right)
     [room] = [*di._rooms.values()]
     await settle(left, right, lambda: room.is_member and bool(room.online))
-    [attached] = ada._exchange._attached.values()
+    [attached] = attached_rooms(ada)
     [link] = attached.links.links.values()
     link.session._end("silent", fault=False)
     link.pump()
@@ -570,7 +571,7 @@ async def test_a_log_that_cannot_be_opened_is_tried_again(
     monkeypatch.setattr(theirs.logs, "borrow", unreadable)
     ada._exchange.peer_connected(left)
     di._exchange.peer_connected(right)
-    [other] = di._exchange._attached.values()
+    [other] = attached_rooms(di)
     await settle(left, right, lambda: other.room.is_member)
     assert len(tried) > 4
     await di.close()

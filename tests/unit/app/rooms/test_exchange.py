@@ -103,7 +103,11 @@ async def test_who_left_unheard_comes_back(person: Make) -> None:
     assert (await joining).can_write
     await heard(wires, bo, ada, "back again")
     kept = await asyncio.wrap_future(bo._profile.database.read(stored_rooms.list_rooms))
-    assert [(row.left_at, len(row.key)) for row in kept] == [(None, 32)]
+    assert [
+        (row.left_at, len(row.key))
+        for row in kept
+        if row.founder != bo._profile.personal_founder
+    ] == [(None, 32)]
 
 
 async def test_two_may_ask_by_one_link_at_a_time(person: Make) -> None:
@@ -150,9 +154,10 @@ async def test_a_room_whose_maker_gave_up_is_there(person: Make) -> None:
         with pytest.raises(asyncio.CancelledError):
             await making
     await ada._tasks.finish()
-    kept = await asyncio.wrap_future(
+    every = await asyncio.wrap_future(
         ada._profile.database.write(stored_rooms.list_rooms)
     )
+    kept = [row for row in every if row.founder != ada._profile.personal_founder]
     await Wires().until(lambda: len(ada._rooms) == len(kept))
     assert len(kept) >= 2
     assert {room.name for room in await ada.rooms()} == {row.name for row in kept}
@@ -255,8 +260,9 @@ async def test_what_a_device_signed_besides_freezes_its_log(
         await again.send("Birds", "more")
     assert told.value.code == "forked"
     assert [m.text for m in await ada.history("Birds")] == ["first", "from bo"]
+    # Behind what was being written when the log was seen as forked.
     kept = await asyncio.wrap_future(
-        ada._profile.database.read(
+        ada._profile.database.write(
             lambda connection: stored_rooms.logs(connection, theirs.row.row)
         )
     )

@@ -16,6 +16,7 @@ from app.rooms.facts import ENDED_SERVED_MS
 from store.database import Connection
 from store.errors import EnvironmentFault
 from tests.unit.app.rooms.joined import QuietNetwork, Wires
+from tests.unit.app.rooms.joined import attached as attached_rooms
 from tests.unit.app.rooms.test_exchange import let_in
 
 HOUR_MS = 3_600_000
@@ -37,10 +38,10 @@ async def test_an_expired_invite_is_waited_for_a_day_and_no_longer(
         await ada.invite(line.room, expires_ms=HOUR_MS)
         await ada.invite(line.room, expires_ms=9 * ENDED_SERVED_MS)
         [room] = ada._rooms.values()
-        # Two invites, the room, and where one can be called.
-        assert len(network.topics) == 4
+        # Two invites, the room, that of one's devices, and where one can be called.
+        assert len(network.topics) == 5
         assert room._refresh_timer is not None
-        for passed_ms, topics in ((2 * HOUR_MS, 4), (ENDED_SERVED_MS, 3)):
+        for passed_ms, topics in ((2 * HOUR_MS, 5), (ENDED_SERVED_MS, 4)):
             now_ms[0] += passed_ms
             await room.refresh()
             assert len(network.topics) == topics
@@ -101,7 +102,7 @@ async def test_a_room_in_which_nobody_is_missed_has_nothing_to_wait_for(
     ada, bo = people
     try:
         await ada.create_room("Birds")
-        [attached] = ada._exchange._attached.values()
+        [attached] = attached_rooms(ada)
         assert attached.timer is None, "alone"
         wires = Wires()
         wires.connect(ada, bo)

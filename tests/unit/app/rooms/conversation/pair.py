@@ -41,12 +41,12 @@ class Pair:
     @property
     def hers(self) -> Room:
         """The room at Ada's."""
-        return next(iter(self.ada._rooms.values()))
+        return self.ada._find("Birds")
 
     @property
     def his(self) -> Room:
         """The room at Bo's."""
-        return self.bo._rooms[self.hers.row.room]
+        return self.bo._find("Birds")
 
     async def settle(self) -> None:
         """Carry everything until both have the same logs, understood and told."""

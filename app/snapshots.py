@@ -249,7 +249,7 @@ class RoomSnapshot:
     """Unread messages that call this person."""
     last_message: MessageSnapshot | None = None
     verifying: bool = False
-    """The history is being verified: newest messages are shown as somebody told them."""
+    """The history is being verified: the newest is shown as somebody told it."""
     verified_share: float = 1.0
     """How much of it is verified, from 0 to 1."""
     trusted_name: str = ""

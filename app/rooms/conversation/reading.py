@@ -119,7 +119,11 @@ class Reading:
         if after is not None:
             return _bounded(found)
         if middle is not None:
-            at = [it.id for it in found].index(middle.hex()) if found else 0
+            # Where it stood, when it is hidden or gone.
+            at = next(
+                (at for at, it in enumerate(found) if it.id == middle.hex()),
+                len(found) // 2,
+            )
             kept = _bounded(found[at:])
             rest = MAX_HISTORY_BYTES - sum(map(_weight, kept))
             return _bounded(found[:at][::-1], rest)[::-1] + kept

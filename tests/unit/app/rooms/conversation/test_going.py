@@ -44,6 +44,8 @@ async def test_a_message_disappears_in_time_for_all(pair: Pair) -> None:
         row = await room.conversation.reading.row(bytes.fromhex(sent.id))
         assert row is not None
         assert (row.text, row.expired) == ("", True)
+    around = await pair.ada.history("Birds", around=sent.id)
+    assert [it.text for it in around] == ["no secret"]
     [line] = await pair.bo.rooms()
     assert line.unread == 1
     assert await refused(pair.ada.edit("Birds", sent.id, "x")) == "unknown-message"

@@ -493,6 +493,13 @@ class Previews:
                 return mixed if count else None
         return None
 
+    def one(self, id: bytes) -> MessageSnapshot | None:
+        """A message that is only told; None when there is none of that id."""
+        known = self._rows.get(id)
+        if known is None or not self._is_waiting(known.row):
+            return None
+        return self._snapshot(known.row)
+
     def find_ids(self, prefix: str) -> list[bytes]:
         """Ids of messages that are only told, by their beginning in hex."""
         return [id for id in self._rows if id.hex().startswith(prefix.lower())]

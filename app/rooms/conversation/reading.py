@@ -138,7 +138,7 @@ class Reading:
         return (await self.of_rows([await self.row_of(id)]))[0]
 
     async def several(self, ids: Sequence[str]) -> list[MessageSnapshot]:
-        """Messages by whole ids, in any order; what is gone or hidden is left out.
+        """Messages by whole ids; what is gone or hidden is left out.
 
         Raises:
             UserFacingError: ``too-many``, ``unknown-message``: that is no id.
@@ -157,7 +157,10 @@ class Reading:
             found = (contents.message(connection, row, id) for id in wanted)
             return [it for it in found if it is not None and _is_listed(it)]
 
-        return await self._read(look)
+        found = await self._read(look)
+        here = {message.id for message in found}
+        told = (self._room.previews.one(id) for id in wanted if id.hex() not in here)
+        return found + [message for message in told if message is not None]
 
     async def of_rows(self, rows: Iterable[MessageRow]) -> list[MessageSnapshot]:
         """Rows as clients see them, with what stands around them now."""

@@ -124,6 +124,8 @@ async def test_the_newest_page_is_there_before_the_logs(
     theirs = only_room(bo)
     row = theirs.row.row
     assert await theirs.read(lambda it: contents.page(it, row, limit=1)) == []
+    asked = [message.id for message in page[:2]]
+    assert await bo.messages("Birds", [*asked, "00" * 32]) == page[:2]
 
     # Older ones are fetched as somebody scrolls back.
     seen = [message.text for message in page]

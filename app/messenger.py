@@ -124,9 +124,7 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
         self._schedule = Schedule(profile.database, self._rooms, now_ms, self._publish)
         self._changing = asyncio.Lock()
         self._tasks = Tasks(_LOG, "a room could not be added")
-        self._contacts = Contacts(
-            self._around, network, lambda: self.hub.publish(ContactsChanged())
-        )
+        self._contacts = Contacts(self._around, network, self._contacts_changed)
         self._contacts.name_in_room = self._name_in_room
         self._contacts.on_agreed = lambda row: self._tasks.spawn(self._agreed(row))
         self._exchange = Exchange(
@@ -172,6 +170,7 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
             self._expiry.start()
             await self._exchange.start()
             await self._contacts.start()
+            self._devices.follow_contacts(self._contacts)
             self._schedule.start()
 
     async def stop(self) -> None:
@@ -201,7 +200,7 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
     async def profile(self) -> ProfileSnapshot:
         """Who this profile is."""
         return ProfileSnapshot(
-            name=self._profile.name,
+            name=self._devices.name,
             identity_key=self._profile.identity_key.hex(),
             device_key=self._profile.device.public_key.hex(),
             path=str(self._profile.folder),
@@ -507,6 +506,10 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
             self._devices.look()
         elif isinstance(event, MessagesChanged):
             self._searching.content_changed(bytes.fromhex(event.room))
+
+    def _contacts_changed(self) -> None:
+        self.hub.publish(ContactsChanged())
+        self._devices.look()
 
     def publish_network(self) -> None:
         """Tell clients how the network is now."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from pathlib import Path
 
 from app.devices.devices import Devices
+from app.devices.faces import read_picture
+from app.devices.safety import safety_number
 from app.snapshots import DeviceSnapshot, ProfileSnapshot
 
 
@@ -26,6 +29,45 @@ class OwnDevices(ABC):
     @abstractmethod
     async def profile(self) -> ProfileSnapshot:
         """Who this profile is."""
+
+    @abstractmethod
+    def _person(self, who: str) -> tuple[bytes, str]:
+        """Identity and name of somebody, by what a person typed."""
+
+    async def safety_number(self, who: str) -> str:
+        """Sixty digits that both sides see alike if nobody stands between them.
+
+        Args:
+            who: Somebody's identity key, a prefix of it, or a name.
+
+        Raises:
+            UserFacingError: ``unknown-person``, ``ambiguous``.
+        """
+        identity, _ = self._person(who)
+        own = bytes.fromhex((await self.profile()).identity_key)
+        return await asyncio.to_thread(safety_number, own, identity)
+
+    async def set_profile(
+        self, *, name: str | None = None, picture: str | None = None
+    ) -> ProfileSnapshot:
+        """Be seen otherwise, in all rooms and from all devices.
+
+        Args:
+            name: None to keep it.
+            picture: A file of a PNG, JPEG or WebP picture of at most 32 KiB; None to
+                keep it, empty for none.
+
+        Raises:
+            UserFacingError: ``bad-name``, ``file``, ``too-large``, ``bad-picture``,
+                ``revoked``, ``not-a-member``, ``not-linked``, ``disk``.
+        """
+        data: bytes | None = None
+        if picture is not None:
+            data = b""
+            if picture:
+                data = await asyncio.to_thread(read_picture, Path(picture))
+        await self._devices.set_face(name, data)
+        return await self.profile()
 
     async def devices(self) -> list[DeviceSnapshot]:
         """Every device of this person, revoked ones too, the oldest first.

@@ -13,6 +13,8 @@ CALLS: Final[dict[str, dict[str, Any]]] = {
     "wait_linked": {"link": str},
     "join_device": {"link": str, "timeout_s": float | None},
     "revoke_device": {"device": str},
+    "safety_number": {"who": str},
+    "set_profile": {"name": str | None, "picture": str | None},
 }
 """Methods of ``OwnDevices`` that clients may call, with their arguments' types."""
 
@@ -53,3 +55,17 @@ class RemoteDevices(ABC):
     async def revoke_device(self, device: str) -> None:
         """Put a device out of everything; see ``OwnDevices.revoke_device``."""
         await self._call(None, "revoke_device", device=device)
+
+    async def safety_number(self, who: str) -> str:
+        """Sixty digits to compare; see ``OwnDevices.safety_number``."""
+        found: str = await self._call(str, "safety_number", who=who)
+        return found
+
+    async def set_profile(
+        self, *, name: str | None = None, picture: str | None = None
+    ) -> ProfileSnapshot:
+        """Be seen otherwise; see ``OwnDevices.set_profile``."""
+        found: ProfileSnapshot = await self._call(
+            ProfileSnapshot, "set_profile", name=name, picture=picture
+        )
+        return found

@@ -80,7 +80,9 @@ def _add_profile_commands(add: _Add) -> None:
     init.add_argument(
         "--restore-phrase-file", metavar="F", help="the 24 words of an identity"
     )
-    add("whoami", "who this profile is")
+    add("whoami", "who this profile is").add_argument(
+        "--safety", metavar="NAME", help="the digits to compare with somebody"
+    )
     serve = add("serve", "a headless messenger, until SIGTERM")
     serve.add_argument("--launched", action="store_true", help=argparse.SUPPRESS)
     serve.add_argument("--until-idle", action="store_true", help=argparse.SUPPRESS)

@@ -117,6 +117,10 @@ def _chosen_passphrase() -> str | None:
 
 
 async def _whoami(context: Context, me: Client) -> None:
+    if (who := context.arguments.safety) is not None:
+        number = await me.safety_number(who)
+        context.output.put({"safetyNumber": number}, number)
+        return
     profile = await me.profile()
     context.output.put(
         {

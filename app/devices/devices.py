@@ -16,8 +16,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from app.devices import linking, pairing
+from app.devices.faces import SETTING, Face, face_of
 from app.devices.founding import ROOM_NAME, found_personal_room
 from app.devices.pairing import Handover, LinkRequest
+from app.devices.people import Contacts, People
 from app.devices.records import (
     RECORD,
     DeviceRecord,
@@ -26,6 +28,7 @@ from app.devices.records import (
     Records,
     RoomLeftRecord,
     RoomRecord,
+    SettingRecord,
     decode_record,
     encode_record,
 )
@@ -34,7 +37,7 @@ from app.events import DevicesChanged, Event
 from app.faults import explained
 from app.identity import attest_device, verify_proof
 from app.network import Network
-from app.profile import Profile, adopt
+from app.profile import Profile, adopt, clean_name
 from app.rooms import proposals
 from app.rooms.blocks import log_key
 from app.rooms.exchange import Exchange
@@ -113,6 +116,8 @@ class Devices:
         self._stopped = False
         self._to_read: set[bytes] = set()
         self._entering: set[bytes] = set()
+        self._people: People | None = None
+        self._shown: dict[bytes, Face] = {}
 
     @property
     def profile(self) -> Profile:
@@ -135,6 +140,57 @@ class Devices:
     def is_personal(self, row: RoomRow) -> bool:
         """True for the room that this person's devices share."""
         return row.founder == self.profile.personal_founder
+
+    @property
+    def name(self) -> str:
+        """What others see of this person."""
+        face = face_of(self.records)
+        return self.profile.name if face is None else face.name
+
+    async def set_face(self, name: str | None, picture: bytes | None) -> None:
+        """Be seen otherwise, in all rooms and from all devices.
+
+        Args:
+            name: None to keep it.
+            picture: None to keep it, empty for none.
+
+        Raises:
+            UserFacingError: ``bad-name``, ``revoked``, ``not-a-member``, ``disk``.
+        """
+        self._require_right()
+        before = face_of(self.records) or Face(self.profile.name)
+        face = Face(
+            before.name if name is None else clean_name(name),
+            before.picture if picture is None else picture,
+        )
+        await self.say(SettingRecord(SETTING, face.encode()))
+        for known in tuple(self._rooms.values()):
+            await self._show_face(known)
+
+    async def _show_face(self, known: Room) -> None:
+        """Let a room see this person as the devices agreed on."""
+        face = face_of(self.records)
+        id = known.row.room
+        if face is None or known.left or not known.is_member:
+            return
+        if self._shown.get(id) == face:
+            return
+        try:
+            await known.write_if(face.act)
+        except UserFacingError as error:
+            _LOG.info("a room could not be told of a name: %s", error.code)
+            return
+        self._shown[id] = face
+
+    def follow_contacts(self, contacts: Contacts) -> None:
+        """Level contacts with those of the other devices from now on.
+
+        Args:
+            contacts: Of this device, started; ``look`` when they change.
+        """
+        self._people = People(contacts, self._try)
+        if self.room is not None:
+            self.look()
 
     async def start(self, rows: Iterable[RoomRow]) -> None:
         """Open the personal room, founded when there is none.
@@ -346,6 +402,8 @@ class Devices:
 
     def look(self) -> None:
         """See soon what must follow from what the devices told each other."""
+        if self.room is None:
+            return
         self._due = True
         if not self._running and not self._stopped:
             self._running = True
@@ -422,7 +480,7 @@ class Devices:
         await self.say(DeviceRecord(request.device, proof, request.name, now_ms))
         self.look()
         return Handover(
-            profile.name, proof, profile.personal_key, profile.personal_founder
+            self.name, proof, profile.personal_key, profile.personal_founder
         )
 
     async def _try(self, record: Record) -> bool:
@@ -489,9 +547,12 @@ class Devices:
             return
         await self._show_oneself(room)
         await self._follow_rooms()
+        if self._people is not None:
+            await self._people.level(self.records)
         for known in tuple(self._rooms.values()):
             if not known.left and known.is_member:
                 await self._level(room, known)
+                await self._show_face(known)
         to_read, self._to_read = self._to_read, set()
         for id in to_read:
             await self._follow_read(id)

@@ -185,6 +185,7 @@ class Records:
         reads: By room id.
         contacts: By identity; those that were removed are left out.
         blocked: Identities.
+        people: Identities of which anything was ever said.
         settings: By name.
     """
 
@@ -195,11 +196,16 @@ class Records:
         self.reads: dict[bytes, Place] = {}
         self.contacts: dict[bytes, ContactRecord] = {}
         self.blocked: set[bytes] = set()
+        self.people: set[bytes] = set()
         self.settings: dict[str, bytes] = {}
         for record in records:
             self._take(record)
 
     def _take(self, record: Record) -> None:
+        if isinstance(record, ContactRecord | BlockRecord):
+            if len(self.people) >= MAX_SUBJECTS and record.identity not in self.people:
+                return
+            self.people.add(record.identity)
         match record:
             case DeviceRecord(device):
                 _keep(self.devices, device, record)

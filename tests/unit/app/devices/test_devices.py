@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from app.errors import UserFacingError
 from app.messenger import Messenger
+from net.crypto import blake2b_256
 from tests.unit.app.devices.conftest import People
 
 
@@ -184,3 +186,81 @@ async def test_what_was_read_on_one_device_is_read_on_the_other(people: People) 
     # What was read before is no news, and nothing is unread again.
     await bo.send("Birds", "four")
     await people.wires.until(lambda: phone._find("Birds")._counts.unread == 1)
+
+
+async def states(who: Messenger) -> dict[str, str]:
+    return {row.identity_key: row.state for row in await who.contacts()}
+
+
+async def test_contacts_and_blocks_are_the_same_on_all_devices(people: People) -> None:
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    bo, cy = await people.open("Bo"), await people.open("Cy")
+    for friend in (bo, cy):
+        people.wires.connect(ada, friend)
+        await join(people, ada, friend, "Birds")
+    keys = [(await friend.profile()).identity_key for friend in (bo, cy)]
+    await ada.block_contact("Bo")
+    phone = await people.linked(ada, "Phone")
+    rows = phone._contacts
+    await people.wires.until(lambda: [r.state for r in rows.rows] == ["blocked"])
+    assert await states(phone) == {keys[0]: "blocked"}
+    await people.wires.until(lambda: inside(phone, "Birds") == 2)
+    await people.wires.until(lambda: phone._find("Birds").facts.present_count == 3)
+    await phone.block_contact("Cy")
+    await people.wires.until(lambda: len(ada._contacts.rows) == 2)
+    assert await states(ada) == dict.fromkeys(keys, "blocked")
+    await ada.unblock_contact("Bo")
+    await people.wires.until(lambda: len(rows.rows) == 1)
+    assert await states(phone) == {keys[1]: "blocked"}
+    # Nothing of it comes back after a restart.
+    people.wires.cut(ada, phone)
+    await people.close(phone)
+    phone = await people.open("Phone")
+    people.wires.connect(ada, phone)
+    await people.wires.until(lambda: bool(phone._devices.records.people))
+    assert await states(phone) == {keys[1]: "blocked"}
+
+
+async def test_a_new_name_and_picture_are_seen_everywhere(
+    people: People, tmp_path: Path
+) -> None:
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    bo = await people.open("Bo")
+    people.wires.connect(ada, bo)
+    await join(people, ada, bo, "Birds")
+    phone = await people.linked(ada, "Phone")
+    await people.wires.until(lambda: room_names(phone) == ["Birds"])
+    picture = tmp_path / "me.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    told = await ada.set_profile(name=" Ada  L. ", picture=str(picture))
+    assert told.name == "Ada L."
+    mine = bytes.fromhex(told.identity_key)
+    facts = bo._find("Birds")
+    await people.wires.until(lambda: facts.facts.members[mine].name == "Ada L.")
+    known = await facts._transact(lambda _, view: view.law.members[mine].picture_hash)
+    assert known == blake2b_256(picture.read_bytes())
+    await people.wires.until(lambda: phone._devices.name == "Ada L.")
+    # A room that comes later is told as well.
+    await phone.create_room("Cats")
+    cats = phone._find("Cats")
+    await people.wires.until(lambda: cats.facts.members[mine].name == "Ada L.")
+    picture.write_bytes(b"GIF89a")
+    for wrong, code in ((str(picture), "bad-picture"), ("/nowhere", "file")):
+        with pytest.raises(UserFacingError) as caught:
+            await ada.set_profile(picture=wrong)
+        assert caught.value.code == code
+
+
+async def test_both_sides_see_the_same_safety_number(people: People) -> None:
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    bo = await people.open("Bo")
+    people.wires.connect(ada, bo)
+    await join(people, ada, bo, "Birds")
+    number = await ada.safety_number("Bo")
+    assert number == await bo.safety_number("Ada")
+    assert len(number.split()) == 12
+    assert sum(c.isdigit() for c in number) == 60
+    assert number != await ada.safety_number("11" * 32)

@@ -171,6 +171,9 @@ def _check_keys(world: World, peer: Peer, oracle: Oracle) -> None:
         starts = oracle.starts.get(other.device, ())
         if not ends or not starts or starts[-1].place > ends[-1].place:
             continue
+        # While it was contested some may have thought it void, and told the key.
+        if oracle.is_contested(ends[-1].place):
+            continue
         for act in oracle.effective:
             body = act.body
             if not isinstance(body, Rotate) or other.device in body.devices:

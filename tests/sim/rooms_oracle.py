@@ -183,6 +183,16 @@ class Oracle:
         turns = [it.body.epoch for it in self.effective if isinstance(it.body, Rotate)]
         return turns[-1] if turns else None
 
+    def is_contested(self, end: Place) -> bool:
+        """True when somebody ended or lowered somebody at the same time."""
+        for key, body in self.bodies.items():
+            if isinstance(body, Remove | RemoveDevice | Rest | SetRole):
+                place = self.entries[key].place
+                known = self.saw(place, end) or self.saw(end, place)
+                if place != end and not known:
+                    return True
+        return False
+
     def saw(self, place: Place, act: Place) -> bool:
         """Tells whether one entry had seen another."""
         seen = self.seen[place.writer, place.sequence]

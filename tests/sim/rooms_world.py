@@ -265,6 +265,8 @@ class World:
         applied = peer.derive(peer.device, now_ms, crash=crash)
         if crash:
             applied = peer.derive(peer.device, now_ms)
+            # What waited for something is tried again after a start.
+            peer.derive_all(now_ms)
         for sequence, id in applied.ids.items():
             self.said[id] = (peer.device, sequence)
         self.watch(peer)

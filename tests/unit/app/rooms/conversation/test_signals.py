@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from app import profile as profiles
 from app.events import Event, PresenceChanged, TypingChanged
+from app.messenger import Messenger
 from app.rooms import signals
 from app.rooms.signals import (
     ACTIVE,
@@ -23,6 +26,7 @@ from app.rooms.signals import (
 from net.encoding import Writer
 from net.errors import RemoteProtocolError
 from tests.unit.app.rooms.conversation.pair import Pair, so_far
+from tests.unit.app.rooms.joined import QuietNetwork
 
 BO = b"b" * 32
 
@@ -206,6 +210,22 @@ async def test_two_see_each_other_write_and_come(pair: Pair) -> None:
     # What was chosen holds for whoever is met later.
     pair.wires.connect(pair.ada, pair.bo)
     await pair.wires.until(lambda: pair.hers.signals.presence_of(bo) == "active")
+
+
+async def test_what_was_chosen_outlives_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVEY_KEYCHAIN", "off")
+    profiles.create(tmp_path, name="Ada", now_s=1)
+    seen = []
+    for choice in ({}, {"typing": False}, {"presence": True}, {}):
+        ada = Messenger(profiles.open_profile(tmp_path), QuietNetwork())
+        await ada.start()
+        await ada.set_sharing(**choice)
+        sharing = await ada.sharing()
+        seen.append((sharing.typing, sharing.presence))
+        await ada.close()
+    assert seen == [(True, False), (False, False), (False, True), (False, True)]
 
 
 async def test_nonsense_ends_the_channel_and_nothing_else(pair: Pair) -> None:

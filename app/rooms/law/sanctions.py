@@ -46,10 +46,9 @@ def set_role(case: Case, body: SetRole) -> Effect | None:
     elif state.writes(target.role) and not state.writes(body.role):
         count -= len(target.devices)
     cuts = case.cuts_of(target)
+    # Also one that seems a rise: the target may have lowered itself unheard.
     lowered = tuple(
-        Cut(place, device, length, body.role)
-        for device, length in cuts.items()
-        if body.role < target.role
+        Cut(place, device, length, body.role) for device, length in cuts.items()
     )
     ranks = (*target.ranks, Rank(place, body.role, cuts))
     member = replace(target, role=body.role, ranks=ranks)

@@ -315,3 +315,17 @@ def test_who_is_known_to_have_left_is_not_put_to_rest() -> None:
     scene.show(ADA, CY)
     rest = scene.rest(ADA, CY, clock=left.place.clock + 2 * REST_AFTER_MS)
     assert not scene.took_effect(rest)
+
+
+def test_who_lowered_themselves_unheard_is_lowered_for_before_all_the_same() -> None:
+    scene = Scene()
+    scene.let_in(ADA, 1, BO, role=Role.ADMIN)
+    scene.let_in(ADA, 2, CY)
+    scene.show(BO, ADA)
+    unheard = scene.mute(BO, CY, 2**50)
+    assert scene.took_effect(unheard)
+    own = scene.set_role(BO, BO, Role.READER)
+    lower = scene.set_role(ADA, BO, Role.MEMBER, clock=own.place.clock + 10)
+    assert scene.law.members[BO.identity].role is Role.MEMBER
+    assert not scene.took_effect(unheard)
+    assert scene.took_effect(lower)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.devices.founding import founding_block
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from net.crypto import blake2b_256
@@ -264,3 +265,60 @@ async def test_both_sides_see_the_same_safety_number(people: People) -> None:
     assert len(number.split()) == 12
     assert sum(c.isdigit() for c in number) == 60
     assert number != await ada.safety_number("11" * 32)
+
+
+async def test_a_link_is_for_one_device(people: People) -> None:
+    ada = await people.open("Ada")
+    link = await ada.link_device()
+    waiting = asyncio.create_task(ada.wait_linked(link))
+    first = await people.open("First", fresh=True)
+    people.wires.connect(ada, first)
+    joining = asyncio.create_task(first.join_device(link))
+    await people.wires.until(lambda: joining.done() and waiting.done())
+    assert (await waiting).key == (await joining).device_key
+    second = await people.open("Second", fresh=True)
+    people.wires.connect(ada, second)
+    trying = asyncio.create_task(second.join_device(link, timeout_s=0.5))
+    await people.wires.until(trying.done)
+    with pytest.raises(UserFacingError) as caught:
+        await trying
+    assert caught.value.code == "nobody-online"
+    assert len(await ada.devices()) == 2
+
+
+async def test_nobodys_profile_is_linked_and_somebodys_is_not(people: People) -> None:
+    ada, bo = await people.open("Ada"), await people.open("Bo")
+    fresh = await people.open("Fresh", fresh=True)
+    link = await ada.link_device()
+    for asked, code in (
+        (bo.join_device(link), "not-fresh"),
+        (fresh.join_device("covey-device://what"), "bad-link"),
+        (fresh.link_device(), "not-linked"),
+        (fresh.devices(), "not-linked"),
+        (ada.revoke_device("nobody"), "unknown-device"),
+        (bo.wait_linked(link), "expired-link"),
+    ):
+        with pytest.raises(UserFacingError) as caught:
+            await asked
+        assert caught.value.code == code
+
+
+async def test_everybody_who_knows_the_words_makes_the_same_first_block(
+    people: People,
+) -> None:
+    ada = await people.open("Ada")
+    phrase = await ada.recovery_phrase()
+    block = founding_block(phrase)
+    assert block == founding_block(phrase)
+    again = await people.open("Again", phrase=phrase)
+    founder = ada._profile.personal_founder
+    rooms = [who._devices.room for who in (ada, again)]
+    heads = [room.heads[founder] for room in rooms if room is not None]
+    assert len(heads) == 2
+    assert heads[0] == heads[1]
+    assert heads[0].length == 1
+    people.wires.connect(ada, again)
+    await people.wires.until(lambda: len(again._devices.records.devices) == 2)
+    assert not any(
+        head.forked for room in rooms if room for head in room.heads.values()
+    )

@@ -282,7 +282,8 @@ class RoomView:
 
         Raises:
             UserFacingError: ``too-many-changes``: this device's acts are full.
-            UserFacingError: ``no-room-key``: the key in use is not here.
+            UserFacingError: ``no-room-key``: the key in use is not here, and this does
+                not turn it.
         """
         if isinstance(body, ACT_TYPES) and not self.law.may_still_act(self.own, body):
             raise UserFacingError(
@@ -290,7 +291,12 @@ class RoomView:
                 "This device has changed this room too often: let another member"
                 " do it.",
             )
-        return self.outlook().draft(body, now_ms=now_ms, behind=behind)
+        outlook = self.outlook()
+        if outlook.seal is None and isinstance(body, Rotate):
+            # Perhaps nobody has the key in use; a turn says nothing that is secret.
+            newest = self.keys.ring.ids[-1]
+            outlook = replace(outlook, seal=partial(self._seal, newest))
+        return outlook.draft(body, now_ms=now_ms, behind=behind)
 
     def outlook(self) -> Outlook:
         """How an entry is written now."""

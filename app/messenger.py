@@ -361,7 +361,12 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
     async def leave(self, room: str) -> None:
         """Leave a room and forget it, once another member knows."""
         found = self._find(room)
-        told = await found.say_farewell()
+        self._devices.room_leaving(found.row.room)
+        try:
+            told = await found.say_farewell()
+        except UserFacingError:
+            self._devices.room_kept(found.row.room)
+            raise
         row = found.row.row
         left_at = self._now_ms()
         with explained():

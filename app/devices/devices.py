@@ -116,6 +116,8 @@ class Devices:
         self._stopped = False
         self._to_read: set[bytes] = set()
         self._entering: set[bytes] = set()
+        self._leaving: set[bytes] = set()
+        self._reading = asyncio.Lock()
         self._people: People | None = None
         self._shown: dict[bytes, Face] = {}
 
@@ -377,6 +379,7 @@ class Devices:
         """Hear what a person reads in a room here."""
         room.on_read = lambda up_to: self._read_here(room, up_to)
         id = room.row.room
+        self._leaving.discard(id)
         if isinstance(self.records.rooms.get(id), RoomLeftRecord):
             # Come back to: what was said of leaving it is over once that is told.
             self._entering.add(id)
@@ -390,9 +393,21 @@ class Devices:
             self._entering.discard(row.room)
         self.look()
 
+    def room_leaving(self, room: bytes) -> None:
+        """This person begins to leave a room here: it is not entered again by that.
+
+        Others may hear of it, and the room be forgotten, before ``room_left``.
+        """
+        self._leaving.add(room)
+
+    def room_kept(self, room: bytes) -> None:
+        """Nothing came of leaving."""
+        self._leaving.discard(room)
+
     async def room_left(self, room: bytes) -> None:
         """This person left a room on this device."""
-        await self._try(RoomLeftRecord(room))
+        if await self._try(RoomLeftRecord(room)):
+            self._leaving.discard(room)
 
     def content_changed(self, room: bytes) -> None:
         """Messages came in a room: they may have been read elsewhere."""
@@ -495,6 +510,11 @@ class Devices:
         return True
 
     async def _read_records(self) -> None:
+        """Know what was told; of two at once the later one knows more."""
+        async with self._reading:
+            await self._read_now()
+
+    async def _read_now(self) -> None:
         room = self._require()
         row = room.row.row
         found = []
@@ -580,8 +600,11 @@ class Devices:
 
     async def _follow_rooms(self) -> None:
         """Enter and forget rooms as other devices did."""
-        for id, record in tuple(self.records.rooms.items()):
-            known = self._rooms.get(id)
+        for id in tuple(self.records.rooms):
+            # As it is by now: others are entered meanwhile.
+            record, known = self.records.rooms.get(id), self._rooms.get(id)
+            if record is None or id in self._leaving:
+                continue
             if isinstance(record, RoomLeftRecord):
                 left = known is None or known.left or id in self._entering
                 if known is not None and not left:

@@ -145,11 +145,13 @@ def _speak(world: World, peer: Peer) -> None:
 
 def _change(world: World, peer: Peer, known: list[bytes], turn: float) -> Body:
     chance = world.chance
-    mine = [id for id in known if world.said[id][0] == peer.device]
-    target = chance.choice(mine if mine and chance.random() < 0.4 else known)
-    if turn < 0.58:
+    mine = [
+        id for id in known if world.peers[world.said[id][0]].identity == peer.identity
+    ]
+    target = chance.choice(mine if mine and chance.random() < 0.6 else known)
+    if turn < 0.62:
         return Edit(target, f"edited {chance.randrange(1000)}")
-    if turn < 0.68:
+    if turn < 0.70:
         writer, sequence = world.said[target]
         return Delete((Deleted(target, writer, sequence, 1),))
     if turn < 0.82:

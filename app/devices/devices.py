@@ -118,6 +118,7 @@ class Devices:
         self._entering: set[bytes] = set()
         self._leaving: set[bytes] = set()
         self._reading = asyncio.Lock()
+        self._doubted = False
         self._people: People | None = None
         self._shown: dict[bytes, Face] = {}
 
@@ -219,6 +220,7 @@ class Devices:
             self.look()
 
         room.logs.on_head = on_head
+        room.on_dismissed = self._dismissed
         try:
             await self._enter(room)
         except UserFacingError as error:
@@ -371,6 +373,11 @@ class Devices:
         """What the person must know of this device, else empty."""
         if self.revoked:
             return "Another of your devices has revoked this one: it hears nothing new."
+        if self._doubted:
+            return (
+                "Another of your devices says that this one is revoked: it tells it"
+                " nothing any more."
+            )
         return ""
 
     # what happens here
@@ -431,6 +438,12 @@ class Devices:
         self.look()
 
     # inside
+
+    def _dismissed(self, device: bytes) -> None:
+        """One of this person's devices parted: nobody leaves this room otherwise."""
+        _LOG.warning("device %s says that this one is revoked", device.hex()[:8])
+        self._doubted = True
+        self._around.publish(DevicesChanged())
 
     def _read_here(self, room: Room, up_to: bytes | None) -> None:
         if self.room is not None and not self._stopped:

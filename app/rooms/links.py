@@ -437,10 +437,18 @@ class RoomLinks:
                 self._devices[link.peer] = link.proven.device
             if effect.reason in ("bye", "removed"):
                 self._parted.add(link.peer)
+                if effect.reason == "bye" and link.proven is not None:
+                    self._dismissed(link.proven)
             elif effect.reason in ("silent", "stranger"):
                 self._reopen_later(link.peer)
         if self.room.left and effect.reason == "bye":
             self._on_farewell(self.room)
+
+    def _dismissed(self, proven: Proven) -> None:
+        """A device wants to hear no more of the room."""
+        fact = self.room.facts.devices.get(proven.device)
+        if self.room.on_dismissed is not None and fact is not None and fact.present:
+            self.room.on_dismissed(proven.device)
 
     def introduce(self, proven: Proven, tasks: Tasks) -> None:
         """Hear a further device of this person in the room of all of them.

@@ -123,6 +123,7 @@ class Room:
         on_facts: Called after facts changed and everybody was told.
         on_alone: Called when the last connected device has gone.
         on_read: Called when a person read up to a message, or everything.
+        on_dismissed: Called with a member's device that wants to hear no more.
     """
 
     def __init__(self, row: RoomRow, surroundings: Surroundings) -> None:
@@ -135,6 +136,7 @@ class Room:
         self.on_facts: Callable[[], None] | None = None
         self.on_alone: Callable[[], None] | None = None
         self.on_read: Callable[[bytes | None], None] | None = None
+        self.on_dismissed: Callable[[bytes], None] | None = None
         self._facts_news = asyncio.Event()
         self._around = surroundings
         self._view: RoomView | None = None

@@ -322,3 +322,20 @@ async def test_everybody_who_knows_the_words_makes_the_same_first_block(
     assert not any(
         head.forked for room in rooms if room for head in room.heads.values()
     )
+
+
+async def test_a_device_revoked_while_it_was_away_is_told(people: People) -> None:
+    ada = await people.open("Ada")
+    await ada.create_room("Birds")
+    phone = await people.linked(ada, "Phone")
+    await people.wires.until(lambda: room_names(phone) == ["Birds"])
+    await people.wires.until(lambda: inside(phone, "Birds") == 2)
+    people.wires.cut(ada, phone)
+    await ada.revoke_device("Phone")
+    await ada.create_room("Cats")
+    assert (await phone.profile()).warning == phone._profile.warning
+    people.wires.connect(ada, phone)
+    await people.wires.until(lambda: phone._devices.warning != "")
+    assert "revoked" in (await phone.profile()).warning
+    assert room_names(phone) == ["Birds"]
+    assert ada._devices.warning == ""

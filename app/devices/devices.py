@@ -119,6 +119,7 @@ class Devices:
         self._leaving: set[bytes] = set()
         self._reading = asyncio.Lock()
         self._doubted = False
+        self._news = True
         self._people: People | None = None
         self._shown: dict[bytes, Face] = {}
 
@@ -217,6 +218,7 @@ class Devices:
 
         def on_head(writer: bytes) -> None:
             heard(writer)
+            self._news = True
             self.look()
 
         room.logs.on_head = on_head
@@ -434,6 +436,7 @@ class Devices:
     def _happened(self, event: Event) -> None:
         """Something changed in the personal room."""
         del event
+        self._news = True
         self._around.publish(DevicesChanged())
         self.look()
 
@@ -568,6 +571,7 @@ class Devices:
                     with explained():
                         await self._follow_once()
                 except UserFacingError as error:
+                    self._news = True
                     _LOG.error("devices could not follow each other: %s", error.code)
         finally:
             self._running = False
@@ -575,7 +579,10 @@ class Devices:
     async def _follow_once(self) -> None:
         room = self._require()
         await self._enter(room)
-        await self._read_records()
+        if self._news:
+            # Before it is read: what comes meanwhile is news again.
+            self._news = False
+            await self._read_records()
         if self.revoked or not room.is_member:
             return
         await self._show_oneself(room)

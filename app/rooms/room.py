@@ -220,9 +220,15 @@ class Room:
         """
         return self.is_member or self.previews.is_active
 
+    @property
+    def _is_surely_member(self) -> bool:
+        """The same, once all is read that this person wrote: perhaps a farewell."""
+        read = self.outlook.length >= self.logs.length(self.device)
+        return self.is_member and read
+
     async def wait_member(self) -> None:
         """Wait until this person is a member, as far as known here."""
-        while not self.is_member:
+        while not self._is_surely_member:
             self._facts_news.clear()
             await self._facts_news.wait()
 
@@ -231,7 +237,7 @@ class Room:
 
         In the second case the newest messages are here, as a member told them.
         """
-        while not self.is_member and not self.previews.is_long:
+        while not self._is_surely_member and not self.previews.is_long:
             self._facts_news.clear()
             await self._facts_news.wait()
 
@@ -666,10 +672,11 @@ class Room:
                 self._around.publish(MembersChanged(self.id))
             if applied.messages or applied.changed_count or applied.facts is not None:
                 self.publish_changed()
+        if applied.facts is not None or applied.writer == self.device:
+            self._facts_news.set()
         if applied.facts is not None:
             if self.listener is not None:
                 self.listener.facts_changed(applied.facts)
-            self._facts_news.set()
             if self.on_facts is not None:
                 self.on_facts()
         self.previews.derived(applied.writer, applied.length)

@@ -69,8 +69,8 @@ async def test_a_room_acknowledges_by_itself(
         return seen == length
 
     await wires.until(heard)
-    length = there.heads[there.device].length
+    length = there.logs.length(there.device)
     turns = iter(range(200))
     await wires.until(lambda: next(turns, None) is None)
-    assert there.heads[there.device].length == length
+    assert there.logs.length(there.device) == length
     assert here.heads[mine].length == 5, "founding, invite, admission and two messages"

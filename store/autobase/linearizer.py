@@ -270,6 +270,9 @@ class Linearizer:
             clock, last = stay.start, stay.host
         else:
             return 0
+        if last[1] < self._settled.get(last[0], 0) - 1:
+            # It was let in where all was confirmed: what that had seen is forgotten.
+            return 0
         unseen = (self._first_unseen(last, writer) for writer in self._taken)
         return min([clock, *(it.clock - 1 for it in unseen if it is not None)])
 

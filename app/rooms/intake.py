@@ -129,7 +129,11 @@ class Intake:
             return view.derive(connection, writer, start, blocks, now_ms=now_ms)
 
         applied = await self._transact(work)
-        self._logs.derived[writer] = applied.length
+        # Another one may have gone further meanwhile; less than was offered is there
+        # only where the view has lost something.
+        derived = self._logs.derived.get(writer, 0)
+        if applied.length > derived or applied.length < start:
+            self._logs.derived[writer] = applied.length
         if applied.false_hole is not None:
             self._logs.no_hole(writer, applied.false_hole)
             applied = replace(applied, held=None)

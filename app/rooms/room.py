@@ -676,7 +676,8 @@ class Room:
             self._facts_news.set()
         if applied.facts is not None:
             if self.listener is not None:
-                self.listener.facts_changed(applied.facts)
+                # Newer ones may have come while something was waited for above.
+                self.listener.facts_changed(self.facts)
             if self.on_facts is not None:
                 self.on_facts()
         self.previews.derived(applied.writer, applied.length)

@@ -15,6 +15,10 @@ from net import KeyPair
 from net.mux import Mux
 
 
+LIMIT_S = 40.0
+"""How long a test waits for something to be so; a busy machine is slow."""
+
+
 class JoinedPeer:
     """One end of a connection that is two muxes and nothing else."""
 
@@ -133,7 +137,7 @@ class Wires:
         self, so: Callable[[], bool], *, silent: frozenset[Messenger] = frozenset()
     ) -> None:
         """Carry frames until something is so; nothing between those silent."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT_S):
             while not so():
                 for people, pair in self._pairs.items():
                     if people == silent:
@@ -168,7 +172,7 @@ async def settle(
     first: JoinedPeer, second: JoinedPeer, until: Callable[[], bool]
 ) -> None:
     """Carry frames until something is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT_S):
         while not until():
             join(first, second)
             await asyncio.sleep(0)

@@ -34,6 +34,8 @@ _LOG = logging.getLogger("covey.contacts")
 
 MAX_ASKING = 64
 """Requests that wait for the person; more are told to come later."""
+CALLABLE_AFTER_S = 8.0
+"""So long after the start strangers can call: the first seconds belong to rooms."""
 MAX_CALLING = 64
 """People who are called at one time."""
 
@@ -70,6 +72,7 @@ class Contacts:
         self._channels: dict[tuple[Peer, bytes], Channel] = {}
         self._told: set[bytes] = set()
         self._looked_for: set[bytes] = set()
+        self._timer: asyncio.TimerHandle | None = None
         self._tasks = Tasks(_LOG, "a contact could not be stored")
 
     @property
@@ -86,18 +89,24 @@ class Contacts:
         database = self._around.profile.database
         for row in await asyncio.wrap_future(database.read(stored.every)):
             self._rows[row.identity] = row
-        if self._network is not None:
-            own = self._around.profile.identity_key
-            self._network.join(calls.topic(own), server=True, client=False)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(CALLABLE_AFTER_S, self._be_callable)
         for row in self._rows.values():
             if row.state == CALLING:
                 self._look_for(row.identity)
 
     async def stop(self) -> None:
         """Call nobody any more."""
+        if self._timer is not None:
+            self._timer.cancel()
         for channel in tuple(self._channels.values()):
             channel.close()
         await self._tasks.finish()
+
+    def _be_callable(self) -> None:
+        if self._network is not None:
+            own = self._around.profile.identity_key
+            self._network.join(calls.topic(own), server=True, client=False)
 
     async def keep(self, row: ContactRow) -> None:
         """Store somebody as they are now.

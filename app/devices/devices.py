@@ -61,7 +61,6 @@ MAX_CHAIN = 4
 """Links of the longest proof that is handed over: more would not fit its record."""
 MIN_PREFIX = 4
 """Letters of a key that name a device."""
-SYNC_LIMIT_S = 20.0
 
 
 class Host(Protocol):

@@ -32,17 +32,14 @@ from app.identity import (
     decode_proof,
     verify_proof,
 )
+from app.rooms.answers import open_answer, seal_answer
 from app.rooms.operations import MAX_NAME_BYTES, read_name
 from net.constants import SEED_BYTES
 from net.crypto import (
-    XCHACHA20_NONCE_BYTES,
     KeyPair,
     blake2b_256,
-    dh,
     discovery_key,
     namespace,
-    xchacha20poly1305_open,
-    xchacha20poly1305_seal,
 )
 from net.encoding import Reader, Writer
 from net.encoding.z_base_32 import read_z_base_32, write_z_base_32
@@ -66,8 +63,6 @@ _ANSWER_KEY = namespace(_NAME, 2)
 _SEAL = namespace(_NAME, 3)
 _CHALLENGE = namespace(_NAME, 4)
 _CHECKSUM = namespace(_NAME, 5)
-_NONCE = bytes(XCHACHA20_NONCE_BYTES)
-"""Every seal has a key of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,28 +233,20 @@ def seal_handover(
     Raises:
         RemoteProtocolError: The answer key is none.
     """
-    ephemeral = KeyPair.from_seed(entropy(SEED_BYTES))
-    shared = dh(ephemeral, answer_key)
-    key = _seal_key(shared, ephemeral.public_key, answer_key, link_key)
-    sealed = xchacha20poly1305_seal(handover.encode(), b"", _NONCE, key)
-    return ephemeral.public_key + sealed
+    return seal_answer(
+        handover.encode(),
+        purpose=_SEAL,
+        answer_key=answer_key,
+        link_key=link_key,
+        entropy=entropy,
+    )
 
 
 def open_handover(data: bytes, *, device: KeyPair, link_key: bytes) -> Handover:
     """The inverse of ``seal_handover``; raises ``RemoteProtocolError``."""
-    reader = Reader(data)
-    ephemeral = reader.fixed(32)
     answer = answer_key_pair(device, link_key)
-    shared = dh(answer, ephemeral)
-    key = _seal_key(shared, ephemeral, answer.public_key, link_key)
-    plaintext = xchacha20poly1305_open(reader.raw(), b"", _NONCE, key)
+    plaintext = open_answer(data, purpose=_SEAL, answer=answer, link_key=link_key)
     return decode_handover(plaintext, device=device.public_key)
-
-
-def _seal_key(
-    shared: bytes, ephemeral: bytes, answer_key: bytes, link_key: bytes
-) -> bytes:
-    return blake2b_256(_SEAL, ephemeral, answer_key, link_key, key=shared)
 
 
 def _read_version(reader: Reader) -> None:

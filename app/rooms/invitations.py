@@ -45,19 +45,16 @@ from enum import IntEnum
 
 from app.errors import UserFacingError
 from app.identity import MAX_PROOF_BYTES
+from app.rooms.answers import open_answer, seal_answer
 from app.rooms.keys import room_id
 from app.rooms.operations import MAX_NAME_BYTES, read_name
 from app.rooms.roles import Kind
 from net.constants import SEED_BYTES
 from net.crypto import (
-    XCHACHA20_NONCE_BYTES,
     KeyPair,
     blake2b_256,
-    dh,
     discovery_key,
     namespace,
-    xchacha20poly1305_open,
-    xchacha20poly1305_seal,
 )
 from net.encoding import Reader, Writer
 from net.encoding.z_base_32 import read_z_base_32, write_z_base_32
@@ -331,20 +328,19 @@ def seal_admitted(
     Raises:
         RemoteProtocolError: The answer key is none.
     """
-    ephemeral = KeyPair.from_seed(entropy(SEED_BYTES))
-    shared = dh(ephemeral, answer_key)
-    key = _seal_key(shared, ephemeral.public_key, answer_key, invite_key)
-    sealed = xchacha20poly1305_seal(admitted.encode(), b"", _NONCE, key)
-    return ephemeral.public_key + sealed
+    return seal_answer(
+        admitted.encode(),
+        purpose=_SEAL,
+        answer_key=answer_key,
+        link_key=invite_key,
+        entropy=entropy,
+    )
 
 
 def open_admitted(data: bytes, *, answer: KeyPair, invite_key: bytes) -> Admitted:
     """The inverse of ``seal_admitted``; raises ``RemoteProtocolError``."""
-    reader = Reader(data)
-    ephemeral = reader.fixed(32)
-    shared = dh(answer, ephemeral)
-    key = _seal_key(shared, ephemeral, answer.public_key, invite_key)
-    return decode_admitted(xchacha20poly1305_open(reader.raw(), b"", _NONCE, key))
+    plaintext = open_answer(data, purpose=_SEAL, answer=answer, link_key=invite_key)
+    return decode_admitted(plaintext)
 
 
 def encode_refused(reason: Refusal) -> bytes:
@@ -362,16 +358,6 @@ def read_refused(status: Status, data: bytes) -> Refusal:
     except RemoteProtocolError:
         return Refusal.CLOSED
     return Refusal(number) if number in set(Refusal) else Refusal.CLOSED
-
-
-_NONCE = bytes(XCHACHA20_NONCE_BYTES)
-"""Every seal has a key of its own."""
-
-
-def _seal_key(
-    shared: bytes, ephemeral: bytes, answer_key: bytes, invite_key: bytes
-) -> bytes:
-    return blake2b_256(_SEAL, ephemeral, answer_key, invite_key, key=shared)
 
 
 def _read_version(reader: Reader) -> None:

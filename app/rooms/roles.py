@@ -151,20 +151,3 @@ def may_invite(kind: Kind, role: Role, invited: Role) -> bool:
     if not has(kind, role, Right.INVITE) or invited is Role.OWNER:
         return False
     return invited <= Role.MEMBER or (role >= INVITES_HIGH_FROM and invited < role)
-
-
-def may_set_role(actor: Role, now: Role, wanted: Role) -> bool:
-    """True when ``actor`` may turn somebody's rank from ``now`` into ``wanted``.
-
-    Owners may do anything; admins what stays below their own rank.
-    """
-    if actor is Role.OWNER:
-        return True
-    return actor is Role.ADMIN and now < actor and wanted < actor
-
-
-def may_remove(actor: Role, target: Role) -> bool:
-    """True when ``actor`` may remove somebody of rank ``target``."""
-    if actor is Role.OWNER:
-        return True
-    return actor >= Role.MODERATOR and target < actor

@@ -391,7 +391,7 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
         Raises:
             UserFacingError: ``unknown-message``.
         """
-        return await self._find(room).delivery(id)
+        return await self._find(room).receipts.delivery(id)
 
     async def search(
         self,

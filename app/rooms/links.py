@@ -493,7 +493,7 @@ class RoomLinks:
 
     async def record_held(self, effect: Acknowledged) -> None:
         """A peer acknowledged blocks of this device."""
-        await self.room.record_held(effect.device, effect.length)
+        await self.room.receipts.record(effect.device, effect.length)
         own = self.room.heads.get(self.room.device)
         if self.room.left and own is not None and effect.length >= own.length:
             self._on_farewell(self.room)

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from app.errors import UserFacingError
 from app.events import (
     Event,
     MembersChanged,
-    MessageDelivered,
     MessagesChanged,
     MessageStored,
     RoomChanged,
@@ -34,7 +33,6 @@ from app.rooms.gaps import Gaps
 from app.rooms.hearing import Hearing
 from app.rooms.hole_lists import AskHoles, HoleList
 from app.rooms.intake import Intake
-from app.rooms.ledger import Known, Tally, delivery, most
 from app.rooms.logs import RoomLogs
 from app.rooms.moderation import Moderation
 from app.rooms.operations import Acknowledge, Admit, Body
@@ -43,19 +41,19 @@ from app.rooms.outlook import Outlook
 from app.rooms.page_source import PageSource
 from app.rooms.pages import AskPage
 from app.rooms.previews import Previews
+from app.rooms.receipts import Receipts
 from app.rooms.resting import Resting
 from app.rooms.roles import Right, may_write
 from app.rooms.signals import Sharing, Signals
 from app.rooms.turning import Turning
 from app.rooms.view import Applied, RoomView
 from app.snapshots import (
-    DeliverySnapshot,
     MemberSnapshot,
     MessageSnapshot,
     RoomSnapshot,
 )
 from app.tasks import Tasks
-from store import contents, rooms
+from store import contents
 from store.contents import Counts, MessageRow
 from store.database import Connection
 from store.errors import StoreError
@@ -70,8 +68,6 @@ T = TypeVar("T")
 MIN_REFRESH_S = 60.0
 MAX_REFRESH_S = 24 * 3600.0
 """Between two looks whether time alone ended an invite."""
-MAX_HEARD_TOLD = 256
-"""Own messages told of as delivered at once, the newest."""
 
 _LOG = logging.getLogger("covey.room")
 
@@ -118,6 +114,7 @@ class Room:
         moderation: What is changed of who is who.
         clearing: What is done about words that are gone.
         gaps: What is done about blocks that are gone everywhere.
+        receipts: What other devices hold.
         previews: What others told that is not verified yet.
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
@@ -164,11 +161,7 @@ class Room:
         self.logs.on_grown = self._intake.log_grew
         self.logs.on_coming = self._intake.coming
         self.logs.on_head = self._head_changed
-        self._held: dict[bytes, int] = {}
-        self._tally: Tally | None = None
-        self._claims: dict[bytes, int] = {}
-        self._recording = False
-        self._held_changed = asyncio.Event()
+        self.receipts = Receipts(self, profile.database, surroundings.publish)
         self._hearing = Hearing(self._say_heard, surroundings.entropy)
         self._turning = Turning(self.device, self._turn_key, surroundings.now_ms)
         self._resting = Resting(
@@ -243,14 +236,6 @@ class Room:
 
     async def load(self) -> None:
         """Read the room from the database."""
-        row = self.row.row
-
-        def look(connection: Connection) -> tuple[Any, ...]:
-            return (
-                rooms.held_lengths(connection, row, self.device),
-                self._count(connection),
-            )
-
         self.facts, self.outlook = await self._transact(
             lambda _, view: (view.facts(self._around.now_ms()), view.outlook())
         )
@@ -263,9 +248,8 @@ class Room:
         )
         await self._intake.catch_up()
         self.clearing.look()
-        held, self._counts = await self.read(look)
-        seen = await self._transact(lambda _, view: view.holders(self.device))
-        self._hold(most(held, seen))
+        await self._recount()
+        await self.receipts.load()
         self._arm_refresh()
         self._turning.facts_changed(self.facts)
         self._resting.facts_changed()
@@ -367,45 +351,6 @@ class Room:
     def message(self, row: MessageRow) -> MessageSnapshot:
         """A stored message as clients show it, without what others put under it."""
         return self.conversation.reading.snapshot(row)
-
-    def delivered_to(self, row: MessageRow) -> int:
-        """How many other devices than its author's hold an own message."""
-        if row.device != self.device:
-            # This one holds what another device of the same person wrote.
-            return int(row.identity == self.identity)
-        if self._tally is None:
-            self._tally = Tally(self._held.values())
-        return self._tally.count(row.sequence)
-
-    async def delivery(self, id: str) -> DeliverySnapshot:
-        """Which members' devices hold a message, and how it comes to the others.
-
-        Raises:
-            UserFacingError: ``unknown-message``.
-        """
-        named, row = await self.conversation.reading.id_of(id), self.row.row
-        place = await self.read(
-            lambda connection: contents.place(connection, row, named)
-        )
-        if place is None:
-            raise UserFacingError("unknown-message", f"There is no message {id} here.")
-        writer = place.writer
-        lengths = await self._transact(lambda _, view: view.holders(writer))
-        if self.listener is not None:
-            lengths = most(lengths, self.listener.told(writer))
-        if writer == self.device:
-            lengths = most(lengths, self._held)
-        known = Known(writer, place.sequence, lengths, frozenset(self.online))
-        return delivery(
-            self.facts, known, own=self.device, room=self.id, id=named.hex()
-        )
-
-    async def wait_held(self, row: MessageRow) -> int:
-        """Wait until another device holds an own message; returns how many do."""
-        while not (count := self.delivered_to(row)):
-            self._held_changed.clear()
-            await self._held_changed.wait()
-        return count
 
     def now_ms(self) -> int:
         """The wall clock, in milliseconds since 1970."""
@@ -519,46 +464,6 @@ class Room:
         )
         return "open" if again == "yours" else "closed"
 
-    async def record_held(self, device: bytes, length: int) -> None:
-        """Remember that another device holds so much of this device's log.
-
-        What is told while something is being remembered goes together, so that nobody
-        makes work by telling one block after the other.
-        """
-        known = max(self._held.get(device, 0), self._claims.get(device, 0))
-        if length <= known or device == self.device:
-            return
-        self._claims[device] = length
-        if self._recording:
-            return
-        self._recording = True
-        try:
-            while self._claims:
-                claims, self._claims = self._claims, {}
-                await self._record(claims)
-        finally:
-            self._recording = False
-
-    async def _record(self, claims: dict[bytes, int]) -> None:
-        row, writer = self.row.row, self.device
-
-        def work(connection: Connection) -> None:
-            for device, length in claims.items():
-                rooms.set_held(
-                    connection, row, writer=writer, device=device, length=length
-                )
-
-        try:
-            with explained():
-                await asyncio.wrap_future(self._around.profile.database.write(work))
-        except UserFacingError as error:
-            # It is so nevertheless, and told again on the next connection.
-            _LOG.error("what others hold could not be stored: %s", error.code)
-        before = {device: self._held.get(device, 0) for device in claims}
-        self._hold(claims)
-        for device, length in claims.items():
-            await self._tell_delivered(before[device], length)
-
     def set_online(self, device: bytes, *, online: bool) -> None:
         """Count one connection of a proven device more or less."""
         count = self.online.get(device, 0) + (1 if online else -1)
@@ -577,32 +482,12 @@ class Room:
         if not self.left:
             self._around.publish(RoomChanged(self.snapshot()))
 
-    def _hold(self, lengths: Mapping[bytes, int]) -> None:
-        """Other devices hold so much of this device's log, if not more."""
-        self._held = most(self._held, lengths)
-        self._tally = None
-        self._held_changed.set()
-
     def preview_changed(self) -> None:
         """Tell clients and whoever waits that what others told is shown, or is not."""
         self._facts_news.set()
         if not self.left:
             self._around.publish(MembersChanged(self.id))
             self.publish_changed()
-
-    async def _tell_delivered(self, start: int, end: int) -> None:
-        """Tell clients of own messages that one more device holds."""
-        row = self.row.row
-        newest = await self.read(
-            lambda connection: contents.own_between(
-                connection, row, self.device, start, end
-            )
-        )
-        for found in newest:
-            count = self.delivered_to(found)
-            event = MessageDelivered(self.id, found.id.hex(), count)
-            if not self.left:
-                self._around.publish(event)
 
     def _head_changed(self, writer: bytes) -> None:
         """There is more of a log that peers may know, or it is frozen."""
@@ -642,11 +527,7 @@ class Room:
             self._arm_refresh()
             self._turning.facts_changed(self.facts)
             self._resting.facts_changed()
-        known = self._held.get(applied.writer, 0)
-        if applied.heard > known:
-            self._hold({applied.writer: applied.heard})
-            first = max(known, applied.heard - MAX_HEARD_TOLD)
-            await self._tell_delivered(first, applied.heard)
+        await self.receipts.heard(applied.writer, applied.heard)
         if applied.clear:
             self.clearing.wake()
         if applied.unheard and self.is_member and not self.left:

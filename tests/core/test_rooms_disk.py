@@ -121,12 +121,12 @@ async def test_what_others_write_comes_once_there_is_room(
         wires.connect(ada, bo)
         turns = iter(range(3000))
         await wires.until(lambda: next(turns, None) is None)
-        held = theirs._held.get(mine.device, 0)
+        held = theirs.receipts.held.get(mine.device, 0)
         seen = await texts(bo)
         assert len(seen) < len(texts_sent)
         first = theirs.logs.length(theirs.device) - len(texts_sent)
         assert held <= first + len(seen), "delivered is what can be read"
-    await wires.until(lambda: theirs._held.get(mine.device, 0) == first + 80)
+    await wires.until(lambda: theirs.receipts.held.get(mine.device, 0) == first + 80)
     assert await texts(bo) == [str(number) for number in range(80)]
     for who in (ada, bo):
         await who.close()

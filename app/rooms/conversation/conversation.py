@@ -202,7 +202,7 @@ class Conversation:
             raise UserFacingError("unknown-message", "That message is not yours.")
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._room.wait_held(found)
+                return await self._room.receipts.wait_held(found)
         except TimeoutError:
             raise UserFacingError(
                 "not-delivered",

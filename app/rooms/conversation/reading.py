@@ -239,7 +239,7 @@ class Reading:
             text=row.text,
             sent_at=row.sent_at,
             mine=self.is_mine(row),
-            delivered_to=room.delivered_to(row),
+            delivered_to=room.receipts.delivered_to(row),
             reply_to=row.reply_to.hex() if row.reply_to else None,
             edited=row.edited_at is not None and not row.deleted,
             deleted=row.deleted,

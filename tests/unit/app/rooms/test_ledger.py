@@ -204,7 +204,7 @@ async def test_a_message_is_known_to_arrive_where_nobody_went_together(
     await wires.until(heard_at_bo)
     wires.cut(bo, cy)
     wires.connect(ada, bo)
-    await wires.until(lambda: mine._held.get(hers.device, 0) >= number)
+    await wires.until(lambda: mine.receipts.held.get(hers.device, 0) >= number)
     assert (await ask(ada, first.id))["Cy"] == "Cy has it."
     [again] = await ada.history("Birds")
     assert again.delivered_to == 2
@@ -266,7 +266,7 @@ async def test_a_reader_of_a_broadcast_room_says_what_it_heard(
     wires.cut(ada, cy)
     said = await ada.send("Birds", "news")
     number = mine.heads[mine.device].length
-    await wires.until(lambda: mine._held.get(his.device, 0) >= number)
+    await wires.until(lambda: mine.receipts.held.get(his.device, 0) >= number)
     wires.cut(ada, bo)
     wires.connect(bo, cy)
     await wires.until(
@@ -279,7 +279,7 @@ async def test_a_reader_of_a_broadcast_room_says_what_it_heard(
 
     await wires.until(heard_at_bo)
     wires.connect(ada, bo)
-    await wires.until(lambda: mine._held.get(hers.device, 0) >= number)
+    await wires.until(lambda: mine.receipts.held.get(hers.device, 0) >= number)
     assert set((await ask(ada, said.id)).values()) == {
         "You have it.",
         "Bo has it.",
@@ -304,7 +304,7 @@ async def test_what_others_hold_is_known_after_a_start(
     said = await bo.send("Birds", "mine")
     [here], [there] = ada._rooms.values(), bo._rooms.values()
     number = there.heads[there.device].length
-    await wires.until(lambda: there._held.get(here.device, 0) >= number)
+    await wires.until(lambda: there.receipts.held.get(here.device, 0) >= number)
     await wires.until(
         lambda: here._counts.last is not None and here._counts.last.id.hex() == said.id
     )

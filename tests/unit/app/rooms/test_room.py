@@ -73,9 +73,9 @@ async def test_acknowledgements_that_come_at_once_are_kept_together(
 
         monkeypatch.setattr(database, "write", counted)
         device = b"d" * 32
-        told = [room.record_held(device, length) for length in range(1, 1001)]
+        told = [room.receipts.record(device, length) for length in range(1, 1001)]
         await asyncio.gather(*told)
-        assert room._held == {device: 1000}
+        assert room.receipts.held == {device: 1000}
         assert len(writes) <= 2
 
         def full(work: object, **options: object) -> Future[Any]:
@@ -83,9 +83,9 @@ async def test_acknowledgements_that_come_at_once_are_kept_together(
             raise EnvironmentFault("the disk is full")
 
         monkeypatch.setattr(database, "write", full)
-        await room.record_held(device, 1001)
+        await room.receipts.record(device, 1001)
         monkeypatch.setattr(database, "write", whole)
-        assert room._held == {device: 1001}, "it is so all the same"
+        assert room.receipts.held == {device: 1001}, "it is so all the same"
     finally:
         await ada.close()
 

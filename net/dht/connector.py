@@ -339,16 +339,18 @@ class Connecting:
         if not agreement.relayed:
             self._claim(agreement.socket, agreement.server_address, "direct")
             return
-        if payload.firewall == Firewall.OPEN or not agreement.relays:
-            address = _first_public(payload.addresses4) or agreement.server_address
-            context.counters["punches-open"] += 1
-            self._claim(context.rpc.default_socket, address, "direct")
-            return
-        if self._is_open:
+        server_is_open = payload.firewall == Firewall.OPEN
+        if self._is_open and not server_is_open:
+            # It sends to us from a socket of its choice, and hears us on that one only.
             self._step("waiting for the server's packets")
             self._timer = context.scheduler.call_later(
                 HANDSHAKE_TIMEOUT_S, lambda: self._fail(HolepunchAbortedError())
             )
+            return
+        if server_is_open or not agreement.relays:
+            address = _first_public(payload.addresses4) or agreement.server_address
+            context.counters["punches-open"] += 1
+            self._claim(context.rpc.default_socket, address, "direct")
             return
         if context.pool.exhausted:
             raise CannotHolepunchError(_NO_SOCKET)

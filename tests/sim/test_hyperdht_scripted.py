@@ -258,9 +258,13 @@ def test_a_punch_answer_in_another_mode_is_refused(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", seeds(4))
-def test_an_open_client_waits_and_gives_up(seed: int) -> None:
+@pytest.mark.parametrize("payload", [{}, {"holepunch": None}])
+def test_an_open_client_waits_and_gives_up(
+    seed: int, payload: dict[str, object]
+) -> None:
+    """The server comes by itself, also while it has no relays yet."""
     with World(seed, link=GOOD_LINK) as world:
-        _, client = scripted(world, client_kind="open")
+        _, client = scripted(world, client_kind="open", **payload)
         began_at = world.now
         assert outcome(world, client) == ("", "HOLEPUNCH_ABORTED")
         assert world.now - began_at >= HANDSHAKE_TIMEOUT_S

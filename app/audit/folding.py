@@ -37,7 +37,6 @@ _RIGHTS: Final[dict[type[Any], Right]] = {
     bodies.SetRole: Right.SET_ROLES,
     bodies.Remove: Right.REMOVE,
     bodies.Rotate: Right.ROTATE,
-    bodies.Share: Right.ROTATE,
     bodies.Mute: Right.MUTE,
     bodies.Unban: Right.REMOVE,
     bodies.Rest: Right.REST,

@@ -21,7 +21,6 @@ _KINDS: Final[dict[type[Any], str]] = {
     bodies.SetRole: "set-role",
     bodies.Remove: "remove",
     bodies.Rotate: "rotate",
-    bodies.Share: "share",
     bodies.Mute: "mute",
     bodies.Unban: "unban",
     bodies.CloseInvite: "close-invite",
@@ -133,7 +132,7 @@ def _remove_fields(body: bodies.Remove) -> dict[str, Any]:
     return {"identity": identity, "lengths": _cuts(body), "ban": body.ban}
 
 
-def _sealed_fields(body: bodies.Rotate | bodies.Share) -> dict[str, Any]:
+def _sealed_fields(body: bodies.Rotate) -> dict[str, Any]:
     return {
         "epoch": body.epoch.hex(),
         "devices": [device.hex() for device in body.devices],
@@ -176,7 +175,6 @@ _FIELDS: Final[dict[type[Any], Callable[[Any], dict[str, Any]]]] = {
     bodies.SetRole: _role_fields,
     bodies.Remove: _remove_fields,
     bodies.Rotate: _sealed_fields,
-    bodies.Share: _sealed_fields,
     bodies.Mute: _mute_fields,
     bodies.Unban: lambda body: {"identity": body.identity.hex()},
     bodies.CloseInvite: lambda body: {"invite": body.invite_key.hex()},
@@ -225,7 +223,6 @@ def _profile_words(body: bodies.Profile) -> str:
 _PLAIN_WORDS: Final[dict[type[Any], Callable[[Any], str]]] = {
     bodies.Invite: _invite_words,
     bodies.Rotate: lambda body: f"turned the room's key for {_devices(body.devices)}",
-    bodies.Share: lambda body: f"gave a key of the room to {_devices(body.devices)}",
     bodies.CloseInvite: lambda _: "closed an invite",
     bodies.AddDevice: lambda _: "added a device of their own",
     bodies.Settings: _settings_words,

@@ -354,7 +354,7 @@ class Devices:
         room = self._require_right()
         key = self._find(text)
         await room.write(lambda view: proposals.device_removal(view, key))
-        await room.turn_key()
+        await room.turning.turn()
         for known in tuple(self._rooms.values()):
             await self._put_out(known, key)
         self._around.publish(DevicesChanged())
@@ -678,7 +678,7 @@ class Devices:
             return
         await self._write(known, body)
         if known.facts.stale_epoch:
-            await known.turn_key()
+            await known.turning.turn()
 
     async def _write(
         self, known: Room, body: Callable[[RoomView], Body | None]

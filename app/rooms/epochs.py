@@ -1,10 +1,10 @@
-"""How a room gets a new key: rotations, shares, and when one is due.
+"""How a room gets a new key: rotations, and when one is due.
 
 Epoch 0 is the room key itself. A rotation brings a new key, sealed to every device that
 remains, together with the keys before it, sealed under the new one: whoever is given
-the newest key walks back from there to the first. A share gives a key to devices that
-a rotation had no room for, or that came later; it is a rotation without keys before.
-Both have a body, which goes into an act next to the devices' public keys::
+the newest key walks back from there to the first. Devices that a rotation had no room
+for, or that came later, ask for the key (``app/rooms/asides.py``). Its body goes into
+an act next to the devices' public keys::
 
     uint version (1) | fixed32 fingerprint of the new key
     | array (fixed16 id of a key before, fixed48 that key, sealed)     at most 8
@@ -15,16 +15,9 @@ Both have a body, which goes into an act next to the devices' public keys::
     sealed box     libsodium's crypto_box_seal of the new key to the X25519 form of the
                    device's Ed25519 key; random bytes for a key that has no such form
 
-A rotation stands in a log behind blocks of the epoch before, so who was given the
-newest key alone cannot come to it. The heads of the rotations (a body without version
-and boxes) are therefore also handed over apart, as a chain, which says nothing to who
-holds none of the keys::
-
-    uint version (1) | array (head)                                   at most 256
-
 H and ns are those of ``app/rooms/seals.py``; an epoch's id is the beginning of its
 key's fingerprint. Whoever seals may seal nonsense to somebody: it is found by the
-fingerprint, and any other device that holds the key can share it.
+fingerprint, and any other device that holds the key gives it when asked.
 
 Pure: which rotation counts, and which epoch is to be used, the room's rules say.
 """
@@ -48,14 +41,12 @@ from net.encoding import Reader, Writer
 from net.errors import LocalProtocolError, RemoteProtocolError
 
 BODY_VERSION: Final = 1
-MAX_SHARED_DEVICES: Final = 512
-"""Devices that one rotation or share is sealed to: so its block stays below 72 KiB."""
+MAX_ROTATION_DEVICES: Final = 512
+"""Devices that one rotation is sealed to: so its block stays below 72 KiB."""
 MAX_PREVIOUS: Final = 8
 """Keys before that one rotation carries: one, and more after rotations at once."""
 BOX_BYTES: Final = EPOCH_KEY_BYTES + bindings.crypto_box_SEALBYTES
 MAX_BODY_BYTES: Final = 64 * 1024
-MAX_CHAIN_HEADS: Final = 256
-"""Heads of rotations handed over in one piece."""
 
 ROTATION_PERIOD_MS: Final = 7 * 24 * 3_600_000
 """How long an epoch is used before it turns."""
@@ -70,8 +61,8 @@ _NONCE: Final = bytes(24)
 _SEALED_KEY_BYTES: Final = EPOCH_KEY_BYTES + 16
 
 
-class Shared(NamedTuple):
-    """What goes into the act of a rotation or a share.
+class Rotation(NamedTuple):
+    """What goes into the act of a rotation.
 
     Attributes:
         epoch: Id of the key that is given, 16 bytes.
@@ -101,7 +92,7 @@ class BodyHead(NamedTuple):
 
     Attributes:
         fingerprint: Of the key that is given, 32 bytes.
-        previous: The keys before, none in a share.
+        previous: The keys before.
     """
 
     fingerprint: bytes
@@ -119,14 +110,14 @@ def make_rotation(
     devices: Sequence[bytes],
     *,
     entropy: Callable[[int], bytes],
-) -> Shared:
+) -> Rotation:
     """Give a new key to devices, with the way back to the keys before it.
 
     Args:
         new_key: 32 random bytes, never used before.
         previous_keys: 1 to ``MAX_PREVIOUS``; see ``app.rooms.key_ring.loose_keys``.
-        devices: Ed25519 public keys, at most ``MAX_SHARED_DEVICES``; the others get
-            shares. Twice the same counts once.
+        devices: Ed25519 public keys, at most ``MAX_ROTATION_DEVICES``; the others
+            ask for it (``app/rooms/asides.py``). Twice the same counts once.
         entropy: Gives random bytes, 80 for each device.
 
     Raises:
@@ -134,14 +125,25 @@ def make_rotation(
     """
     if not 1 <= len(previous_keys) <= MAX_PREVIOUS or new_key in previous_keys:
         raise LocalProtocolError("no such keys before", code="bad-argument")
-    return _make(new_key, previous_keys, devices, entropy)
-
-
-def make_share(
-    key: bytes, devices: Sequence[bytes], *, entropy: Callable[[int], bytes]
-) -> Shared:
-    """Give a key that is known already to more devices; else as ``make_rotation``."""
-    return _make(key, (), devices, entropy)
+    keys = (new_key, *previous_keys)
+    if any(len(one) != EPOCH_KEY_BYTES for one in keys):
+        raise LocalProtocolError("a key has 32 bytes", code="bad-argument")
+    named = tuple(sorted(set(devices)))
+    if len(named) > MAX_ROTATION_DEVICES or any(len(one) != 32 for one in named):
+        raise LocalProtocolError("no such devices", code="bad-argument")
+    whole = fingerprint(new_key)
+    before = []
+    for number, previous in enumerate(previous_keys):
+        name = epoch_id(previous)
+        sealed = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
+            previous, whole, _NONCE, _previous_key(new_key, number, name)
+        )
+        before.append(PreviousKey(name, sealed))
+    writer = Writer().uint(BODY_VERSION)
+    _write_head(writer, BodyHead(whole, tuple(before)))
+    for device in named:
+        writer.fixed(_seal_box(new_key, device, entropy), BOX_BYTES)
+    return Rotation(whole[:EPOCH_ID_BYTES], named, writer.finish())
 
 
 def read_head(body: bytes) -> BodyHead:
@@ -153,37 +155,10 @@ def read_head(body: bytes) -> BodyHead:
     return _decode(body)[0]
 
 
-def encode_chain(heads: Sequence[BodyHead]) -> bytes:
-    """Heads for somebody who has one of their keys and not the acts.
-
-    Raises:
-        LocalProtocolError: ``bad-argument``: more than ``MAX_CHAIN_HEADS``.
-    """
-    if len(heads) > MAX_CHAIN_HEADS:
-        raise LocalProtocolError("too many heads", code="bad-argument")
-    return Writer().uint(BODY_VERSION).array(heads, _write_head).finish()
-
-
-def decode_chain(data: bytes) -> tuple[BodyHead, ...]:
-    """The inverse of ``encode_chain``.
-
-    Raises:
-        RemoteProtocolError: It is none of this version, or damaged.
-    """
-    reader = Reader(data)
-    version = reader.uint()
-    if version != BODY_VERSION:
-        raise RemoteProtocolError(f"key chain version {version}", code="version")
-    heads = reader.array(_read_head, max_count=MAX_CHAIN_HEADS)
-    if reader.remaining:
-        raise RemoteProtocolError("bytes behind a key chain", code="malformed")
-    return tuple(heads)
-
-
 def open_rotation(
     body: bytes, devices: Sequence[bytes], own: KeyPair, *, epoch: bytes
 ) -> bytes | None:
-    """The key that a rotation or a share gives to this device.
+    """The key that a rotation gives to this device.
 
     Args:
         body: As drawn above.
@@ -211,7 +186,7 @@ def open_rotation(
 
 
 def open_previous(head: BodyHead, new_key: bytes) -> tuple[bytes, ...]:
-    """The keys before a rotation, for whoever has the new one; none of a share.
+    """The keys before a rotation, for whoever has the new one.
 
     Raises:
         RemoteProtocolError: ``wrong-key``: this is not the rotation's key;
@@ -272,53 +247,6 @@ def rotation_due_at(
     return min(due, default=None)
 
 
-def rotation_due(
-    *,
-    epoch: bytes,
-    device: bytes,
-    started_at: int,
-    now_ms: int,
-    entries: int,
-    stale_since: int | None,
-) -> bool:
-    """Whether this device should turn the epoch now: see ``rotation_due_at``."""
-    at = rotation_due_at(
-        epoch=epoch,
-        device=device,
-        started_at=started_at,
-        entries=entries,
-        stale_since=stale_since,
-    )
-    return at is not None and now_ms >= at
-
-
-def _make(
-    key: bytes,
-    previous_keys: Sequence[bytes],
-    devices: Sequence[bytes],
-    entropy: Callable[[int], bytes],
-) -> Shared:
-    keys = (key, *previous_keys)
-    if any(len(one) != EPOCH_KEY_BYTES for one in keys):
-        raise LocalProtocolError("a key has 32 bytes", code="bad-argument")
-    named = tuple(sorted(set(devices)))
-    if len(named) > MAX_SHARED_DEVICES or any(len(one) != 32 for one in named):
-        raise LocalProtocolError("no such devices", code="bad-argument")
-    whole = fingerprint(key)
-    before = []
-    for number, previous in enumerate(previous_keys):
-        name = epoch_id(previous)
-        sealed = bindings.crypto_aead_xchacha20poly1305_ietf_encrypt(
-            previous, whole, _NONCE, _previous_key(key, number, name)
-        )
-        before.append(PreviousKey(name, sealed))
-    writer = Writer().uint(BODY_VERSION)
-    _write_head(writer, BodyHead(whole, tuple(before)))
-    for device in named:
-        writer.fixed(_seal_box(key, device, entropy), BOX_BYTES)
-    return Shared(whole[:EPOCH_ID_BYTES], named, writer.finish())
-
-
 def _decode(body: bytes) -> tuple[BodyHead, bytes]:
     """The head of a body, and its boxes in one piece."""
     if len(body) > MAX_BODY_BYTES:
@@ -329,7 +257,7 @@ def _decode(body: bytes) -> tuple[BodyHead, bytes]:
         raise RemoteProtocolError(f"key body version {version}", code="version")
     head = _read_head(reader)
     boxes = reader.raw()
-    if len(boxes) % BOX_BYTES or len(boxes) > MAX_SHARED_DEVICES * BOX_BYTES:
+    if len(boxes) % BOX_BYTES or len(boxes) > MAX_ROTATION_DEVICES * BOX_BYTES:
         raise RemoteProtocolError("no row of boxes", code="malformed")
     return head, boxes
 
@@ -352,7 +280,7 @@ def _read_previous(reader: Reader) -> PreviousKey:
 
 
 def _previous_key(new_key: bytes, number: int, epoch: bytes) -> bytes:
-    # Its number keeps two keys apart that were made to have one id.
+    # Two keys that somebody found for one id must not be sealed alike.
     return blake2b_256(_PREVIOUS, bytes((number,)), epoch, key=new_key)
 
 

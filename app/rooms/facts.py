@@ -69,7 +69,7 @@ class RoomFacts:
     epoch_since_ms: int = 0
     """Clock of the act that brought it; of the beginning for the first one."""
     epoch_used: bool = False
-    """Something was written since."""
+    """Something was said since; acknowledgements do not wear a key out."""
     stale_epoch: bool = False
     """Somebody who is out holds the key that is used now."""
     confirmed_clock: int = 0
@@ -98,6 +98,7 @@ def room_facts(
     missing_keys: tuple[bytes, ...],
     first_epoch: bytes,
     clock: int,
+    said_clock: int,
     confirmed_clock: int,
     now_ms: int,
     guests: Mapping[bytes, bytes] | None = None,
@@ -111,6 +112,8 @@ def room_facts(
         missing_keys: Epochs whose keys are not here.
         first_epoch: Names the room's first key.
         clock: The highest of all entries.
+        said_clock: The highest of those that say more than that they heard, turns of
+            the key left out.
         confirmed_clock: Up to where the history can never change any more.
         now_ms: Tells which invites are open.
         guests: Devices of which the rules may not know yet that they belong here, and
@@ -145,7 +148,7 @@ def room_facts(
         missing_keys=missing_keys,
         epoch=first_epoch if epoch is None else epoch.id,
         epoch_since_ms=since_ms,
-        epoch_used=clock > since_ms,
+        epoch_used=said_clock > since_ms,
         stale_epoch=law.stale_epoch,
         confirmed_clock=confirmed_clock,
         # The founder's device and this one.

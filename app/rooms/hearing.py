@@ -9,7 +9,21 @@ meanwhile says the same, and a large room must not drown in them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from app.errors import UserFacingError
+from app.rooms.operations import Acknowledge
+from app.tasks import Tasks
+from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from app.rooms.operations import Body
+    from app.rooms.turning import Write
+    from app.rooms.view import RoomView
+
+_LOG = logging.getLogger("covey.room")
 
 MIN_PAUSE_S = 10.0
 PAUSE_S_PER_PAIR = 0.015
@@ -30,15 +44,17 @@ class Hearing:
     """Acknowledges, some time after there was something to acknowledge."""
 
     def __init__(
-        self, acknowledge: Callable[[], None], entropy: Callable[[int], bytes]
+        self, write: Write, tasks: Tasks, entropy: Callable[[int], bytes]
     ) -> None:
         """Wait for something to be heard.
 
         Args:
-            acknowledge: Begins to write the acknowledgement, if it is still due.
+            write: See ``app.rooms.turning.Write``.
+            tasks: Owns what is under way.
             entropy: Gives random bytes, so that not everybody speaks at once.
         """
-        self._acknowledge = acknowledge
+        self._write = write
+        self._tasks = tasks
         self._entropy = entropy
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
@@ -49,7 +65,7 @@ class Hearing:
             part = int.from_bytes(self._entropy(4), "big") / (1 << 32)
             due_s = pause_s(devices) * (1 + part)
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(due_s, self._say)
+            self._timer = loop.call_later(due_s, self._fire)
 
     def stop(self) -> None:
         """Acknowledge nothing more."""
@@ -58,6 +74,19 @@ class Hearing:
             self._timer.cancel()
             self._timer = None
 
-    def _say(self) -> None:
+    def _fire(self) -> None:
         self._timer = None
-        self._acknowledge()
+        self._tasks.spawn(self._acknowledge())
+
+    async def _acknowledge(self) -> None:
+        """Say what was heard, unless something else said it meanwhile."""
+
+        def check(view: RoomView) -> Body | None:
+            view.require_member()
+            return Acknowledge() if view.is_unheard else None
+
+        try:
+            await self._write(check)
+        except (StoreError, UserFacingError) as error:
+            # Whoever speaks next says it too.
+            _LOG.info("what was heard could not be acknowledged: %s", error.code)

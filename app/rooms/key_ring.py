@@ -5,9 +5,8 @@ are asked for and missing, so that a log can wait for its key. ``unlock`` walks 
 from the keys that are here through rotations (``app/rooms/epochs.py``) to those before.
 Storing the keys is left to others.
 
-An id has 16 bytes, so that a member with some hours of computing can make two keys that
-share one. The ring keeps both: which of them a block was sealed under its commitment
-says.
+An id has 16 bytes of a hash, so that two keys of one id are not to be had. The ring
+keeps one key of each.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class KeyRing:
         """
         self._room = room
         self._keys: dict[bytes, bytes] = {}
-        self._seals: dict[bytes, list[EpochSeal]] = {}
+        self._seals: dict[bytes, EpochSeal] = {}
         self._missing: dict[bytes, None] = {}
         for key in keys:
             self.add(key)
@@ -86,15 +85,14 @@ class KeyRing:
         return tuple(self._missing)
 
     def key(self, epoch: bytes) -> bytes:
-        """The key of an epoch: of two with one id the one that came first.
+        """The key of an epoch.
 
         Raises:
             MissingKeyError: It is not here.
         """
-        seals = self._seals.get(epoch)
-        if seals is None:
+        if epoch not in self._keys:
             raise self._miss(epoch)
-        return self._keys[seals[0].fingerprint]
+        return self._keys[epoch]
 
     def add(self, key: bytes) -> bool:
         """Take a key in.
@@ -107,14 +105,13 @@ class KeyRing:
         """
         if len(key) != EPOCH_KEY_BYTES:
             raise LocalProtocolError("a key has 32 bytes", code="bad-argument")
-        whole = fingerprint(key)
-        if whole in self._keys:
+        seal = EpochSeal(key, self._room)
+        if seal.id in self._keys:
             return False
         if len(self._keys) >= MAX_EPOCHS:
             raise RemoteProtocolError("too many keys of one room", code="too-many")
-        seal = EpochSeal(key, self._room)
-        self._keys[whole] = key
-        self._seals.setdefault(seal.id, []).append(seal)
+        self._keys[seal.id] = key
+        self._seals[seal.id] = seal
         self._missing.pop(seal.id, None)
         return True
 
@@ -133,10 +130,7 @@ class KeyRing:
             MissingKeyError: The key is not here.
             LocalProtocolError: ``too-large``: nobody would open it.
         """
-        seals = self._seals.get(epoch)
-        if seals is None:
-            raise self._miss(epoch)
-        return seals[0].seal(
+        return self._seal(epoch).seal(
             plaintext, writer=writer, sequence=sequence, entropy=entropy
         )
 
@@ -145,12 +139,10 @@ class KeyRing:
 
         Raises:
             MissingKeyError: ``no-key``: it may open when that key comes.
-            RemoteProtocolError: As for ``EpochSeal.open``. ``commitment`` is final
-                unless a second key of that id comes.
+            RemoteProtocolError: As for ``EpochSeal.open``.
         """
-        return self._seal_of(block, writer, sequence).open(
-            block, writer=writer, sequence=sequence
-        )
+        seal = self._seal(read_epoch(block))
+        return seal.open(block, writer=writer, sequence=sequence)
 
     def block_key(self, block: bytes, *, writer: bytes, sequence: int) -> bytes:
         """The key of one block, to show it to somebody outside the room.
@@ -158,20 +150,15 @@ class KeyRing:
         Raises:
             RemoteProtocolError: As for ``open``; of what is sealed nothing is checked.
         """
-        seal = self._seal_of(block, writer, sequence)
+        seal = self._seal(read_epoch(block))
         salt = read_header(block).salt
         return seal.key(writer=writer, sequence=sequence, salt=salt)
 
-    def _seal_of(self, block: bytes, writer: bytes, sequence: int) -> EpochSeal:
-        epoch = read_epoch(block)
-        seals = self._seals.get(epoch)
-        if seals is None:
+    def _seal(self, epoch: bytes) -> EpochSeal:
+        seal = self._seals.get(epoch)
+        if seal is None:
             raise self._miss(epoch)
-        if len(seals) > 1:
-            for seal in seals:
-                if seal.fits(block, writer=writer, sequence=sequence):
-                    return seal
-        return seals[0]
+        return seal
 
     def _miss(self, epoch: bytes) -> MissingKeyError:
         self._missing.pop(epoch, None)
@@ -188,7 +175,7 @@ def unlock(ring: KeyRing, heads: Iterable[BodyHead]) -> list[bytes]:
 
     Args:
         ring: Takes the keys in.
-        heads: Of any rotations, in any order; shares lead nowhere.
+        heads: Of any rotations, in any order.
 
     Returns:
         The keys that are new.

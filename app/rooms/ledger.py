@@ -6,7 +6,7 @@ says itself how far each log reaches there. Acknowledgements (``app/rooms/hearin
 let those be known too who never write. What is not known is told as not yet known:
 nobody is believed to hold anything because of what they ought to have.
 
-Where this comes from is the business of ``app/rooms/room.py``.
+Where this comes from is the business of ``app/rooms/receipts.py``.
 """
 
 from __future__ import annotations

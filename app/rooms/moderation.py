@@ -60,7 +60,7 @@ class Moderation:
         if identity == self._room.identity:
             raise UserFacingError("not-allowed", "To go yourself, leave the room.")
         await self._room.write(lambda view: proposals.removal(view, identity, ban=ban))
-        await self._room.turn_key()
+        await self._room.turning.turn()
 
     async def lift_ban(self, member: str) -> None:
         """Let invites made from now on let somebody in again."""

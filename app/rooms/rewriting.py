@@ -30,7 +30,6 @@ from app.rooms.operations import (
     React,
     Rest,
     Rotate,
-    Share,
     Vote,
     Wake,
     decode_operation,
@@ -50,7 +49,7 @@ from store.database import Connection
 
 MAX_PLANNED = 512
 """Operations held at a time; the others follow once these are said."""
-_BY_ITSELF = (Rest, Rotate, Share, Wake)
+_BY_ITSELF = (Rest, Rotate, Wake)
 """Acts that no person decided on: whoever's turn it is does them again."""
 _RIGHTS: Mapping[type[Body], Right] = {React: Right.REACT, Pin: Right.PIN}
 

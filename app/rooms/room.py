@@ -35,7 +35,7 @@ from app.rooms.hole_lists import AskHoles, HoleList
 from app.rooms.intake import Intake
 from app.rooms.logs import RoomLogs
 from app.rooms.moderation import Moderation
-from app.rooms.operations import Acknowledge, Admit, Body
+from app.rooms.operations import Admit, Body
 from app.rooms.outbox import Outbox, Saying, Written
 from app.rooms.outlook import Outlook
 from app.rooms.page_source import PageSource
@@ -56,7 +56,6 @@ from app.tasks import Tasks
 from store import contents
 from store.contents import Counts, MessageRow
 from store.database import Connection
-from store.errors import StoreError
 from store.rooms import RoomRow
 
 if TYPE_CHECKING:
@@ -115,6 +114,7 @@ class Room:
         clearing: What is done about words that are gone.
         gaps: What is done about blocks that are gone everywhere.
         receipts: What other devices hold.
+        turning: When the key turns.
         previews: What others told that is not verified yet.
         listener: Set by whoever talks to peers.
         on_facts: Called after facts changed and everybody was told.
@@ -162,13 +162,12 @@ class Room:
         self.logs.on_coming = self._intake.coming
         self.logs.on_head = self._head_changed
         self.receipts = Receipts(self, profile.database, surroundings.publish)
-        self._hearing = Hearing(self._say_heard, surroundings.entropy)
-        self._turning = Turning(self.device, self._turn_key, surroundings.now_ms)
-        self._resting = Resting(
-            self, self._outbox.write, surroundings.publish, surroundings.now_ms
-        )
         self._counts = Counts(0, 0, None)
         self._tasks = Tasks(None)
+        write, now_ms = self._outbox.write, surroundings.now_ms
+        self._hearing = Hearing(write, self._tasks, surroundings.entropy)
+        self.turning = Turning(self.device, write, self._tasks, now_ms)
+        self._resting = Resting(self, write, surroundings.publish, now_ms)
         self.previews = Previews(self, surroundings.publish, surroundings.now_ms)
         self._pages = PageSource(self, profile.device, self._tasks)
         self._refresh_timer: asyncio.TimerHandle | None = None
@@ -251,7 +250,7 @@ class Room:
         await self._recount()
         await self.receipts.load()
         self._arm_refresh()
-        self._turning.facts_changed(self.facts)
+        self.turning.facts_changed(self.facts)
         self._resting.facts_changed()
 
     async def refresh(self) -> None:
@@ -282,7 +281,7 @@ class Room:
             self._refresh_timer.cancel()
         await self.previews.stop()
         self._hearing.stop()
-        self._turning.stop()
+        self.turning.stop()
         self.signals.stop()
         await self._resting.stop()
         await self.gaps.stop()
@@ -525,7 +524,7 @@ class Room:
             self.facts = applied.facts
             self.logs.know(self.facts.devices)
             self._arm_refresh()
-            self._turning.facts_changed(self.facts)
+            self.turning.facts_changed(self.facts)
             self._resting.facts_changed()
         await self.receipts.heard(applied.writer, applied.heard)
         if applied.clear:
@@ -580,29 +579,6 @@ class Room:
             lambda _, view: view.introduce(device, identity, now_ms=now_ms)
         )
 
-    def _say_heard(self) -> None:
-        self._tasks.spawn(self._acknowledge())
-
-    def _turn_key(self) -> None:
-        self._tasks.spawn(self.turn_key())
-
-    async def turn_key(self) -> None:
-        """Give the room a new key, if it is this device's turn and allowed."""
-
-        def check(view: RoomView) -> Body | None:
-            view.require_member()
-            facts = view.facts(self._around.now_ms())
-            due = self._turning.due_at(facts)
-            if not facts.stale_epoch and (due is None or due > self._around.now_ms()):
-                return None
-            return proposals.rotation(view)
-
-        try:
-            await self._outbox.write(check)
-        except (StoreError, UserFacingError) as error:
-            # Another device's turn comes, too.
-            _LOG.info("the room's key could not be turned: %s", error.code)
-
     def _name_of(self, identity: bytes) -> str:
         member = self.facts.members.get(identity)
         return member.name if member is not None else ""
@@ -652,19 +628,6 @@ class Room:
         applied = await self._transact(work)
         for writer in applied.woken:
             self._intake.log_grew(writer)
-
-    async def _acknowledge(self) -> None:
-        """Say what was heard, unless something else said it meanwhile."""
-
-        def check(view: RoomView) -> Body | None:
-            view.require_member()
-            return Acknowledge() if view.is_unheard else None
-
-        try:
-            await self._outbox.write(check)
-        except (StoreError, UserFacingError) as error:
-            # Whoever speaks next says it too.
-            _LOG.info("what was heard could not be acknowledged: %s", error.code)
 
     async def _recount(self) -> None:
         self._counts = await self.read(self._count)

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from app.rooms.epochs import (
     MAX_PREVIOUS,
-    MAX_SHARED_DEVICES,
+    MAX_ROTATION_DEVICES,
     BodyHead,
     make_rotation,
     open_rotation,
     read_head,
 )
 from app.rooms.key_ring import KeyRing, loose_keys, unlock
-from app.rooms.operations import Rotate, Share
+from app.rooms.operations import Rotate
 from app.rooms.seals import EPOCH_KEY_BYTES, epoch_id
 from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
@@ -51,16 +51,15 @@ class RoomKeys:
         for key in rooms.keys(connection, self._row.row):
             self.ring.add(key)
 
-    def know(self, body: Rotate | Share) -> None:
+    def know(self, body: Rotate) -> None:
         """Hear of a rotation whose keys are stored already, or lacking."""
         try:
             head = read_head(body.body)
         except RemoteProtocolError:
             return
-        if isinstance(body, Rotate):
-            self._heads[head.fingerprint] = head
+        self._heads[head.fingerprint] = head
 
-    def take(self, connection: Connection, body: Rotate | Share) -> bool:
+    def take(self, connection: Connection, body: Rotate) -> bool:
         """Take the keys that an act gives to this device.
 
         Returns:
@@ -112,7 +111,7 @@ class RoomKeys:
         shared = make_rotation(
             entropy(EPOCH_KEY_BYTES),
             previous,
-            named[:MAX_SHARED_DEVICES],
+            named[:MAX_ROTATION_DEVICES],
             entropy=entropy,
         )
         return Rotate(shared.epoch, shared.devices, shared.body)

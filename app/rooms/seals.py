@@ -131,17 +131,15 @@ class EpochSeal:
     """Seals and opens the blocks of one epoch of one room.
 
     Attributes:
-        fingerprint: Of the epoch's key, 32 bytes.
         id: Of the epoch, 16 bytes.
     """
 
-    __slots__ = ("_associated", "_head", "_keyed", "fingerprint", "id")
+    __slots__ = ("_associated", "_head", "_keyed", "id")
 
     def __init__(self, epoch_key: bytes, room: bytes) -> None:
         assert len(epoch_key) == EPOCH_KEY_BYTES
         assert len(room) == 32
-        self.fingerprint = fingerprint(epoch_key)
-        self.id = self.fingerprint[:EPOCH_ID_BYTES]
+        self.id = epoch_id(epoch_key)
         self._head = _VERSION + self.id
         self._associated = self._head + room
         # Everything of the derivation that all blocks of the epoch have in common.
@@ -152,12 +150,6 @@ class EpochSeal:
         state = self._keyed.copy()
         state.update(writer + sequence.to_bytes(8, "little") + salt)
         return state.digest()
-
-    def fits(self, block: bytes, *, writer: bytes, sequence: int) -> bool:
-        """Whether a block was sealed under this key for this place."""
-        salt = block[_SALT_AT:_COMMITMENT_AT]
-        key = self.key(writer=writer, sequence=sequence, salt=salt)
-        return _commitment(key) == block[_COMMITMENT_AT:HEADER_BYTES]
 
     def seal(
         self,

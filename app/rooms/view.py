@@ -34,7 +34,6 @@ from app.rooms.operations import (
     Operation,
     Rest,
     Rotate,
-    Share,
     decode_operation,
 )
 from app.rooms.outlook import Outlook, not_a_member
@@ -49,6 +48,7 @@ from store import contents, rooms
 from store.acts import StoredAct
 from store.autobase import Entry, Link, Place
 from store.contents import MessageRow, Outcome
+from store.contents.resting import said_after
 from store.contents.wiping import Block
 from store.database import Connection
 from store.errors import LocalProtocolError
@@ -161,6 +161,7 @@ class RoomView:
         self._sayings = Sayings(row, self._timeline.entry)
         self._identities: dict[bytes, bytes] = {}
         self._unsettled = 0
+        self._said_clock = 0
         self._rights: _Rights | None = None
         self._guests: dict[bytes, bytes] = {}
 
@@ -180,7 +181,7 @@ class RoomView:
         for stored in stored_acts.every(connection, row):
             operation = decode_operation(stored.data)
             assert isinstance(operation.body, ACT_TYPES)
-            if isinstance(operation.body, Rotate | Share):
+            if isinstance(operation.body, Rotate):
                 self.keys.know(operation.body)
             acts.append(
                 Act(
@@ -192,6 +193,7 @@ class RoomView:
                 )
             )
         self.law.add(acts)
+        self._said_clock = self._said(connection, acts)
         self._rights = None
         linearizer = self._timeline.linearizer
         # Also logs of those whom nobody let in: nothing of them counts.
@@ -200,6 +202,14 @@ class RoomView:
         self._take_changes()
         if linearizer.order.floor is not None:
             self.law.settle(linearizer.order.floor)
+
+    def _said(self, connection: Connection, acts: Iterable[Act]) -> int:
+        """A clock behind the last turn of the key, if anything was said since."""
+        clocks = [a.place.clock for a in acts if not isinstance(a.body, Rotate)]
+        epoch = self.law.epoch
+        since = epoch.place.clock if epoch is not None else 0
+        said = said_after(connection, self.row.row, since)
+        return max((*clocks, said or 0), default=0)
 
     def length(self, writer: bytes) -> int:
         """How much of a log is derived."""
@@ -478,6 +488,7 @@ class RoomView:
             missing_keys=missing,
             first_epoch=self.keys.first,
             clock=self._timeline.linearizer.clock,
+            said_clock=self._said_clock,
             confirmed_clock=self.confirmed_clock,
             now_ms=now_ms,
             guests=self._guests,
@@ -494,6 +505,8 @@ class RoomView:
             self.refused_count += 1
             return
         body = operation.body
+        if not isinstance(body, Rotate):
+            self._said_clock = max(self._said_clock, entry.clock)
         if not isinstance(body, ACT_TYPES):
             portion.said.append((block, entry, operation))
             return
@@ -518,7 +531,7 @@ class RoomView:
         if isinstance(body, Acknowledge):
             return None
         # The first key never comes back: whoever was in holds it.
-        if isinstance(body, Rotate | Share) and body.epoch == self.keys.first:
+        if isinstance(body, Rotate) and body.epoch == self.keys.first:
             return None
         if not authentic(self.row.room, entry.writer, body):
             return None
@@ -575,7 +588,7 @@ class RoomView:
             stored = StoredAct(act.place, act.seen, act.clocks, data)
             stored_acts.add(connection, self.row.row, stored)
             body = act.body
-            if isinstance(body, Rotate | Share) and self.keys.take(connection, body):
+            if isinstance(body, Rotate) and self.keys.take(connection, body):
                 self._timeline.key_came()
         changes = self.law.add(act for act, _ in portion.acts)
         if portion.acts:

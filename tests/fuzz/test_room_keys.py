@@ -14,12 +14,9 @@ from app.rooms.epochs import (
     BOX_BYTES,
     MAX_BODY_BYTES,
     MAX_PREVIOUS,
-    MAX_SHARED_DEVICES,
+    MAX_ROTATION_DEVICES,
     BodyHead,
-    decode_chain,
-    encode_chain,
     make_rotation,
-    make_share,
     open_previous,
     open_rotation,
     read_head,
@@ -47,12 +44,11 @@ LARGE_BLOCK: Final = BLOCKS[0] + bytes(seals.MAX_BLOCK_BYTES)
 BODIES: Final = [
     make_rotation(KEYS[1], KEYS[:1], PUBLIC, entropy=ENTROPY).body,
     make_rotation(KEYS[1], [KEYS[0], *KEYS[2:]], PUBLIC[:1], entropy=ENTROPY).body,
-    make_share(KEYS[1], PUBLIC, entropy=ENTROPY).body,
-    make_share(KEYS[2], PUBLIC[:2], entropy=ENTROPY).body,
+    make_rotation(KEYS[2], KEYS[:2], PUBLIC[:2], entropy=ENTROPY).body,
 ]
 LARGE_BODIES: Final = [
     bytes(MAX_BODY_BYTES + 1),
-    b"\1" + bytes(33) + bytes(BOX_BYTES * (MAX_SHARED_DEVICES + 1)),
+    b"\1" + bytes(33) + bytes(BOX_BYTES * (MAX_ROTATION_DEVICES + 1)),
     b"\1" + bytes(32) + bytes((MAX_PREVIOUS + 1,)) + bytes(56 * 9),
 ]
 
@@ -109,7 +105,7 @@ WAYS_BACK: Final = [
     make_rotation(KEYS[1], KEYS[:1], [], entropy=ENTROPY).body,
     make_rotation(KEYS[2], KEYS[:2], [], entropy=ENTROPY).body,
     make_rotation(KEYS[0], KEYS[2:], [], entropy=ENTROPY).body,
-    make_share(KEYS[3], [], entropy=ENTROPY).body,
+    make_rotation(KEYS[3], KEYS[1:2], [], entropy=ENTROPY).body,
 ]
 HEADS: Final = st.lists(mutated(WAYS_BACK), max_size=4)
 
@@ -135,37 +131,6 @@ def test_damaged_rotations_lead_to_true_keys_or_nowhere(
         except RemoteProtocolError:
             continue
         assert set(keys) <= set(ring.keys)
-
-
-@given(mutated(BLOCKS[:6]))
-@settings(max_examples=300)
-def test_two_keys_of_one_id_are_told_apart(block: bytes) -> None:
-    """The ring's way through keys that share an id, which none here do."""
-    ring = KeyRing(ROOM, KEYS[:2])
-    one, other = ring.ids
-    ring._seals[one].insert(0, ring._seals[other][0])
-    try:
-        plaintext = ring.open(block, **PLACE)
-    except RemoteProtocolError:
-        return
-    assert block in BLOCKS
-    assert plaintext in TEXTS
-
-
-CHAINS: Final = [
-    encode_chain([read_head(body) for body in bodies])
-    for bodies in (WAYS_BACK, BODIES, [])
-]
-
-
-@given(mutated(CHAINS))
-@settings(max_examples=300)
-def test_chains_are_read_or_refused(data: bytes) -> None:
-    try:
-        heads = decode_chain(data)
-    except RemoteProtocolError:
-        return
-    assert decode_chain(encode_chain(heads)) == heads
 
 
 def test_what_is_missing_stays_bounded() -> None:

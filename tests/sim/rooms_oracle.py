@@ -27,7 +27,6 @@ from app.rooms.operations import (
     Rotate,
     SetRole,
     Settings,
-    Share,
     Unban,
     Wake,
     decode_operation,
@@ -44,7 +43,6 @@ LOWEST = {
     SetRole: READER,
     Remove: READER,
     Rotate: MEMBER,
-    Share: MEMBER,
     Mute: MODERATOR,
     Unban: MODERATOR,
     Settings: ADMIN,
@@ -270,8 +268,6 @@ class Oracle:
                 whom = self.creators[body.invite_key]
             if whom != mine:
                 lowest = FOR_OTHERS.get(type(body), lowest)
-            if self.kind is Kind.BROADCAST and isinstance(
-                body, Invite | Rotate | Share
-            ):
+            if self.kind is Kind.BROADCAST and isinstance(body, Invite | Rotate):
                 lowest = ADMIN
             assert role >= lowest, (place, body, role)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from app.identity import verify_proof
 from app.rooms.operations import Body
 from app.rooms.operations import acts as bodies
-from app.rooms.operations.acts import AddDevice, Admit, Found, Profile, Rotate, Share
+from app.rooms.operations.acts import AddDevice, Admit, Found, Profile, Rotate
 from net.crypto import blake2b_256, namespace, verify
 from store.autobase import Place
 
@@ -88,8 +88,6 @@ def without_load(act: Act) -> Act:
     body = act.body
     if isinstance(body, Rotate) and body.body:
         return replace(act, body=replace(body, body=b""))
-    if isinstance(body, Share) and (body.body or body.devices):
-        return replace(act, body=replace(body, body=b"", devices=()))
     if isinstance(body, Profile) and body.picture:
         return replace(act, body=replace(body, picture=b""))
     return act

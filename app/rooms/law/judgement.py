@@ -29,9 +29,6 @@ from app.rooms.law.state import Epoch, State
 from app.rooms.operations import acts
 from app.rooms.roles import Right
 
-FIRST_EPOCH = bytes(acts.EPOCH_BYTES)
-"""Stands for the room key itself, of which all names are made."""
-
 
 def judge(
     state: State, act: Act, cuts: dict[bytes, list[Cut]] | None = None
@@ -63,11 +60,6 @@ def _rotate(case: Case, body: acts.Rotate) -> Effect | None:
     return Effect()
 
 
-def _share(case: Case, body: acts.Share) -> Effect | None:
-    known = body.epoch == FIRST_EPOCH or body.epoch in case.state.epochs
-    return Effect() if known and case.may(Right.ROTATE) else None
-
-
 def _settings(case: Case, body: acts.Settings) -> Effect | None:
     if not case.may(Right.SETTINGS):
         return None
@@ -93,7 +85,6 @@ _JUDGES: dict[type[Any], Callable[[Case, Any], Effect | None]] = {
     acts.SetRole: set_role,
     acts.Remove: remove,
     acts.Rotate: _rotate,
-    acts.Share: _share,
     acts.Mute: mute,
     acts.Unban: unban,
     acts.CloseInvite: close_invite,

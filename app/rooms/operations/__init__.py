@@ -19,7 +19,6 @@ from app.rooms.operations.acts import (
     Rotate,
     SetRole,
     Settings,
-    Share,
     Unban,
     Wake,
 )
@@ -78,7 +77,6 @@ __all__ = [
     "Rotate",
     "SetRole",
     "Settings",
-    "Share",
     "Unban",
     "Unknown",
     "Vote",

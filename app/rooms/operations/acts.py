@@ -10,7 +10,6 @@
     5 SetRole       fixed32 identity, uint role, cuts
     6 Remove        fixed32 identity, cuts, uint flags (1: ban)
     7 Rotate        fixed16 epoch, array fixed32 device, buffer body
-    8 Share         fixed16 epoch, array fixed32 device, buffer body
     9 Mute          fixed32 identity, uint until (ms, 0: unmuted), cuts
     10 Unban        fixed32 identity
     11 CloseInvite  fixed32 invite key
@@ -129,15 +128,6 @@ class Rotate:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """The key of an epoch for devices that came in after it had turned."""
-
-    epoch: bytes
-    devices: tuple[bytes, ...]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Mute:
     """A member may not speak for a while, or may again."""
 
@@ -225,7 +215,6 @@ Act = (
     | SetRole
     | Remove
     | Rotate
-    | Share
     | Mute
     | Unban
     | CloseInvite
@@ -237,7 +226,7 @@ Act = (
     | Profile
 )
 ACT_TYPES = (
-    *(Found, Invite, Admit, SetRole, Remove, Rotate, Share, Mute, Unban, CloseInvite),
+    *(Found, Invite, Admit, SetRole, Remove, Rotate, Mute, Unban, CloseInvite),
     *(AddDevice, RemoveDevice, Rest, Wake, Settings, Profile),
 )
 """Kept apart, so that rules can be replayed."""
@@ -314,16 +303,16 @@ def _read_remove(reader: Reader) -> Remove:
     return Remove(identity, cuts, ban=bool(_read_flags(reader, _BAN)))
 
 
-def _write_sealed(writer: Writer, body: Rotate | Share) -> None:
+def _write_rotate(writer: Writer, body: Rotate) -> None:
     writer.fixed(body.epoch, EPOCH_BYTES)
     writer.array(body.devices, lambda out, device: out.fixed(device, 32))
     writer.buffer(body.body)
 
 
-def _read_sealed(reader: Reader) -> tuple[bytes, tuple[bytes, ...], bytes]:
+def _read_rotate(reader: Reader) -> Rotate:
     epoch = reader.fixed(EPOCH_BYTES)
     devices = reader.array(lambda item: item.fixed(32), max_count=MAX_SEALED_DEVICES)
-    return epoch, tuple(devices), reader.buffer(max_bytes=MAX_SEALED_BYTES)
+    return Rotate(epoch, tuple(devices), reader.buffer(max_bytes=MAX_SEALED_BYTES))
 
 
 def _write_mute(writer: Writer, body: Mute) -> None:
@@ -422,8 +411,7 @@ WRITERS: dict[type[Any], tuple[int, Callable[[Writer, Any], None]]] = {
     Admit: (4, _write_admit),
     SetRole: (5, _write_set_role),
     Remove: (6, _write_remove),
-    Rotate: (7, _write_sealed),
-    Share: (8, _write_sealed),
+    Rotate: (7, _write_rotate),
     Mute: (9, _write_mute),
     Unban: (10, _write_unban),
     CloseInvite: (11, _write_close_invite),
@@ -440,8 +428,7 @@ READERS: dict[int, Callable[[Reader], Act]] = {
     4: _read_admit,
     5: _read_set_role,
     6: _read_remove,
-    7: lambda reader: Rotate(*_read_sealed(reader)),
-    8: lambda reader: Share(*_read_sealed(reader)),
+    7: _read_rotate,
     9: _read_mute,
     10: lambda reader: Unban(reader.fixed(32)),
     11: lambda reader: CloseInvite(reader.fixed(32)),

@@ -25,7 +25,6 @@ from app.rooms.operations.acts import (
     Rotate,
     SetRole,
     Settings,
-    Share,
     Unban,
     Wake,
 )
@@ -161,7 +160,6 @@ def test_acts_are_told_in_words() -> None:
         (SetRole(BO.who, Role.OWNER, cuts), "made Bo an owner"),
         (SetRole(CY.who, Role.OWNER, ()), "made somebody (d05b6af3) an owner"),
         (Rotate(bytes(16), (BO.key,), b""), "turned the room's key for 1 device"),
-        (Share(bytes(16), (), b""), "gave a key of the room to 0 devices"),
         (Mute(BO.who, START_MS, cuts), "muted Bo until 2023-11-14 22:13 UTC"),
         (Mute(BO.who, 0, cuts), "let Bo speak again"),
         (Unban(BO.who), "lifted the ban of Bo"),

@@ -1,4 +1,4 @@
-"""Rotations and shares: who gets a key, who does not, and when a key is due."""
+"""Rotations: who gets a key, who does not, and when a key is due."""
 
 from __future__ import annotations
 
@@ -11,20 +11,15 @@ from nacl import bindings
 from app.rooms import epochs
 from app.rooms.epochs import (
     BOX_BYTES,
-    MAX_CHAIN_HEADS,
     MAX_PREVIOUS,
-    MAX_SHARED_DEVICES,
+    MAX_ROTATION_DEVICES,
     ROTATION_PERIOD_MS,
     ROTATION_SPREAD_MS,
     STALE_SPREAD_MS,
-    decode_chain,
-    encode_chain,
     make_rotation,
-    make_share,
     open_previous,
     open_rotation,
     read_head,
-    rotation_due,
     rotation_due_at,
 )
 from app.rooms.seals import MAX_BLOCK_BYTES, epoch_id, fingerprint
@@ -114,15 +109,9 @@ def test_a_key_before_that_does_not_fit_its_id_is_found() -> None:
         assert raised.value.code == "bad-previous"
 
 
-def test_a_share_gives_a_key_and_leads_nowhere() -> None:
-    made = make_share(NEW, [PUBLIC[3]], entropy=entropy())
-    assert open_rotation(made.body, made.devices, DEVICES[3], epoch=made.epoch) == NEW
-    assert open_previous(read_head(made.body), NEW) == ()
-
-
 def test_boxes_are_those_of_libsodium() -> None:
     """Its own function opens ours, and ours opens what its own function sealed."""
-    made = make_share(NEW, [PUBLIC[0]], entropy=entropy())
+    made = make_rotation(NEW, [OLD], [PUBLIC[0]], entropy=entropy())
     own = DEVICES[0]
     public = bindings.crypto_sign_ed25519_pk_to_curve25519(own.public_key)
     secret = bindings.crypto_sign_ed25519_sk_to_curve25519(own.secret_key)
@@ -150,8 +139,8 @@ def test_a_device_that_is_no_point_hinders_nobody() -> None:
 
 
 def test_a_box_of_nonsense_or_of_another_key_is_found() -> None:
-    made = make_share(NEW, [PUBLIC[0]], entropy=entropy())
-    other = make_share(b"x" * 32, [PUBLIC[0]], entropy=entropy())
+    made = make_rotation(NEW, [OLD], [PUBLIC[0]], entropy=entropy())
+    other = make_rotation(b"x" * 32, [OLD], [PUBLIC[0]], entropy=entropy())
     for box in (bytes(BOX_BYTES), b"\xff" * BOX_BYTES, other.body[-BOX_BYTES:]):
         body = made.body[:-BOX_BYTES] + box
         with pytest.raises(RemoteProtocolError) as raised:
@@ -160,7 +149,7 @@ def test_a_box_of_nonsense_or_of_another_key_is_found() -> None:
 
 
 def test_a_body_belongs_to_the_epoch_and_the_devices_of_its_act() -> None:
-    made = make_share(NEW, PUBLIC[:2], entropy=entropy())
+    made = make_rotation(NEW, [OLD], PUBLIC[:2], entropy=entropy())
     for devices, epoch in (
         (made.devices, epoch_id(OLD)),
         (made.devices[:1], made.epoch),
@@ -172,16 +161,18 @@ def test_a_body_belongs_to_the_epoch_and_the_devices_of_its_act() -> None:
 
 
 def test_the_largest_rotation_fits_a_block() -> None:
-    many = [KeyPair.from_seed(n.to_bytes(32, "big")) for n in range(MAX_SHARED_DEVICES)]
+    many = [
+        KeyPair.from_seed(n.to_bytes(32, "big")) for n in range(MAX_ROTATION_DEVICES)
+    ]
     before = [bytes((number,)) * 32 for number in range(MAX_PREVIOUS)]
     public = [device.public_key for device in many]
     made = make_rotation(NEW, before, public * 2, entropy=entropy())
     assert len(made.body) <= epochs.MAX_BODY_BYTES
     # The devices' keys stand beside it, and then an entry's links and its seal.
-    assert len(made.body) + 32 * MAX_SHARED_DEVICES + 8 * 1024 < MAX_BLOCK_BYTES
+    assert len(made.body) + 32 * MAX_ROTATION_DEVICES + 8 * 1024 < MAX_BLOCK_BYTES
     assert open_rotation(made.body, made.devices, many[77], epoch=made.epoch) == NEW
     with pytest.raises(LocalProtocolError):
-        make_share(NEW, [*public, PUBLIC[4]], entropy=entropy())
+        make_rotation(NEW, [OLD], [*public, PUBLIC[4]], entropy=entropy())
 
 
 @pytest.mark.parametrize(
@@ -215,7 +206,7 @@ def _body(boxes: int, *, version: int = 1, previous: int = 0) -> bytes:
         (_body(1)[:20], "too-short"),
         (_body(1, version=2), "version"),
         (_body(1)[:-1], "malformed"),
-        (_body(MAX_SHARED_DEVICES + 1), "malformed"),
+        (_body(MAX_ROTATION_DEVICES + 1), "malformed"),
         (_body(0, previous=MAX_PREVIOUS + 1), "too-large"),
         (bytes(epochs.MAX_BODY_BYTES + 1), "too-large"),
     ],
@@ -224,37 +215,6 @@ def _body(boxes: int, *, version: int = 1, previous: int = 0) -> bytes:
 def test_what_is_no_body_says_why(body: bytes, code: str) -> None:
     with pytest.raises(RemoteProtocolError) as raised:
         read_head(body)
-    assert raised.value.code == code
-
-
-def test_a_chain_hands_the_heads_over() -> None:
-    made = [
-        make_rotation(NEW, [OLD, b"p" * 32], PUBLIC, entropy=entropy()),
-        make_rotation(OLD, [b"p" * 32], PUBLIC, entropy=entropy()),
-        make_share(NEW, PUBLIC, entropy=entropy()),
-    ]
-    heads = tuple(read_head(one.body) for one in made)
-    assert decode_chain(encode_chain(heads)) == heads
-    most = heads[:1] * MAX_CHAIN_HEADS
-    assert decode_chain(encode_chain(most)) == most
-    with pytest.raises(LocalProtocolError):
-        encode_chain([*most, heads[0]])
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (b"", "too-short"),
-        (b"\2\0", "version"),
-        (b"\1\1" + bytes(20), "too-short"),
-        (b"\1\0x", "malformed"),
-        (b"\1\xfd\1\1", "too-large"),
-    ],
-    ids=["empty", "version", "cut", "more", "too many"],
-)
-def test_what_is_no_chain_says_why(data: bytes, code: str) -> None:
-    with pytest.raises(RemoteProtocolError) as raised:
-        decode_chain(data)
     assert raised.value.code == code
 
 
@@ -275,16 +235,6 @@ def test_an_epoch_turns_after_a_week_of_use_each_device_in_its_turn() -> None:
     first = 1_000 + ROTATION_PERIOD_MS
     assert all(first <= turn < first + ROTATION_SPREAD_MS for turn in turns)
     assert len(set(turns)) == len(turns)
-    for now_ms, due in ((turns[0] - 1, False), (turns[0], True)):
-        decided = rotation_due(
-            epoch=epoch_id(OLD),
-            device=PUBLIC[0],
-            started_at=1_000,
-            now_ms=now_ms,
-            entries=1,
-            stale_since=None,
-        )
-        assert decided is due
 
 
 def test_an_unused_epoch_does_not_turn_unless_somebody_must_not_read() -> None:

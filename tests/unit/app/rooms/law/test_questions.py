@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.rooms.law import Act, Law
-from app.rooms.operations.acts import Invite, Profile, Rotate, Settings, Share
+from app.rooms.operations.acts import Invite, Profile, Rotate, Settings
 from app.rooms.roles import Kind, Right, Role
 from store.autobase import Place, Stay
 from store.errors import LocalProtocolError
@@ -188,19 +188,17 @@ def test_changes_say_what_is_otherwise() -> None:
     assert not scene.changes.settings
 
 
-def test_keys_are_turned_and_shared_by_who_may_write() -> None:
+def test_keys_are_turned_by_who_may_write() -> None:
     scene = Scene()
     scene.let_in(ADA, 1, BO, role=Role.READER)
     assert not scene.took_effect(scene.write(BO, Rotate(b"r" * 8, (), b"x")))
     scene.write(ADA, Rotate(b"a" * 8, (ADA.device,), b"x" * 60_000))
     assert scene.changes.epoch
     assert scene.law.may(ADA.device, Right.ROTATE)
-    scene.write(ADA, Share(b"a" * 8, (BO.device,), b"x" * 60_000))
-    scene.write(ADA, Share(b"?" * 8, (BO.device,), b"x"))
     loads = [
         it.act.body.body
         for it in scene.law._history._records
-        if isinstance(it.act.body, Rotate | Share)
+        if isinstance(it.act.body, Rotate)
     ]
     assert set(loads) == {b""}, "sealed keys are not kept here"
 

@@ -17,7 +17,6 @@ from app.rooms.operations.acts import (
     Rotate,
     SetRole,
     Settings,
-    Share,
     Unban,
     Wake,
 )
@@ -39,7 +38,6 @@ EXAMPLES: list[acts.Act] = [
     Remove(KEY, CUTS),
     Remove(KEY, (), ban=True),
     Rotate(b"e" * 16, DEVICES, b"sealed"),
-    Share(b"e" * 16, (), b""),
     Mute(KEY, 0, CUTS),
     Unban(KEY),
     CloseInvite(KEY),
@@ -71,7 +69,6 @@ def test_acts_round_trip(body: acts.Act) -> None:
     "body",
     [
         Rotate(b"e" * 16, (KEY,) * (acts.MAX_SEALED_DEVICES + 1), b""),
-        Share(b"e" * 16, (), bytes(acts.MAX_SEALED_BYTES + 1)),
         Remove(KEY, ((KEY, 1),) * (acts.MAX_CUT_DEVICES + 1)),
         Settings(description="x" * (acts.MAX_DESCRIPTION_BYTES + 1)),
         Profile("Ada", KEY, bytes(acts.MAX_PICTURE_BYTES + 1)),

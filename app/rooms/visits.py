@@ -101,6 +101,7 @@ class Errand:
                 manifest_key(manifest),
                 manifest=manifest,
                 storage_key=os.urandom(32),
+                allow_fork=False,
                 synchronous=Synchronous.NORMAL,
             )
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from store.errors import LocalProtocolError, RemoteProtocolError
 from store.hypercore import flat_tree
+from store.hypercore.fork_proof import is_ended, is_proven_end
 from store.hypercore.inventory import MAX_CORE_LENGTH
 from store.hypercore.manifest import Manifest
 from store.hypercore.merkle_tree import tree_hash
@@ -37,14 +38,16 @@ def accept(state: CoreState, proof: Proof) -> Change:
     Raises:
         NotInMemoryError: A node has to be loaded first.
         RemoteProtocolError: ``invalid-proof``, ``invalid-checksum``,
-            ``invalid-operation``, ``invalid-signature``, ``invalid-manifest`` or
-            ``too-large``.
+            ``invalid-operation``, ``invalid-signature``, ``invalid-manifest``,
+            ``outdated`` or ``too-large``.
         LocalProtocolError: ``conflict``: the log is frozen.
     """
     _check_thawed(state)
     tip = state.tip
     if proof.fork != tip.fork:
         raise RemoteProtocolError("a proof of another fork", code="invalid-operation")
+    if proof.upgrade is not None and state.ended and tip.is_whole:
+        raise RemoteProtocolError("the log has ended", code="outdated")
     manifest = state.known_manifest(proof.manifest)
     if not tip.is_whole:
         verified = verify_proof(proof, Head(), NO_NODES, prologue=_prologue(manifest))
@@ -208,6 +211,8 @@ def _signed_head(
 
 
 def _is_signed(state: CoreState, manifest: Manifest, head: Head) -> bool:
+    if state.may_end and is_ended(head.signature):
+        return is_proven_end(manifest, state.key, head)
     tree = TreeState(tree_hash(head.roots), head.length, head.fork, head.roots)
     return verify_signature(manifest, state.key, tree, head.signature)
 

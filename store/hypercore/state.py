@@ -21,6 +21,7 @@ from store.errors import LocalProtocolError, RemoteProtocolError
 from store.hypercore import flat_tree
 from store.hypercore.cache import BLOCK_WEIGHT, MAX_CACHED_BLOCK, NODE_WEIGHT
 from store.hypercore.depot import INDEX_BITS, CoreWrite, Depot, StoredCore
+from store.hypercore.fork_proof import ForkProof, ended_head, is_ended, is_proven_end
 from store.hypercore.inventory import MAX_CORE_LENGTH, Inventory
 from store.hypercore.manifest import (
     Manifest,
@@ -78,6 +79,8 @@ class CoreState:
         stored: What is committed of blocks and nodes.
         committed: The nodes that peers may see.
         conflict: Evidence that the log has two histories; it is frozen then.
+        may_end: The log never begins anew, so that a proof of two histories ends it
+            where they part (see ``fork_proof``).
         pending_bytes: Of blocks that are being written.
         epoch: Counts the committed changes that dropped anything.
     """
@@ -102,6 +105,7 @@ class CoreState:
         self._manifest_stored = self._encoded == core.manifest is not None
         self.key_pair = key_pair or core.key_pair
         self.conflict = core.conflict
+        self.may_end = False
         self.epoch = 0
         self.stored = Inventory(core.contiguous_length, core.pages)
         self._planned = Inventory(core.contiguous_length, core.pages)
@@ -154,6 +158,11 @@ class CoreState:
     def frozen(self) -> bool:
         """True once the log was found to have two histories."""
         return self.conflict is not None
+
+    @property
+    def ended(self) -> bool:
+        """True once the log ends where its two histories part."""
+        return is_ended(self.tip.signature)
 
     @property
     def writable(self) -> bool:
@@ -295,6 +304,33 @@ class CoreState:
         head = self._signed(Head(fork, length, size, roots), signature)
         return self.advance(Change(base=tip, head=head, truncated_to=length))
 
+    def end(self, proof: ForkProof) -> Change | None:
+        """End the log where its two histories part; None when it ends there or before.
+
+        Args:
+            proof: Signed, and of this log.
+
+        Raises:
+            LocalProtocolError: ``too-short``: the log is not here up to there.
+                ``another-history``: what is here is neither of the two.
+            NodeMissingError: The hashes at that length were cleared.
+            NotInMemoryError: Nodes have to be loaded first.
+        """
+        tip, head = self.tip, ended_head(proof)
+        if self.ended and tip.length <= head.length:
+            return None
+        if tip.length < head.length or not tip.is_whole:
+            raise LocalProtocolError("the log is shorter here", code="too-short")
+        # The sizes of those in the proof may not be vouched for.
+        roots = truncated_roots(head.length, self)
+        if [it.hash for it in roots] != [it.hash for it in head.roots]:
+            raise LocalProtocolError(
+                "the log has a third history", code="another-history"
+            )
+        size = sum(root.size for root in roots)
+        head = Head(tip.fork, head.length, size, roots, head.signature)
+        return self.advance(Change(base=tip, head=head, truncated_to=head.length))
+
     def clear(
         self, start: int, end: int, *, keeps_hashes: bool = False
     ) -> Change | None:
@@ -326,7 +362,7 @@ class CoreState:
         Raises:
             LocalProtocolError: ``conflict`` or ``not-writable``.
         """
-        if self.conflict is not None:
+        if self.conflict is not None or self.ended:
             raise LocalProtocolError(
                 "the log has two histories and takes nothing more", code="conflict"
             )
@@ -547,6 +583,8 @@ class CoreState:
         if self.manifest is None:
             return True
         try:
+            if is_ended(head.signature):
+                return is_proven_end(self.manifest, self.key, head)
             tree = state_of(head)
             return verify_signature(self.manifest, self.key, tree, head.signature)
         except RemoteProtocolError:

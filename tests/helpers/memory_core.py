@@ -62,6 +62,7 @@ class MemoryCore:
         self.key = key or manifest_key(cast("Manifest", self.manifest))
         self.compat = False
         self.conflict: bytes | None = None
+        self.may_end = False
         self.head = self.tip = Head()
         self.planned = Inventory(0, {})
         self.stored = Inventory(0, {})
@@ -107,6 +108,10 @@ class MemoryCore:
     @property
     def frozen(self) -> bool:
         return self.conflict is not None
+
+    @property
+    def ended(self) -> bool:
+        return False
 
     @property
     def evidence(self) -> bytes | None:

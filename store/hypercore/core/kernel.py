@@ -38,6 +38,7 @@ from store.hypercore.core.traffic import Traffic
 from store.hypercore.depot import CoreWrite, StoredCore
 from store.hypercore.encryption import BlockEncryption
 from store.hypercore.events import Conflict, CoreEvent, ForkRefused
+from store.hypercore.fork_proof import ForkProof
 from store.hypercore.merkle_tree import truncated_roots
 from store.hypercore.messages import WireData, encode_data
 from store.hypercore.proofs import (
@@ -102,8 +103,8 @@ class Core:
         closed: Nothing can be asked any more.
         watchers: Told every event that is no commit.
         session_count: Sessions that use it.
-        allow_fork: Follow peers to a higher fork number; otherwise a signed one is
-            told as an event.
+        allow_fork: Follow peers to a higher fork number, and freeze when there are two
+            histories; otherwise both are told as an event (see ``end``).
         on_closed: Told once when it closes.
         on_idle: Told when nothing is being written any more after it was closed.
         on_unused: Told when the last session has closed, in place of closing the core.
@@ -119,7 +120,7 @@ class Core:
         self.close_error: StoreError | None = None
         self.watchers: list[Callable[[CoreEvent], None]] = []
         self.session_count = 0
-        self.allow_fork = True
+        self._allow_fork = True
         self.on_closed: Callable[[Core], None] | None = None
         self.on_idle: Callable[[Core], None] | None = None
         self.on_unused: Callable[[Core], None] | None = None
@@ -139,6 +140,16 @@ class Core:
         self._pushing = 0
         # Of the whole core: writing down evidence, or deleting everything.
         self._work: set[asyncio.Task[None]] = set()
+
+    @property
+    def allow_fork(self) -> bool:
+        """See ``Core``."""
+        return self._allow_fork
+
+    @allow_fork.setter
+    def allow_fork(self, allow: bool) -> None:
+        self._allow_fork = allow
+        self.state.may_end = not allow
 
     @property
     def replication(self) -> Replication:
@@ -244,6 +255,36 @@ class Core:
             else:
                 raise EnvironmentFault("the log keeps changing")
         await done
+
+    async def end(self, proof: ForkProof) -> bool:
+        """End the log where its two histories part; done when that is on the disk.
+
+        Returns:
+            False when it ends there or before already.
+
+        Raises:
+            LocalProtocolError: See ``CoreState.end``.
+            EnvironmentFault: The disk refused.
+        """
+        self.check_open()
+        async with self._appends.turn():
+            for _ in range(MAX_TRIES):
+                self.check_open()
+                try:
+                    if self.state.end(proof) is None:
+                        return False
+                except NotInMemoryError:
+                    await self.with_nodes(
+                        lambda source: truncated_roots(proof.length, source),
+                        committed=False,
+                    )
+                    continue
+                done = self._handed_over()
+                break
+            else:
+                raise EnvironmentFault("the log keeps changing")
+        await done
+        return True
 
     async def clear(self, start: int, end: int, *, keeps_hashes: bool = False) -> int:
         """Drop blocks and keep the tree; returns the bytes freed.
@@ -383,7 +424,10 @@ class Core:
         return self.submit(self.state.advance(finish_reorg(self.state, batch)))
 
     def check_conflict(self, proof: Proof) -> bool:
-        """See whether a peer's tree contradicts ours; the core is frozen if so.
+        """See whether a peer's tree contradicts ours.
+
+        The core is frozen if so, unless it follows no forks: then whoever uses it is
+        told, and finds out where they part.
 
         Raises:
             NotInMemoryError: ``load_for`` the proof first.
@@ -393,7 +437,11 @@ class Core:
         state = self.state
         if not contradicts(state, proof, state.committed):
             return False
-        self.freeze(encode_data(WireData(0, proof)))
+        evidence = encode_data(WireData(0, proof))
+        if self.allow_fork:
+            self.freeze(evidence)
+        else:
+            self.emit(Conflict(state.length, state.fork, evidence))
         return True
 
     def submit(self, change: Change) -> Accepted:

@@ -81,6 +81,11 @@ class KernelView:
         return self._state.conflict is not None
 
     @property
+    def ended(self) -> bool:
+        """It takes no longer tree."""
+        return self._state.ended
+
+    @property
     def evidence(self) -> bytes | None:
         """What shows that."""
         return self._state.conflict

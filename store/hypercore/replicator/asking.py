@@ -125,6 +125,7 @@ class Asking(Ledger):
         least = core.length if core.needs_repair else core.length + 1
         return (
             peer.active
+            and (core.needs_repair or not core.ended)
             and peer.remote_fork == core.fork
             and peer.remote_can_upgrade
             and peer.remote_length >= least
@@ -380,6 +381,8 @@ class Asking(Ledger):
 
     def receive_pushed(self, peer: Peer, proof: Proof, now: float) -> None:
         """A proof came that nobody asked for, and may."""
+        if proof.upgrade is not None and self._core.ended:
+            return
         # For what finds no room is asked later.
         if self._core.has_room and len(peer.unverified) <= MAX_REFUSALS:
             if peer.unverified:

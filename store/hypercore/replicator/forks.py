@@ -4,9 +4,9 @@ A peer of a higher fork is asked for the proof of its whole tree, and then for h
 until it is known how much is the same. When a proof of our own fork is wrong, its
 sender is asked, with request number 0, for the proof of its whole tree: if that is
 validly signed and another tree than ours, the log has two histories; the core is
-frozen, the evidence goes to all peers, and the channels close. Otherwise the sender
-lied, and only its channel closes. Follows npm hypercore 11.37.1
-(``lib/replicator.js``).
+frozen, the evidence goes to all peers, and the channels close. A core that follows no
+forks is not frozen but told of, and only this channel closes, as it does when the
+sender lied. Follows npm hypercore 11.37.1 (``lib/replicator.js``).
 """
 
 from __future__ import annotations
@@ -250,7 +250,11 @@ class Forks:
 
     def _judge_conflict(self, peer: Peer, proof: Proof) -> None:
         if self._core.check_conflict(proof):
-            self.spread()
+            if self._core.frozen:
+                self.spread()
+            else:
+                # Where they part is found out by whoever uses the core.
+                self._end(peer, "conflict")
         elif peer.accused_code is not None:
             self._end(peer, peer.accused_code)
 

@@ -96,6 +96,11 @@ class LocalCore(Protocol):
         ...
 
     @property
+    def ended(self) -> bool:
+        """It takes no longer tree: it ends where two signed histories part."""
+        ...
+
+    @property
     def evidence(self) -> bytes | None:
         """The data message that shows the second history, once frozen."""
         ...
@@ -161,5 +166,5 @@ class LocalCore(Protocol):
         ...
 
     def check_conflict(self, proof: Proof) -> bool:
-        """True, and the core frozen, if the proof contradicts it; raises like it."""
+        """True if the proof contradicts it, and the core perhaps frozen; raises so."""
         ...

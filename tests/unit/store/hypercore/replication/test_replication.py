@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from net.crypto import KeyPair
 from net.mux.mux import MAX_CHANNELS
 from store.database import Connection
 from store.errors import EnvironmentFault, LocalProtocolError
@@ -18,6 +19,7 @@ from store.hypercore.records import BlockRequest, Change, Request
 from store.hypercore.replication import Replication, view
 from store.hypercore.replication import replication as rim
 from store.hypercore.session import Hypercore
+from tests.helpers.forked_logs import fork_proof
 from tests.unit.store.corestore.joined import End, connected
 
 LIMIT_S = 30
@@ -384,3 +386,61 @@ class DiskIsFull:
             self._loop.call_soon(self._later, turns - 1, told, error)
         else:
             told(error)
+
+
+async def test_the_common_part_of_two_histories_goes_on_being_served(
+    tmp_path: Path,
+) -> None:
+    """To who has nothing, who has some of it, and who still has one of the two."""
+    pair = KeyPair.from_seed(bytes(32))
+    shared = [b"%d" % at for at in range(40)]
+    async with AsyncExitStack() as stack:
+
+        async def opened(name: str, *blocks: bytes, own: bool = False) -> Hypercore:
+            key = None if own else writer.key
+            core = await Hypercore.open(
+                tmp_path / name,
+                key,
+                key_pair=pair if own else None,
+                allow_fork=False,
+                push=True,
+            )
+            stack.push_async_callback(core.close)
+            if blocks:
+                await core.append(list(blocks))
+            return core
+
+        writer = await opened("writer", *shared, b"mine", own=True)
+        twin = await opened("twin", *shared, b"yours", b"more", own=True)
+        manifest = writer.core.state.manifest
+        assert manifest is not None
+        proof = fork_proof([*shared, b"mine"], [*shared, b"yours"], manifest, pair)
+        reader, late, other = [await opened(name) for name in ("some", "late", "full")]
+
+        def join(one: Hypercore, two: Hypercore) -> None:
+            left, right = connected()
+            one.replicate(left)
+            two.replicate(right)
+
+        async with asyncio.timeout(LIMIT_S):
+            join(writer, reader)
+            await reader.download(0, 10)
+            assert reader.length == 41
+            join(twin, other)
+            await other.download(0, 42)
+            assert await writer.core.end(proof)
+            assert await other.core.end(proof)
+            await reader.core.end(proof)
+            join(writer, late)
+            join(other, late)
+            join(other, reader)
+            await late.download(0, 40)
+            await reader.download(0, 40)
+            join(twin, late)
+            await twin.append(b"not this")
+            await settled()
+        for core in (writer, other, late, reader):
+            assert (core.length, core.contiguous_length) == (40, 40)
+            assert core.core.state.ended
+        assert not late.core.replication.faults
+        assert await late.get(39, wait=False) == b"39"

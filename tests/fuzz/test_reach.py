@@ -33,7 +33,6 @@ TARGETS = (
     "test_proofs.py",
     "test_heads.py",
     "test_fork_proofs.py",
-    "test_fork_proofs.py",
     "test_hyperbee.py::test_blocks_are_read_or_refused",
     "test_hyperbee.py::test_headers_are_read_or_refused",
     "test_hyperbee.py::test_messages_are_read_or_refused",

@@ -27,11 +27,11 @@ def run(context: Context) -> int:
 
 async def _export(context: Context) -> int:
     # A verifier needs neither a core nor what talks to one.
-    from app.cli.messages import _connect
+    from app.cli.access import connect
 
     arguments = context.arguments
     file = Path(arguments.file).absolute()
-    async with await _connect(context) as me:
+    async with await connect(context) as me:
         written = await me.audit(arguments.room, str(file))
     context.output.put(
         written, f"{written['lines']} lines, {written['bytes']} bytes: {file}"

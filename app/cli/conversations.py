@@ -10,8 +10,8 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from app.cli.access import connect
 from app.cli.entry import Context
-from app.cli.messages import _connect
 from app.cli.output import (
     message_line,
     message_object,
@@ -35,7 +35,7 @@ async def run(context: Context) -> int:
     command = context.arguments.command
     if command == "message":
         command = f"message {context.arguments.action}"
-    async with await _connect(context) as me:
+    async with await connect(context) as me:
         await _COMMANDS[command](context, me)
     return 0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.cli.access import connect
 from app.cli.entry import Context
-from app.cli.messages import _connect
 from app.cli.output import one_line
 from app.snapshots import DeliverySnapshot, MemberDelivery
 
@@ -13,7 +13,7 @@ from app.snapshots import DeliverySnapshot, MemberDelivery
 async def run(context: Context) -> int:
     """Print who has a message."""
     arguments = context.arguments
-    async with await _connect(context) as me:
+    async with await connect(context) as me:
         found = await me.delivery(arguments.room, arguments.id)
     context.output.tell(found.sentence)
     for member in found.members:

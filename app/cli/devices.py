@@ -6,8 +6,8 @@ import platform
 from datetime import datetime
 
 from app import profile as profiles
+from app.cli.access import chosen_passphrase, connect
 from app.cli.entry import Context
-from app.cli.messages import _chosen_passphrase, _connect
 from app.cli.output import one_line
 from app.client import Client
 from app.devices.codes import svg_code, terminal_code
@@ -20,7 +20,7 @@ async def run(context: Context) -> int:
     if action == "join":
         await _join(context)
         return 0
-    async with await _connect(context) as me:
+    async with await connect(context) as me:
         if action == "link":
             await _link(context, me)
         elif action == "revoke":
@@ -51,12 +51,12 @@ async def _join(context: Context) -> None:
     arguments = context.arguments
     passphrase = context.passphrase()
     if not profiles.exists(context.profile):
-        passphrase = passphrase or _chosen_passphrase()
+        passphrase = passphrase or chosen_passphrase()
         name = arguments.name or platform.node() or "device"
         await Client.create(
             context.profile, name=name, passphrase=passphrase, awaits_link=True
         )
-    async with await _connect(context) as me:
+    async with await connect(context) as me:
         found = await me.join_device(arguments.link, timeout_s=arguments.timeout)
     context.output.put(
         {

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
 from app import profile as profiles
 from app.cli import direct, moderation
+from app.cli.access import chosen_passphrase, connect
 from app.cli.entry import Context
 from app.cli.output import (
     member_object,
@@ -25,7 +24,6 @@ from app.client import Client
 from app.errors import UserFacingError
 from app.events import ApprovalAwaited, CoreStopped, NetworkChanged
 from app.rooms.qr_codes import terminal_code
-from store.keychain import system_keychain
 
 MAX_PHRASE_BYTES = 4096
 NETWORK_LIMIT_S = 5.0
@@ -40,30 +38,9 @@ async def run(context: Context) -> int:
     if command in ("room", "contact"):
         command = f"{command} {context.arguments.action}"
     work = _COMMANDS[command]
-    async with await _connect(context) as me:
+    async with await connect(context) as me:
         await work(context, me)
     return 0
-
-
-async def _connect(context: Context) -> Client:
-    """A client; asks for the passphrase when somebody is there to be asked."""
-    passphrase = context.passphrase()
-    try:
-        return await Client.connect(
-            context.profile,
-            bootstrap=context.bootstrap,
-            passphrase=passphrase,
-            log_level=context.log_level,
-        )
-    except UserFacingError as error:
-        if error.code != "passphrase-needed" or not sys.stdin.isatty():
-            raise
-    return await Client.connect(
-        context.profile,
-        bootstrap=context.bootstrap,
-        passphrase=getpass.getpass("Passphrase: "),
-        log_level=context.log_level,
-    )
 
 
 async def _init(context: Context) -> int:
@@ -77,7 +54,7 @@ async def _init(context: Context) -> int:
             raise UserFacingError(
                 "phrase-file", f"{arguments.restore_phrase_file} cannot be read."
             ) from error
-    passphrase = context.passphrase() or _chosen_passphrase()
+    passphrase = context.passphrase() or chosen_passphrase()
     await Client.create(
         context.profile, name=arguments.name, phrase=phrase, passphrase=passphrase
     )
@@ -101,19 +78,6 @@ async def _init(context: Context) -> int:
             + made.phrase
         )
     return 0
-
-
-def _chosen_passphrase() -> str | None:
-    """Ask for a passphrase where there is no keychain and somebody to ask."""
-    if system_keychain() is not None or not sys.stdin.isatty():
-        return None
-    while True:
-        chosen = getpass.getpass("Passphrase for this profile (empty for none): ")
-        if not chosen:
-            return None
-        if getpass.getpass("The same again: ") == chosen:
-            return chosen
-        warn("These two differ.")
 
 
 async def _whoami(context: Context, me: Client) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from app.cli.access import connect
 from app.cli.entry import Context
-from app.cli.messages import _connect
 from app.cli.output import message_object, one_line, warn
 from app.snapshots import SearchHit
 
@@ -26,7 +26,7 @@ async def run(context: Context) -> int:
     wanted: int = arguments.limit
     cursor: int | None = None
     marking = _may_mark()
-    async with await _connect(context) as me:
+    async with await connect(context) as me:
         while wanted > 0:
             hits = await me.search(
                 arguments.query,

@@ -6,7 +6,6 @@ links takes as well.
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 from app.rooms.invitations import decode_link
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 QUIET_MODULES = 4
 """Light modules around a code, as the standard wants them."""
-PICTURE_SCALE = 8
-"""Pixels a module."""
 
 _HALVES = {(True, True): "█", (True, False): "▀", (False, True): "▄"}
 
@@ -56,13 +53,6 @@ def svg_picture(text: str) -> str:
     code = _code(text)
     found: str = code.svg_inline(border=QUIET_MODULES, light="#fff", omitsize=True)
     return found
-
-
-def png_code(link: str) -> bytes:
-    """A code as a PNG picture; raises like ``terminal_code``."""
-    out = io.BytesIO()
-    _code(_text(link)).save(out, kind="png", border=QUIET_MODULES, scale=PICTURE_SCALE)
-    return out.getvalue()
 
 
 def _text(link: str) -> str:

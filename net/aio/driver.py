@@ -155,6 +155,9 @@ class Driver:
         assert node is not None, "the node is attached"
 
         def first_packet(socket: int, address: Address) -> bool:
+            if stream.connected:
+                # The peer may reach us at another socket than the one we send from.
+                return True
             accepted = node.stream_packet(local_id, socket, address, time.monotonic())
             if accepted:
                 self.pump()

@@ -17,10 +17,12 @@ from net.aio import node as node_module
 from net.aio.deferred import settled
 from net.aio.driver import Outcome
 from net.aio.errors import ConnectionClosedError, ConnectTimeoutError
+from net.aio.raw_stream import UdxStream
 from net.dht.connector import Connecting
 from net.dht.errors import DhtError
 from net.errors import EnvironmentFault, LocalProtocolError
-from net.rpc import CLIENT, WokeUp
+from net.rpc import CLIENT, SERVER, WokeUp
+from net.udx.sender import Route
 from tests.unit.net.aio.testnet import HOST, local_testnet, turns, until
 
 MIB = 1024 * 1024
@@ -82,6 +84,22 @@ async def test_unordered_messages_arrive() -> None:
         far.send(b"back")
         assert await anext(near.datagrams()) == b"back"
         assert near.max_datagram_bytes > 1000
+
+
+async def test_packets_may_come_at_another_socket_than_answers_leave_from() -> None:
+    """So it is when a node finds out that it is open while it is being connected to."""
+    async with local_testnet(1) as net:
+        near, far = await net.pair()
+        assert isinstance(near._raw, UdxStream)
+        assert isinstance(far._raw, UdxStream)
+        mine, theirs = near._raw.machine.route, far._raw.machine.route
+        assert mine is not None
+        assert theirs is not None
+        other = CLIENT if mine.socket == SERVER else SERVER
+        address = near._raw._endpoint.socket_address(other)
+        far._raw.machine.route = Route(theirs.socket, address, theirs.remote_id)
+        await far.write(b"here")
+        assert await asyncio.wait_for(anext(near), 10) == b"here"
 
 
 async def test_channels_work_over_the_network() -> None:

@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from net.aio.facts import Traffic
 from net.aio.raw_stream import UdxStream
 from net.aio.timers import DeadlineTimer
 from net.aio.udp import Address, SendOutcome, UdpSocket, open_udp_socket
@@ -53,6 +54,7 @@ class _SocketPort:
         self, data: memoryview, segment_size: int, address: Address
     ) -> None:
         """From the socket: to the streams, and what is not theirs to the DHT."""
+        self._endpoint.traffic.received(len(data), segment_size)
         foreign = self._receive(
             self.socket_id, data, segment_size, address, time.monotonic()
         )
@@ -80,6 +82,7 @@ class Endpoint:
         multiplexer: the machine underneath.
         on_datagram: called with (socket, data, address) for what belongs to no stream.
         dropped: datagrams lost here, by reason.
+        traffic: what its sockets carried.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Endpoint:
         self.multiplexer = Multiplexer(entropy=entropy)
         self.on_datagram = on_datagram
         self.dropped: Counter[str] = Counter()
+        self.traffic = Traffic()
         self._ports: dict[SocketId, _SocketPort] = {}
         self._streams: dict[Stream, UdxStream] = {}
         self._timer = DeadlineTimer(self._loop, self._on_timer)
@@ -177,6 +181,7 @@ class Endpoint:
         if outcome is not SendOutcome.SENT:
             self.dropped["refused by the system"] += 1
             return False
+        self.traffic.sent(len(data), 0)
         return True
 
     # Streams
@@ -310,6 +315,7 @@ class Endpoint:
         """Send one batch; False when the socket is full and the batch is held."""
         outcome = opened.socket.send(batch.data, batch.segment_size, batch.address)
         if outcome is SendOutcome.SENT:
+            self.traffic.sent(len(batch.data), batch.segment_size)
             return True
         if outcome is SendOutcome.BLOCKED:
             self._hold(opened, batch)
@@ -320,6 +326,7 @@ class Endpoint:
             self.multiplexer.datagram_too_large(batch, time.monotonic())
         else:
             step = batch.segment_size or len(batch.data)
+            self.traffic.sent(len(batch.data), step)
             for at in range(0, len(batch.data), step):
                 segment = batch.data[at : at + step]
                 opened.socket.send_fragmented(segment, batch.address)

@@ -16,6 +16,41 @@ if TYPE_CHECKING:
     from net.dht.node import HyperDhtNode
 
 
+HEADER_BYTES = 28
+"""Of IPv4 and UDP, before the payload of each datagram."""
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What the sockets of a node carried since its start; payload only."""
+
+    packets_sent: int = 0
+    """Datagrams that the system took."""
+
+    bytes_sent: int = 0
+    packets_received: int = 0
+    bytes_received: int = 0
+
+    def sent(self, size_bytes: int, segment_bytes: int) -> None:
+        """Count a run of datagrams: all but the last have ``segment_bytes``, 0 is one."""
+        self.packets_sent += -(-size_bytes // segment_bytes) if segment_bytes else 1
+        self.bytes_sent += size_bytes
+
+    def received(self, size_bytes: int, segment_bytes: int) -> None:
+        """The same for what came."""
+        self.packets_received += -(-size_bytes // segment_bytes) if segment_bytes else 1
+        self.bytes_received += size_bytes
+
+    def as_plain(self) -> dict[str, int]:
+        """For the doctor, headers counted as bytes."""
+        return {
+            "packetsSent": self.packets_sent,
+            "bytesSent": self.bytes_sent + HEADER_BYTES * self.packets_sent,
+            "packetsReceived": self.packets_received,
+            "bytesReceived": self.bytes_received + HEADER_BYTES * self.packets_received,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionStats:
     """Figures of one connection at one moment."""
@@ -124,6 +159,7 @@ def network_facts(node: HyperDhtNode, driver: Driver) -> dict[str, Any]:
         "ephemeral": rpc.ephemeral,
         "nodes": rpc.table.size,
         "connections": [connection_facts(it) for it in driver.connections],
+        "traffic": driver.endpoint.traffic.as_plain(),
         "counters": stats.counters,
         "dropped": stats.dropped,
     }

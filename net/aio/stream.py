@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]
 
-KEEP_ALIVE_S = 5.0
-"""An empty frame after so much silence, so that a dead path is noticed."""
+KEEP_ALIVE_S = 10.0
+"""An empty frame after so much silence of both sides, so that a dead path is noticed;
+twelve packets a minute, and less than any router forgets a mapping after."""
 
 CLOSE_LIMIT_S = 3.0
 """How long ``close`` waits for the other side to end as well."""

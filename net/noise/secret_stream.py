@@ -103,7 +103,7 @@ class SecretStream:
                 stream shall carry out with empty payloads.
             entropy: Source of the cipher header and of the first datagram counter.
             now: Seconds.
-            keep_alive_s: Send an empty message after so much silence of ours.
+            keep_alive_s: Send an empty message after so much silence of both sides.
             timeout_s: Give up after so much silence of theirs.
             filter_empty: Drop empty messages received; implied by ``keep_alive_s``.
             max_message_bytes: Longest message to receive, at least 4 KiB; a longer one
@@ -151,7 +151,7 @@ class SecretStream:
 
     @property
     def keep_alive_s(self) -> float | None:
-        """Seconds of own silence after which an empty message is sent."""
+        """Seconds of silence of both sides after which an empty message is sent."""
         return self._keep_alive_s
 
     def set_keep_alive(self, seconds: float | None, now: float) -> None:
@@ -285,7 +285,7 @@ class SecretStream:
         """The next instant at which ``handle_timer`` wants to be called."""
         instants = []
         if self._keep_alive_s is not None and self.opened:
-            instants.append(self._written_at + self._keep_alive_s)
+            instants.append(self._silent_since + self._keep_alive_s)
         if self._timeout_s is not None:
             instants.append(self._received_at + self._timeout_s)
         return min(instants, default=None)
@@ -301,9 +301,18 @@ class SecretStream:
         if (
             self._keep_alive_s is not None
             and self.opened
-            and now >= self._written_at + self._keep_alive_s
+            and now >= self._silent_since + self._keep_alive_s
         ):
             self.write(b"", now)
+
+    @property
+    def _silent_since(self) -> float:
+        """When either side said something last.
+
+        Who spoke last is the first to break the silence, and the stream below answers:
+        both hear of each other by one message, where npm sends one each way.
+        """
+        return max(self._written_at, self._received_at)
 
     def _start(self, result: HandshakeResult) -> None:
         self.result = result

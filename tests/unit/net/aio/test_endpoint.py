@@ -123,6 +123,21 @@ async def test_an_answer_from_a_callback_costs_two_datagrams(ends: Ends) -> None
     assert one.stream.statistics.received_packets == 1
 
 
+async def test_what_the_sockets_carry_is_counted(ends: Ends) -> None:
+    one, two = ends.join()
+    one.stream.write(bytes(200_000))
+    await two.wait_for(200_000)
+    ends.a.send_datagram(0, b"stray", ends.b.socket_address(0))
+    while not ends.strays:
+        await asyncio.sleep(0)
+    sent, received = ends.a.traffic, ends.b.traffic
+    assert received.packets_received == sent.packets_sent > 200_000 // 1500
+    assert received.bytes_received == sent.bytes_sent > 200_000
+    plain = sent.as_plain()
+    assert plain["packetsSent"] == sent.packets_sent
+    assert plain["bytesSent"] == sent.bytes_sent + 28 * sent.packets_sent
+
+
 async def test_a_callback_that_fails_keeps_nobody_else_from_sending(ends: Ends) -> None:
     failures: list[object] = []
     asyncio.get_running_loop().set_exception_handler(

@@ -385,6 +385,18 @@ def test_keep_alive_after_silence() -> None:
     assert a.get_timer() == 101.0
 
 
+def test_one_side_keeps_the_connection_alive_for_both() -> None:
+    a, b = streams(keep_alive_s=5.0)
+    a.write(b"x", 3.0)
+    assert carry(a, b, now=3.1) == [b"x"]
+    assert (a.get_timer(), b.get_timer()) == (8.0, 8.1)
+    a.handle_timer(8.0)
+    assert carry(a, b, now=8.1) == []
+    b.handle_timer(8.1)
+    assert b.data_to_send() == []
+    assert (a.get_timer(), b.get_timer()) == (13.0, 13.1)
+
+
 def test_time_out_after_silence() -> None:
     a, b = streams()
     b.set_timeout(10.0, 1.0)

@@ -4,9 +4,14 @@
     python packaging/check.py all       the same, then every test
     python packaging/check.py natlab    the tests in network namespaces
 
-Run by the Python of .venv, after `bootstrap.py test`. Arguments after the first go to
-pytest. Every step runs even if one before it failed, so that one run tells all; the
-exit status is 1 if any failed. The last line printed by the tests is pytest's.
+Run by the Python of .venv, after `bootstrap.py test`. Every step runs even if one
+before it failed, so that one run tells all; the exit status is 1 if any failed. The
+last line printed by the tests is pytest's.
+
+All tests are run by two processes at a time, see tests/helpers/both_ends.py. Arguments
+after the first go to pytest; with any of them the tests run one after the other, as
+`-k`, `-s` and `--pdb` want it, unless `-n 2` is among them. Files or folders among them
+take the place of the whole suite.
 """
 
 from __future__ import annotations
@@ -24,6 +29,8 @@ LINT: tuple[tuple[str, ...], ...] = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
 )
+
+TWO_AT_A_TIME = ("-n", "2")
 
 SUITES: dict[str, tuple[str, ...]] = {
     "all": ("tests",),
@@ -49,6 +56,19 @@ def run(arguments: tuple[str, ...], environment: dict[str, str]) -> bool:
     return status == 0
 
 
+def tests(suite: str, extra: list[str]) -> tuple[str, ...]:
+    """The command line of pytest.
+
+    Args:
+        suite: which of SUITES.
+        extra: what else the command line says.
+    """
+    named = any(word.startswith("tests/") for word in extra)
+    places = () if named else SUITES[suite]
+    workers = TWO_AT_A_TIME if suite == "all" and not extra else ()
+    return ("pytest", "--continue-on-collection-errors", *workers, *places, *extra)
+
+
 def main() -> int:
     """Runs what the command line names; returns the exit status."""
     chosen, *extra = sys.argv[1:] or ["all"]
@@ -61,8 +81,7 @@ def main() -> int:
     if chosen in {"lint", "all"}:
         outcomes += [run(step, environment) for step in LINT]
     if chosen in SUITES:
-        tests = ("pytest", "--continue-on-collection-errors", *SUITES[chosen])
-        outcomes.append(run((*tests, *extra), environment))
+        outcomes.append(run(tests(chosen, extra), environment))
         # Said last, so that the reason of a bad status stands beside pytest's line.
         if outcomes[-1] and not all(outcomes):
             print("ruff or mypy found something, see the top", flush=True)

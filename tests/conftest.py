@@ -6,7 +6,8 @@
   must run.
 * What asyncio or our own packages log at warning level or above fails the test that
   caused it, unless the test is marked `expects_log("part of the text")`.
-* Tests run from the quick and narrow to the slow and broad.
+* Tests run from the quick and narrow to the slow and broad; with `-n 2` two processes
+  share them from both ends of that order.
 * `seed` is the number every random choice of a test starts from. It is fixed, unless
   COVEY_SEED gives another; a failing test prints it.
 * Hypothesis takes the same examples in every run, unless COVEY_SOAK is set.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import signal
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -68,6 +70,15 @@ def lies_in(folder: str, places: tuple[str, ...]) -> bool:
     return any(folder == place or folder.startswith(f"{place}/") for place in places)
 
 
+def pytest_configure() -> None:
+    """Lets Ctrl-C reach what tests start, where the run itself is in the background.
+
+    A shell hands down to what it starts with ``&`` that the signal is ignored.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 # ----------------------------------------------------------------------- order
 
 
@@ -77,6 +88,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: ranks.get(folder_of(item.path).split("/")[0], len(ranks))
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Shares the tests out when there are several processes."""
+    from tests.helpers.both_ends import FromBothEnds
+
+    return FromBothEnds(config, log)
 
 
 # ----------------------------------------------------------------- network ban
@@ -230,6 +249,39 @@ def skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     """Returns the words a skip was given."""
     told = report.longrepr
     return str(told[2]) if isinstance(told, tuple) else str(told)
+
+
+# ----------------------------------------------------------------------- notes
+
+NOTES: list[str] = []
+"""What tests measured and people want to read even when all is well."""
+
+
+@pytest.fixture(scope="session")
+def notes() -> list[str]:
+    """Lines to be shown at the end of the run, whichever process adds them."""
+    return NOTES
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands the notes of a worker over."""
+    handed = getattr(session.config, "workeroutput", None)
+    if handed is not None:
+        handed["covey notes"] = list(NOTES)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes the notes of a worker over."""
+    NOTES.extend(getattr(node, "workeroutput", {}).get("covey notes", []))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Shows the notes above the results."""
+    if NOTES:
+        terminalreporter.section("notes")
+    for note in NOTES:
+        terminalreporter.write_line(note)
 
 
 # ------------------------------------------------------------------------ seed

@@ -40,6 +40,23 @@ def test_the_tests_come_last_and_hear_what_is_said(
     assert runs.ran[-1].endswith("tests -k noise")
 
 
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ((), "-n 2 tests"),
+        (("-k", "noise"), "--continue-on-collection-errors tests -k noise"),
+        (("-x", "tests/ui"), "--continue-on-collection-errors -x tests/ui"),
+        (("-n", "3"), "--continue-on-collection-errors tests -n 3"),
+    ],
+)
+def test_two_at_a_time_unless_more_is_said(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], wanted: str
+) -> None:
+    runs = Runs()
+    assert check(monkeypatch, runs, "all", *words) == 0
+    assert runs.ran[-1].endswith(wanted)
+
+
 @pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest"])
 def test_one_failure_stops_nothing_and_is_the_result(
     monkeypatch: pytest.MonkeyPatch, failing: str

@@ -8,12 +8,23 @@ from pathlib import Path
 import pytest
 
 from tests.core.processes import Stage
+from tests.core.quick_start import AVAILABLE, QuickStart
+
+
+@pytest.fixture(scope="session")
+def quick() -> Iterator[QuickStart | None]:
+    """What runs short commands, where the system allows it."""
+    if not AVAILABLE:
+        yield None
+        return
+    with QuickStart() as made:
+        yield made
 
 
 @pytest.fixture
-def alone(tmp_path: Path) -> Iterator[Stage]:
+def alone(tmp_path: Path, quick: QuickStart | None) -> Iterator[Stage]:
     """A stage without a network."""
-    with Stage(tmp_path) as stage:
+    with Stage(tmp_path, quick) as stage:
         yield stage
 
 

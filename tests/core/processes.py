@@ -6,14 +6,23 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.core.quick_start import QuickStart
+
 ROOT = Path(__file__).resolve().parents[2]
 LINE_LIMIT = 64 * 1024
-COMMAND_LIMIT_S = 60.0
+PATIENCE_S = 90.0
+"""For what takes a second or two where nothing else runs; reached only by a failure."""
+PAUSE_S = 0.1
+COMMAND_LIMIT_S = PATIENCE_S + 30
+END_LIMIT_S = 60.0
+PATIENTLY = ("--timeout", f"{PATIENCE_S:g}")
+DELIVERED = ("--wait", "delivered", *PATIENTLY)
 
 
 class Stage:
@@ -23,8 +32,9 @@ class Stage:
         bootstrap: Where the stage's own network is, once ``start_network`` was called.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, quick: QuickStart | None = None) -> None:
         self.folder = folder
+        self._quick = quick
         self.bootstrap = "127.0.0.1:1"
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cores: dict[str, subprocess.Popen[bytes]] = {}
@@ -93,7 +103,10 @@ class Stage:
 
     def attempt(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command for somebody, whatever comes of it."""
-        return self.command(*self.options(name), *arguments)
+        words = (*self.options(name), *arguments)
+        if self._quick is None:
+            return self.command(*words)
+        return self._quick.run(words, self.environment, COMMAND_LIMIT_S)
 
     def refusal(self, name: str, *arguments: str) -> str:
         """Run a command that must fail with one sentence; returns the sentence."""
@@ -101,7 +114,7 @@ class Stage:
         return sentence(done)
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command line."""
+        """Run a command line as a program started anew."""
         return subprocess.run(
             _command(arguments),
             env=self.environment,
@@ -141,7 +154,7 @@ class Stage:
         if process.poll() is None:
             process.terminate()
         try:
-            status = process.wait(20)
+            status = process.wait(END_LIMIT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()
@@ -149,6 +162,19 @@ class Stage:
             if pipe is not None:
                 pipe.close()
         return status
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """Look again until there is something; gives what was found.
+
+    Raises:
+        AssertionError: There was nothing for :data:`PATIENCE_S`.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while not (found := look()):
+        assert time.monotonic() < end, f"it never came to be so, but: {found!r}"
+        time.sleep(PAUSE_S)
+    return found
 
 
 def sentence(done: subprocess.CompletedProcess[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.core.processes import Stage, sentence
+from tests.core.processes import DELIVERED, Stage, sentence
 from tests.core.test_chat import meet
 
 
@@ -26,7 +26,7 @@ def verify(stage: Stage, file: Path) -> list[dict[str, Any]]:
 def test_who_did_what_is_exported_and_checked_without_the_room(stage: Stage) -> None:
     room = meet(stage, "Ada", "Bo", "Cy")
     stage.run("Ada", "room", "role", "Birds", "Bo", "moderator")
-    stage.run("Bo", "send", "Birds", "nobody else's business", "--wait", "delivered")
+    stage.run("Bo", "send", "Birds", "nobody else's business", *DELIVERED)
     stage.run("Ada", "room", "kick", "Birds", "Cy")
     file = stage.folder / "birds.jsonl"
     [written] = stage.run("Ada", "audit", "export", "Birds", str(file))
@@ -55,7 +55,7 @@ def test_who_did_what_is_exported_and_checked_without_the_room(stage: Stage) -> 
 
 def test_every_member_exports_the_same_acts(stage: Stage) -> None:
     meet(stage, "Ada", "Bo")
-    stage.run("Ada", "send", "Birds", "one", "--wait", "delivered", "--timeout", "20")
+    stage.run("Ada", "send", "Birds", "one", *DELIVERED)
     acts = []
     for name in ("Ada", "Bo"):
         file = stage.folder / f"{name}.jsonl"

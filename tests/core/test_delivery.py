@@ -10,7 +10,7 @@ import pytest
 
 from app.client import Client
 from app.errors import UserFacingError
-from tests.core.processes import Stage
+from tests.core.processes import PATIENCE_S, PATIENTLY, Stage
 
 KILLS = 8
 SENDERS = 4
@@ -32,7 +32,7 @@ async def test_delivered_means_another_device_holds_it(
     core = stage.serve("Bo")
     [made] = stage.run("Ada", "room", "new", "Birds")
     [link] = stage.run("Ada", "room", "invite", "Birds")
-    stage.run("Bo", "room", "join", link["invite"], "--timeout", "30")
+    stage.run("Bo", "room", "join", link["invite"], *PATIENTLY)
     delivered: set[str] = set()
     over = asyncio.Event()
 
@@ -70,7 +70,8 @@ async def test_delivered_means_another_device_holds_it(
         over.set()
         await asyncio.gather(*talkers)
         last = await ada.send(made["room"], "last")
-        assert await ada.wait_delivered(made["room"], last.id, timeout_s=60) == 1
+        reached = await ada.wait_delivered(made["room"], last.id, timeout_s=PATIENCE_S)
+        assert reached == 1
     async with Client.connect(stage.profile("Bo"), start=False) as bo:
         theirs = [m.id for m in await bo.history(made["room"], limit=1000)]
     async with Client.connect(stage.profile("Ada"), start=False) as ada:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.processes import Stage
+from tests.core.processes import END_LIMIT_S, Stage
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -34,7 +34,7 @@ def test_an_interrupted_demo_cleans_up(alone: Stage, number: signal.Signals) -> 
     assert said["event"] == "ready"
     assert len(leftovers(alone.folder)) == 1
     process.send_signal(number)
-    assert process.wait(40) == 130
+    assert process.wait(END_LIMIT_S) == 130
     assert leftovers(alone.folder) == []
     assert programs_in(alone.folder / "covey-demo-") == []
     assert process.stderr is not None

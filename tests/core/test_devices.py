@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 from app import profile as profiles
-from tests.core.processes import LINE_LIMIT, Stage
-
-LIMIT_S = 60.0
-
-
-def eventually(so: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + LIMIT_S
-    while not so():
-        assert time.monotonic() < end
-        time.sleep(0.3)
+from tests.core.processes import END_LIMIT_S, LINE_LIMIT, Stage, until
 
 
 def rooms(stage: Stage, name: str) -> list[str]:
@@ -38,7 +26,7 @@ def link(stage: Stage, old: str, new: str) -> dict[str, Any]:
     shown = json.loads(process.stdout.readline(LINE_LIMIT))
     assert shown["name"] == new
     assert shown["deviceKey"] == joined["deviceKey"]
-    assert process.wait(20) == 0
+    assert process.wait(END_LIMIT_S) == 0
     return joined
 
 
@@ -52,13 +40,13 @@ def test_a_device_is_linked_follows_and_is_revoked(stage: Stage) -> None:
     assert joined["name"] == "Ada"
     assert joined["deviceKey"] != made["deviceKey"]
     stage.serve("Phone")
-    eventually(lambda: rooms(stage, "Phone") == ["Birds"])
-    eventually(lambda: texts(stage, "Phone", "Birds") == [("Ada", "before")])
+    until(lambda: rooms(stage, "Phone") == ["Birds"])
+    until(lambda: texts(stage, "Phone", "Birds") == [("Ada", "before")])
     stage.run("Phone", "send", "Birds", "from the phone")
     both = [("Ada", "before"), ("Ada", "from the phone")]
-    eventually(lambda: texts(stage, "Ada", "Birds") == both)
+    until(lambda: texts(stage, "Ada", "Birds") == both)
     stage.run("Phone", "room", "new", "Cats")
-    eventually(lambda: rooms(stage, "Ada") == ["Birds", "Cats"])
+    until(lambda: rooms(stage, "Ada") == ["Birds", "Cats"])
     listed = stage.run("Phone", "device", "list")
     assert {it["deviceKey"] for it in listed} == {
         made["deviceKey"],
@@ -67,7 +55,7 @@ def test_a_device_is_linked_follows_and_is_revoked(stage: Stage) -> None:
     assert [it["me"] for it in listed] == [False, True]
     stage.run("Ada", "device", "revoke", joined["deviceKey"][:12])
     stage.run("Ada", "send", "Birds", "secret")
-    eventually(lambda: "revoked" in stage.attempt("Phone", "device", "link").stderr)
+    until(lambda: "revoked" in stage.attempt("Phone", "device", "link").stderr)
     assert texts(stage, "Phone", "Birds") == both
     listed = stage.run("Ada", "device", "list")
     assert [it["revoked"] for it in listed] == [False, True]
@@ -85,12 +73,10 @@ def test_the_words_bring_rooms_and_messages_back(stage: Stage) -> None:
     again = stage.init("Again", "--restore-phrase-file", str(phrase))
     assert again["identityKey"] == made["identityKey"]
     stage.serve("Again")
-    eventually(lambda: rooms(stage, "Again") == ["Birds"])
-    eventually(lambda: [it[1] for it in texts(stage, "Again", "Birds")] == ["hello"])
+    until(lambda: rooms(stage, "Again") == ["Birds"])
+    until(lambda: [it[1] for it in texts(stage, "Again", "Birds")] == ["hello"])
     stage.run("Again", "send", "Birds", "back")
-    eventually(
-        lambda: [it[1] for it in texts(stage, "Ada", "Birds")] == ["hello", "back"]
-    )
+    until(lambda: [it[1] for it in texts(stage, "Ada", "Birds")] == ["hello", "back"])
     assert len(stage.run("Ada", "device", "list")) == 2
 
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tests.core.processes import Stage
-from tests.core.test_chat import meet, texts
-
-WAIT = ("--wait", "delivered", "--timeout", "20")
+from tests.core.processes import DELIVERED, PATIENTLY, Stage, until
+from tests.core.test_chat import meet, texts, until_shown
 
 
 def identity(stage: Stage, name: str) -> str:
@@ -20,9 +16,7 @@ def test_a_stranger_is_found_by_the_identity_key(stage: Stage) -> None:
         stage.serve(name)
     command = ("dm", identity(stage, "Bo"), "hello Bo", "--greeting", "from the lake")
     [room] = stage.run("Ada", *command)
-    asking: list[dict[str, Any]] = []
-    while not asking:
-        asking = stage.run("Bo", "contact", "list")
+    asking = until(lambda: stage.run("Bo", "contact", "list"))
     assert asking == [
         {
             "identityKey": identity(stage, "Ada"),
@@ -33,10 +27,9 @@ def test_a_stranger_is_found_by_the_identity_key(stage: Stage) -> None:
             "changedAt": asking[0]["changedAt"],
         }
     ]
-    assert stage.run("Bo", "contact", "accept", "Ada", "--timeout", "30") == [room]
-    while texts(stage, "Bo", room["room"]) != ["hello Bo"]:
-        continue
-    stage.run("Bo", "send", room["room"], "hello Ada", *WAIT)
+    assert stage.run("Bo", "contact", "accept", "Ada", *PATIENTLY) == [room]
+    until_shown(stage, "Bo", room["room"], ["hello Bo"])
+    stage.run("Bo", "send", room["room"], "hello Ada", *DELIVERED)
     assert texts(stage, "Ada", room["room"]) == ["hello Bo", "hello Ada"]
     [line] = stage.run("Ada", "rooms")
     assert (line["name"], line["kind"]) == ("Bo", "direct")
@@ -45,8 +38,6 @@ def test_a_stranger_is_found_by_the_identity_key(stage: Stage) -> None:
 def test_members_write_to_each_other_by_name(stage: Stage) -> None:
     meet(stage, "Ada", "Bo")
     [room] = stage.run("Ada", "dm", "Bo", "just us")
-    while not stage.run("Bo", "contact", "list"):
-        continue
-    assert stage.run("Bo", "dm", "Ada", "--timeout", "30") == [room]
-    while "just us" not in texts(stage, "Bo", room["room"]):
-        continue
+    until(lambda: stage.run("Bo", "contact", "list"))
+    assert stage.run("Bo", "dm", "Ada", *PATIENTLY) == [room]
+    until(lambda: "just us" in texts(stage, "Bo", room["room"]))

@@ -17,7 +17,7 @@ from app.doctor import examine
 from app.snapshots import NetworkSnapshot
 from store import keys
 from store.database import Database
-from tests.core.processes import Stage, sentence
+from tests.core.processes import COMMAND_LIMIT_S, END_LIMIT_S, Stage, sentence
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -212,7 +212,7 @@ def test_a_reader_that_has_enough_ends_the_command(alone: Stage) -> None:
     process.stdout.readline(1)
     process.stdout.close()
     process.stdout = None
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=END_LIMIT_S)
     assert said == b""
 
 
@@ -225,7 +225,7 @@ def test_output_that_goes_nowhere_stops_nothing(alone: Stage) -> None:
         env=alone.environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=COMMAND_LIMIT_S,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -246,7 +246,7 @@ def test_who_stops_following_sees_no_trace(alone: Stage) -> None:
         while not select.select([process.stdout], [], [], 0.05)[0]:
             alone.run("Ada", "send", "Birds", "x")
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=END_LIMIT_S)
         assert (process.returncode, said) == (0, b"")
 
 

@@ -7,9 +7,8 @@ from typing import Any
 from app import profile as profiles
 from store import holes, rooms
 from store.database import Connection
-from tests.core.processes import Stage
-from tests.core.test_chat import meet, texts
-from tests.core.test_messages import until
+from tests.core.processes import DELIVERED, PATIENTLY, Stage
+from tests.core.test_chat import meet, until_shown
 
 SECRET = "where the treasure lies"
 
@@ -54,9 +53,9 @@ def test_what_disappeared_is_nowhere_and_newcomers_join_without_it(
     meet(stage, "Ada", "Bo")
     stage.run("Ada", "send", "Birds", "one")
     stage.run("Ada", "send", "Birds", SECRET, "--lifetime", "3s")
-    stage.run("Ada", "send", "Birds", "two", "--wait", "delivered", "--timeout", "20")
+    stage.run("Ada", "send", "Birds", "two", *DELIVERED)
     for name in ("Ada", "Bo"):
-        until(lambda name=name: texts(stage, name, "Birds") == ["one", "two"])  # type: ignore[misc]
+        until_shown(stage, name, "Birds", ["one", "two"])
     assert stage.stop(stage.serving("Ada")) == 0
     data, gone, missing = on_disk(stage, "Ada")
     assert SECRET.encode() not in data
@@ -64,12 +63,12 @@ def test_what_disappeared_is_nowhere_and_newcomers_join_without_it(
     stage.init("Cy")
     stage.serve("Cy")
     [invited] = stage.run("Bo", "room", "invite", "Birds")
-    stage.run("Cy", "room", "join", invited["invite"], "--timeout", "60")
-    until(lambda: texts(stage, "Cy", "Birds") == ["one", "two"])
-    stage.run("Cy", "send", "Birds", "three", "--wait", "delivered", "--timeout", "20")
-    until(lambda: texts(stage, "Bo", "Birds") == ["one", "two", "three"])
+    stage.run("Cy", "room", "join", invited["invite"], *PATIENTLY)
+    until_shown(stage, "Cy", "Birds", ["one", "two"])
+    stage.run("Cy", "send", "Birds", "three", *DELIVERED)
+    until_shown(stage, "Bo", "Birds", ["one", "two", "three"])
     stage.serve("Ada")
-    until(lambda: texts(stage, "Ada", "Birds") == ["one", "two", "three"])
+    until_shown(stage, "Ada", "Birds", ["one", "two", "three"])
     for name in ("Bo", "Cy"):
         assert stage.stop(stage.serving(name)) == 0
         data, gone, missing = on_disk(stage, name)

@@ -12,7 +12,7 @@ import pytest
 
 from app.client import Client
 from app.errors import UserFacingError
-from tests.core.processes import Stage
+from tests.core.processes import PATIENCE_S, Stage
 
 SEED = 20_261_121
 KILLED_MAKING = 12
@@ -80,7 +80,7 @@ async def test_a_room_is_whole_or_not_there(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("victim", ["Ada", "Bo"])
 async def test_who_comes_in_is_in_or_can_come_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, victim: str
@@ -106,7 +106,7 @@ async def test_who_comes_in_is_in_or_can_come_again(
         cores[victim] = await asyncio.to_thread(stage.serve, victim)
         await joining
         async with Client.connect(stage.profile("Bo"), start=False) as bo:
-            joined = await bo.join(link, timeout_s=30)
+            joined = await bo.join(link, timeout_s=PATIENCE_S)
             assert (joined.can_write, joined.members) == (True, 2)
     async with (
         Client.connect(stage.profile("Ada"), start=False) as ada,
@@ -116,5 +116,8 @@ async def test_who_comes_in_is_in_or_can_come_again(
             assert len(await ada.members(room_id)) == 2
             for one, other in ((ada, bo), (bo, ada)):
                 sent = await one.send(room_id, "hello")
-                assert await one.wait_delivered(room_id, sent.id, timeout_s=30) == 1
+                reached = await one.wait_delivered(
+                    room_id, sent.id, timeout_s=PATIENCE_S
+                )
+                assert reached == 1
                 assert sent.id in [m.id for m in await other.history(room_id)]

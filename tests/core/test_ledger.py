@@ -5,13 +5,8 @@ Real cores, each in a process of its own, over a network of their own.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
-from tests.core.processes import Stage
+from tests.core.processes import DELIVERED, Stage, until
 from tests.core.test_chat import meet
-
-LIMIT_S = 60.0
 
 
 def sentences(stage: Stage, name: str, id: str) -> dict[str, str]:
@@ -20,21 +15,10 @@ def sentences(stage: Stage, name: str, id: str) -> dict[str, str]:
     return {member["name"]: member["sentence"] for member in found}
 
 
-def until(so: Callable[[], bool]) -> None:
-    """Ask until something is so."""
-    over = time.monotonic() + LIMIT_S
-    while not so():
-        assert time.monotonic() < over, "it never came to be so"
-        time.sleep(0.2)
-
-
 def test_a_message_is_followed_to_who_was_never_met(stage: Stage) -> None:
     meet(stage, "Ada", "Bo", "Cy")
     stage.stop(stage.serving("Cy"))
-    [sent] = stage.run(
-        *("Ada", "send", "Birds", "who tells Cy?"),
-        *("--wait", "delivered", "--timeout", "30"),
-    )
+    [sent] = stage.run("Ada", "send", "Birds", "who tells Cy?", *DELIVERED)
     id = sent["id"]
     until(lambda: not sentences(stage, "Ada", id)["Cy"].startswith("It is on its way"))
     assert sentences(stage, "Ada", id) == {

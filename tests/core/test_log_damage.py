@@ -15,6 +15,7 @@ from store.hypercore.directory import DATABASE_NAME
 from store.hypercore.events import VerificationFailed
 from store.hypercore.session import Hypercore
 from tests.core.log_writer import make_block, open_log
+from tests.core.processes import PATIENCE_S
 from tests.unit.store.files.stores import make_wire
 
 BLOCKS = 300
@@ -127,7 +128,7 @@ async def test_damage_is_repaired_from_a_peer(tmp_path: Path) -> None:
         hurt.replicate(ends[1])
         core = await hurt.get(key)
         for index in range(BLOCKS):
-            assert await core.get(index, timeout_s=20) == make_block(index, 0)
+            assert await core.get(index, timeout_s=PATIENCE_S) == make_block(index, 0)
         assert await core.has(0, BLOCKS)
         assert core.core.damaged_blocks >= 4
     # It is whole again without anybody's help.
@@ -150,7 +151,7 @@ async def test_damage_is_not_passed_on(tmp_path: Path) -> None:
         await hurt.get(key)
         core = await asker.get(key)
         for index in (2, 6, 199, 299):
-            assert await core.get(index, timeout_s=20) == make_block(index, 0)
+            assert await core.get(index, timeout_s=PATIENCE_S) == make_block(index, 0)
         for index in (3, 200):
             with pytest.raises(StoreError):
                 await core.get(index, timeout_s=0.2)
@@ -224,7 +225,7 @@ async def test_a_damaged_root_is_repaired_from_a_peer(tmp_path: Path) -> None:
         hurt.replicate(ends[1])
         core = await hurt.get(key)
         for index in range(BLOCKS):
-            assert await core.get(index, timeout_s=20) == make_block(index, 0)
+            assert await core.get(index, timeout_s=PATIENCE_S) == make_block(index, 0)
     core = await open_log(tmp_path / "hurt", None, Synchronous.NORMAL)
     assert await read_all(core) == (set(range(BLOCKS)), set())
     await core.append(make_block(BLOCKS, 0))

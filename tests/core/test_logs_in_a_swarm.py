@@ -12,7 +12,7 @@ from net import DHT, Connection, Swarm
 from store import Corestore, Hypercore, Hyperdrive
 
 LOOPBACK = "127.0.0.1"
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 
 
 @asynccontextmanager

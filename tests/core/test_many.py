@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 
 import pytest
 
-from tests.core.processes import Stage
+from tests.core.processes import DELIVERED, PATIENTLY, Stage, until
 from tests.core.test_chat import meet, texts
 
 PEOPLE = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo", "Gus", "Hana", "Ivo", "Jo")
-LIMIT_S = 60.0
 
 
 def until_all_read(stage: Stage, names: tuple[str, ...], room: str, *want: str) -> None:
     """Wait until all show just these messages, in one order."""
-    end = time.monotonic() + LIMIT_S
-    seen: list[list[str]] = []
-    while time.monotonic() < end:
-        seen = [texts(stage, name, room) for name in names]
-        if all(sorted(each) == sorted(want) for each in seen):
-            assert all(each == seen[0] for each in seen)
-            return
-    raise AssertionError(f"not all the same in time: {seen}")
+
+    def so(name: str) -> Callable[[], bool]:
+        return lambda: sorted(texts(stage, name, room)) == sorted(want)
+
+    # What is there stays there: whoever has it all need not be waited for again.
+    for name in names:
+        until(so(name))
+    seen = [texts(stage, name, room) for name in names]
+    assert sorted(seen[0]) == sorted(want)
+    assert all(each == seen[0] for each in seen)
 
 
-@pytest.mark.timeout(240)
+def until_known(stage: Stage, name: str, room: str, want: set[str]) -> None:
+    """Wait until somebody knows of just these members."""
+
+    def known() -> bool:
+        members = stage.run(name, "room", "members", room)
+        return {it["name"] for it in members} == want
+
+    until(known)
+
+
+@pytest.mark.timeout(600)
 def test_ten_people_go_on_without_the_founder(stage: Stage) -> None:
     founder = "Ada"
     stage.init(founder)
@@ -36,35 +47,27 @@ def test_ten_people_go_on_without_the_founder(stage: Stage) -> None:
     for name in PEOPLE[1:7]:
         stage.init(name)
         served[name] = stage.serve(name)
-        stage.run(name, "room", "join", link["invite"], "--timeout", "40")
+        stage.run(name, "room", "join", link["invite"], *PATIENTLY)
     stage.run(founder, "room", "role", room, "Bo", "admin")
-    stage.run(founder, "send", room, "take care", "--wait", "delivered")
+    stage.run(founder, "send", room, "take care", *DELIVERED)
     until_all_read(stage, PEOPLE[:7], room, "take care")
     # Its machine is lost: no farewell, and it never comes back.
     served[founder].kill()
-    while stage.attempt("Bo", "room", "role", room, "Cy", "moderator").returncode:
-        continue
+    role = ("room", "role", room, "Cy", "moderator")
+    until(lambda: not stage.attempt("Bo", *role).returncode)
     [fresh] = stage.run("Bo", "room", "invite", room, "--uses", "0")
     for name in PEOPLE[7:]:
         stage.init(name)
         served[name] = stage.serve(name)
-        stage.run(name, "room", "join", fresh["invite"], "--timeout", "40")
+        stage.run(name, "room", "join", fresh["invite"], *PATIENTLY)
     said = ["take care"]
     for name in PEOPLE[1:]:
         stage.run(name, "send", room, f"from {name}")
         said.append(f"from {name}")
     until_all_read(stage, PEOPLE[1:], room, *said)
-    while stage.attempt("Cy", "room", "kick", room, "Jo").returncode:
-        continue
-    end = time.monotonic() + LIMIT_S
-    while time.monotonic() < end:
-        known = [
-            {line["name"] for line in stage.run(name, "room", "members", room)}
-            for name in PEOPLE[1:9]
-        ]
-        if all(each == set(PEOPLE[:9]) for each in known):
-            break
-    assert all(each == set(PEOPLE[:9]) for each in known)
+    until(lambda: not stage.attempt("Cy", "room", "kick", room, "Jo").returncode)
+    for name in PEOPLE[1:9]:
+        until_known(stage, name, room, set(PEOPLE[:9]))
 
 
 def test_what_one_wrote_is_carried_by_another(stage: Stage) -> None:
@@ -73,9 +76,9 @@ def test_what_one_wrote_is_carried_by_another(stage: Stage) -> None:
     [link] = stage.run("Ada", "room", "invite", room)
     stage.init("Cy")
     cy = stage.serve("Cy")
-    stage.run("Cy", "room", "join", link["invite"], "--timeout", "30")
+    stage.run("Cy", "room", "join", link["invite"], *PATIENTLY)
     stage.stop(cy)
-    stage.run("Ada", "send", room, "for you all", "--wait", "delivered")
+    stage.run("Ada", "send", room, "for you all", *DELIVERED)
     until_all_read(stage, ("Bo",), room, "for you all")
     ada = stage.serving("Ada")
     stage.stop(ada)

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from typing import Any
 
-from tests.core.processes import Stage
+from tests.core.processes import DELIVERED, Stage, until
 from tests.core.test_chat import meet
-
-LIMIT_S = 20.0
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """Ask again until there is an answer."""
-    end = time.monotonic() + LIMIT_S
-    while not (found := look()):
-        assert time.monotonic() < end, "it did not come"
-    return found
 
 
 def history(stage: Stage, name: str, *options: str) -> list[dict[str, Any]]:
@@ -28,8 +16,7 @@ def history(stage: Stage, name: str, *options: str) -> list[dict[str, Any]]:
 
 def test_two_cores_change_what_was_said(stage: Stage) -> None:
     room = meet(stage, "Ada", "Bo")
-    wait = ("--wait", "delivered", "--timeout", "20")
-    [sent] = stage.run("Ada", "send", "Birds", "a haron", *wait)
+    [sent] = stage.run("Ada", "send", "Birds", "a haron", *DELIVERED)
     id = sent["id"]
     # Whoever follows hears of all that is changed.
     follower = stage.spawn(*stage.options("Bo"), "follow", "Birds")
@@ -41,7 +28,7 @@ def test_two_cores_change_what_was_said(stage: Stage) -> None:
     [reacted] = stage.run("Bo", "message", "react", "Birds", id, "\u2764")
     assert reacted["reactions"] == [{"emoji": "\u2764", "count": 1, "mine": True}]
     [answer] = stage.run(
-        "Bo", "send", "Birds", "where?", "--reply", id, "--thread", id, *wait
+        "Bo", "send", "Birds", "where?", "--reply", id, "--thread", id, *DELIVERED
     )
     [hers, reply] = history(stage, "Ada")
     assert hers["reactions"] == [{"emoji": "\u2764", "count": 1, "mine": False}]

@@ -12,6 +12,7 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.rooms import intake
+from tests.core.processes import PATIENCE_S
 from tests.unit.app.rooms.joined import QuietNetwork, Wires
 
 ROOM_LEFT_BYTES = 600_000
@@ -110,7 +111,9 @@ async def test_what_others_write_comes_once_there_is_room(
     wires = Wires()
     wires.connect(ada, bo)
     [line] = await ada.rooms()
-    joining = bo._tasks.spawn(bo.join(await ada.invite(line.room), timeout_s=9))
+    joining = bo._tasks.spawn(
+        bo.join(await ada.invite(line.room), timeout_s=PATIENCE_S)
+    )
     await wires.until(joining.done)
     [theirs], [mine] = ada._rooms.values(), bo._rooms.values()
     wires.cut(ada, bo)

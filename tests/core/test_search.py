@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from store.search.index import FILE_NAME
-from tests.core.processes import Stage
+from tests.core.processes import DELIVERED, Stage
 from tests.core.test_chat import MESSAGE_KEYS, meet
 
 
@@ -96,10 +96,7 @@ def test_a_line_for_people_says_where_when_who_and_what(alone: Stage) -> None:
 def test_one_finds_what_others_wrote_until_one_leaves(stage: Stage) -> None:
     room = meet(stage, "Ada", "Bo")
     say(stage, "Ada", "Birds", "a heron from Ada")
-    stage.run(
-        *("Bo", "send", room, "a heron from Bo"),
-        *("--wait", "delivered", "--timeout", "20"),
-    )
+    stage.run("Bo", "send", room, "a heron from Bo", *DELIVERED)
     [bo] = stage.run("Bo", "whoami")
     found = stage.run("Ada", "search", "heron", "--from", "Bo")
     assert [hit["text"] for hit in found] == ["a heron from Bo"]

@@ -19,7 +19,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 MODULES = HERE / "node_modules"
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 INSTALL_LIMIT_S = 300.0
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
@@ -127,7 +127,7 @@ class NodePeer:
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            async with asyncio.timeout(5.0):
+            async with asyncio.timeout(30.0):
                 await self._process.wait()
         except TimeoutError:
             self._process.kill()

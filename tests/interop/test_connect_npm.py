@@ -27,7 +27,7 @@ from tests.interop.networks import (
 )
 from tests.interop.node_peer import LIMIT_S, NodePeer
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 OURS = KeyPair.from_seed(b"\x41" * 32)
 NPM_SEED = "42" * 32

@@ -11,7 +11,7 @@ from tests.interop.networks import NETWORK_SIZE, as_npm, network_of, npm_node, o
 from tests.interop.node_peer import NodePeer
 from tests.interop.rim import settle
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 OURS = KeyPair.from_seed(b"\x51" * 32)
 NPM_SEED = "52" * 32

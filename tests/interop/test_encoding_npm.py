@@ -12,7 +12,7 @@ from net import encoding
 from net.encoding import Writer
 from tests.interop.node_peer import NodePeer
 
-pytestmark = [pytest.mark.interop]
+pytestmark = pytest.mark.interop
 
 CASES_A_TYPE = 200
 

@@ -12,7 +12,7 @@ from store.hypercore.encryption import DefaultEncryption
 from tests.interop.node_peer import NodePeer
 from tests.interop.test_hypercore_npm import pair
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 SIZE = 21 * BLOCK_BYTES + 4711
 CONTENT = random.Random(1).randbytes(SIZE)

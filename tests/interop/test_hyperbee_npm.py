@@ -16,7 +16,7 @@ from tests.interop.node_peer import NodePeer
 from tests.interop.test_hypercore_npm import both_roles, pair, until
 from tests.unit.store.hyperbee.memory_log import MemoryLog
 
-pytestmark = [pytest.mark.interop]
+pytestmark = pytest.mark.interop
 
 Operation = list[Any]
 LIMIT_S = 120.0

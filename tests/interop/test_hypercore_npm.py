@@ -34,7 +34,7 @@ from store.hypercore.signatures import (
 from tests.interop.node_peer import LIMIT_S, NodePeer
 from tests.interop.test_connect_npm import link
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.interop
 
 PRIMARY_KEY = bytes((9,)) * 32
 SEEDS = [bytes((seed,)) * 32 for seed in (0x51, 0x52, 0x53)]

@@ -31,7 +31,7 @@ from net.rpc import CLIENT, SERVER, Address
 
 HERE = Path(__file__).resolve().parent
 MODULES = Path(os.environ.get("NODE_PATH", HERE / "node_modules"))
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 LOCAL = "127.0.0.1"
 TOPIC = bytes(range(32))
 OUR_KEYS = KeyPair.from_seed(b"\x31" * 32)
@@ -39,7 +39,7 @@ NPM_SEED = "32" * 32
 NPM_KEYS = KeyPair.from_seed(bytes.fromhex(NPM_SEED))
 FIREWALLED = {"quickFirewall": False, "ephemeral": True}
 
-pytestmark = [pytest.mark.interop]
+pytestmark = pytest.mark.interop
 
 
 @pytest.fixture(autouse=True)

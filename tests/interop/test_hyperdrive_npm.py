@@ -15,11 +15,11 @@ from store.hyperdrive import Hyperdrive, LocalFolder, Node
 from tests.interop.node_peer import NodePeer
 from tests.interop.test_hypercore_npm import Pair, pair
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.interop
 
 ENCRYPTION_KEY = bytes(range(32, 64))
 MIB = 2**20
-LIMIT_S = 40.0
+LIMIT_S = 60.0
 SIZES = [0, 1, 65_535, 65_536, 65_537, MIB, 3 * MIB, 50 * MIB]
 FILES = 200
 

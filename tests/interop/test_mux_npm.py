@@ -14,7 +14,7 @@ from tests.interop.node_peer import LIMIT_S, NodePeer
 from tests.interop.tcp_stream import TcpSecretStream, listener
 from tests.interop.test_secret_stream_npm import dialling, handshake
 
-pytestmark = [pytest.mark.interop]
+pytestmark = pytest.mark.interop
 
 
 class MuxOverTcp:

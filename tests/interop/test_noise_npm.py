@@ -10,7 +10,7 @@ from net.noise import Handshake
 from net.noise.handshake import PATTERNS
 from tests.interop.node_peer import NodePeer, NodePeerError
 
-pytestmark = [pytest.mark.interop]
+pytestmark = pytest.mark.interop
 
 OURS = KeyPair.from_seed(b"\x71" * 32)
 NPM_SEED = "72" * 32

@@ -45,7 +45,7 @@ from net.pairing.sealing import invite_id
 from tests.interop.networks import LOCAL, as_npm, network_of, npm_node, our_node
 from tests.interop.node_peer import LIMIT_S, NodePeer
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.interop
 
 KEY = bytes(range(32))
 ENCRYPTION_KEY = b"\x44" * 32

@@ -13,7 +13,7 @@ from net.noise import Handshake
 from tests.interop.node_peer import NodePeer
 from tests.interop.tcp_stream import TcpSecretStream, listener
 
-pytestmark = [pytest.mark.interop]
+pytestmark = pytest.mark.interop
 
 OURS = KeyPair.from_seed(b"\x11" * 32)
 THEIRS = KeyPair.from_seed(b"\x22" * 32)

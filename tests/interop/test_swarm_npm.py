@@ -12,7 +12,7 @@ from net.crypto import blake2b_256
 from tests.interop.networks import LOCAL, Network, as_npm, network_of
 from tests.interop.node_peer import LIMIT_S, NodePeer
 
-pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.interop
 
 TOPIC = blake2b_256(b"a topic for three")
 KEYS = [KeyPair.from_seed(bytes((0x61 + number,)) * 32) for number in range(3)]

@@ -38,7 +38,7 @@ CARRIED_MTU = 1280
 """Carriers tunnel; what is larger and may not be parted is lost on the way out."""
 
 PREFIX = "covey-lab-"
-ORDER_LIMIT_S = 10.0
+ORDER_LIMIT_S = 60.0
 MAPPING_S = 6
 """Routers forget what was silent for so long; real ones take 30 s or more."""
 

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, BinaryIO
 
 WORDS_LIMIT = 2000
-END_LIMIT_S = 5.0
+END_LIMIT_S = 20.0
 
 
 class LabError(Exception):

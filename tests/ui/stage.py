@@ -25,7 +25,7 @@ from ui.window_state import WindowState
 
 T = TypeVar("T")
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """Longest wait for anything; reached only when a test fails."""
 
 

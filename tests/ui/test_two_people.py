@@ -39,7 +39,7 @@ def bootstrap() -> Iterator[str]:
         yield f"127.0.0.1:{ready['port']}"
     finally:
         node.terminate()
-        node.wait(20)
+        node.wait(60)
         node.stdout.close()
 
 

@@ -44,7 +44,7 @@ async def test_it_is_done_at_once_and_when_somebody_says_so() -> None:
     work = Work()
     made = alarm(work)
     made.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await work.asked.get()
         for _ in range(3):
             made.poke()
@@ -60,7 +60,7 @@ async def test_it_is_done_when_it_is_due() -> None:
     work = Work(999, 1_000, 1_001, 10**15)
     made = alarm(work)
     made.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         for _ in range(4):
             await work.asked.get()
     await made.stop()
@@ -71,7 +71,7 @@ async def test_only_what_is_due_earlier_is_news() -> None:
     work = Work(5_000)
     made = alarm(work)
     made.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await work.asked.get()
         made.poke_by(5_000)
         made.poke_by(9_000)
@@ -91,7 +91,7 @@ async def test_what_fails_is_told_and_tried_again(
     made = alarm(work)
     with caplog.at_level(logging.ERROR, logger=LOG.name):
         made.start()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await work.asked.get()
             await work.asked.get()
         await made.stop()

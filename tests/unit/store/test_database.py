@@ -38,12 +38,12 @@ def put(name: str, value: bytes = b"1") -> object:
 
 
 def read(database: Database, name: str) -> bytes | None:
-    return database.read(lambda connection: get_setting(connection, name)).result(5)
+    return database.read(lambda connection: get_setting(connection, name)).result(60)
 
 
 def test_a_finished_write_is_read_and_outlives_closing(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "x.db", key=KEY)
-    database.write(put("a", SECRET)).result(5)  # type: ignore[arg-type]
+    database.write(put("a", SECRET)).result(60)  # type: ignore[arg-type]
     assert read(database, "a") == SECRET
     database.close()
     database = Database.open(tmp_path / "x.db", key=KEY)
@@ -52,7 +52,7 @@ def test_a_finished_write_is_read_and_outlives_closing(tmp_path: Path) -> None:
 
 
 def test_nothing_on_the_disk_is_readable(database: Database, tmp_path: Path) -> None:
-    database.write(put("word", SECRET)).result(5)  # type: ignore[arg-type]
+    database.write(put("word", SECRET)).result(60)  # type: ignore[arg-type]
     for file in tmp_path.iterdir():
         raw = file.read_bytes()
         assert SECRET not in raw
@@ -70,7 +70,7 @@ def test_the_level_named_is_the_level_set(tmp_path: Path) -> None:
                 connection.pragma("journal_mode"),
                 connection.pragma("auto_vacuum"),
             )
-        ).result(5)
+        ).result(60)
         assert found == (number, "wal", 2)
         database.close()
 
@@ -86,9 +86,9 @@ def test_writes_that_wait_share_one_commit(database: Database) -> None:
 
     waiting = [database.write(counted) for _ in range(50)]
     gate.set()
-    first.result(5)
+    first.result(60)
     for future in waiting:
-        future.result(5)
+        future.result(60)
     assert len(commits) == 1
 
 
@@ -105,10 +105,10 @@ def test_one_failing_job_is_rolled_back_alone(database: Database) -> None:
     bad = database.write(fails, undo=lambda: undone.append("bad"))
     later = database.write(lambda _: list(undone))
     gate.set()
-    good.result(5)
+    good.result(60)
     with pytest.raises(ValueError, match="on purpose"):
-        bad.result(5)
-    assert later.result(5) == ["bad"], "undo comes before any further work"
+        bad.result(60)
+    assert later.result(60) == ["bad"], "undo comes before any further work"
     assert read(database, "good") == b"1"
     assert read(database, "bad") is None
 
@@ -128,7 +128,7 @@ def test_a_failed_commit_undoes_every_job(database: Database) -> None:
     gate.set()
     for job in jobs:
         with pytest.raises(apsw.Error):
-            job.result(5)
+            job.result(60)
     assert undone == [1]
     database.write(lambda connection: connection.set_commit_hook(None))
     assert read(database, "a") is None
@@ -150,7 +150,7 @@ def test_damage_anywhere_is_told_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     database = Database.open(path, key=KEY)
     for number in range(50):
-        database.write(put(f"n{number}", os.urandom(4000))).result(5)  # type: ignore[arg-type]
+        database.write(put(f"n{number}", os.urandom(4000))).result(60)  # type: ignore[arg-type]
     database.close()
     whole = path.read_bytes()
     assert len(whole) < CHECKED_WHOLE_BYTES
@@ -171,8 +171,8 @@ def test_damage_anywhere_is_told_and_changes_nothing(tmp_path: Path) -> None:
 def test_check_finds_damage_while_open(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     database = Database.open(path, key=KEY)
-    database.write(put("a", os.urandom(100_000))).result(5)  # type: ignore[arg-type]
-    database.check().result(5)
+    database.write(put("a", os.urandom(100_000))).result(60)  # type: ignore[arg-type]
+    database.check().result(60)
     database.close()
 
 
@@ -181,7 +181,7 @@ def test_a_newer_and_a_foreign_file_are_refused(tmp_path: Path) -> None:
     database = Database.open(path, key=KEY)
     database.write(
         lambda connection: connection.pragma("user_version", NEWEST_SCHEMA + 1)
-    ).result(5)
+    ).result(60)
     database.close()
     with pytest.raises(SchemaError) as caught:
         Database.open(path, key=KEY)
@@ -198,7 +198,7 @@ def test_a_newer_and_a_foreign_file_are_refused(tmp_path: Path) -> None:
 def test_an_older_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     database = Database.open(path, key=KEY)
-    database.write(lambda connection: connection.pragma("user_version", 0)).result(5)
+    database.write(lambda connection: connection.pragma("user_version", 0)).result(60)
     database.close()
     with pytest.raises(SchemaError) as caught:
         Database.open(path, key=KEY)
@@ -219,13 +219,13 @@ def test_without_a_key_the_file_is_plain_and_shrinks(tmp_path: Path) -> None:
     path = tmp_path / "plain.db"
     database = Database.open(path, key=None)
     for number in range(300):
-        database.write(put(f"n{number}", bytes(4_000))).result(5)  # type: ignore[arg-type]
+        database.write(put(f"n{number}", bytes(4_000))).result(60)  # type: ignore[arg-type]
     assert read(database, "n7") == bytes(4_000)
     database.close()
     full_bytes = path.stat().st_size
     assert path.read_bytes().startswith(b"SQLite format 3")
     database = Database.open(path, key=None)
-    mode = database.read(lambda connection: connection.pragma("auto_vacuum")).result(5)
+    mode = database.read(lambda connection: connection.pragma("auto_vacuum")).result(60)
     assert mode == 2, "incremental"
     database.write(lambda connection: connection.execute("DELETE FROM setting")).result(
         5
@@ -249,8 +249,8 @@ def test_a_file_whose_maker_was_killed_at_once_is_begun_again(
     maker.close()
     assert path.stat().st_size > 0
     database = Database.open(path, key=key)
-    database.write(put("a", SECRET)).result(5)  # type: ignore[arg-type]
-    assert database.read(lambda it: it.pragma("auto_vacuum")).result(5) == 2
+    database.write(put("a", SECRET)).result(60)  # type: ignore[arg-type]
+    assert database.read(lambda it: it.pragma("auto_vacuum")).result(60) == 2
     database.close()
 
 
@@ -262,8 +262,8 @@ def test_an_undoing_that_fails_ends_nobody_elses_writes(database: Database) -> N
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        database.write(refuse, undo=undo).result(5)
-    database.write(put("a")).result(5)  # type: ignore[arg-type]
+        database.write(refuse, undo=undo).result(60)
+    database.write(put("a")).result(60)  # type: ignore[arg-type]
     assert read(database, "a") == b"1"
 
 
@@ -288,26 +288,26 @@ def test_what_is_taken_while_closing_is_done(tmp_path: Path) -> None:
         database.close()
         thread.join()
         for future in taken:
-            assert future.result(5) is None
+            assert future.result(60) is None
 
 
 def test_an_emptied_log_holds_nothing_of_what_was_overwritten(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "x.db", key=None)
-    database.write(put("word", SECRET)).result(5)  # type: ignore[arg-type]
-    database.write(put("word", b"")).result(5)  # type: ignore[arg-type]
+    database.write(put("word", SECRET)).result(60)  # type: ignore[arg-type]
+    database.write(put("word", b"")).result(60)  # type: ignore[arg-type]
     log = tmp_path / "x.db-wal"
     assert SECRET in log.read_bytes()
-    database.empty_log().result(10)
+    database.empty_log().result(60)
     assert log.stat().st_size == 0
     assert SECRET not in (tmp_path / "x.db").read_bytes()
-    database.write(put("other")).result(5)  # type: ignore[arg-type]
+    database.write(put("other")).result(60)  # type: ignore[arg-type]
     assert read(database, "other") == b"1"
     database.close()
 
 
 def test_a_log_that_is_being_read_is_not_emptied(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "x.db", key=KEY)
-    database.write(put("a")).result(5)  # type: ignore[arg-type]
+    database.write(put("a")).result(60)  # type: ignore[arg-type]
     gate, reading = threading.Event(), threading.Event()
 
     def long_read(connection: Connection) -> bytes | None:
@@ -318,14 +318,14 @@ def test_a_log_that_is_being_read_is_not_emptied(tmp_path: Path) -> None:
 
     pending = database.read(long_read)
     assert reading.wait(5)
-    database.write(put("a", b"2")).result(5)  # type: ignore[arg-type]
-    database.write(lambda connection: connection.set_busy_timeout(0)).result(5)
+    database.write(put("a", b"2")).result(60)  # type: ignore[arg-type]
+    database.write(lambda connection: connection.set_busy_timeout(0)).result(60)
     with pytest.raises(EnvironmentFault) as caught:
-        database.empty_log().result(10)
+        database.empty_log().result(60)
     assert caught.value.code == "busy"
     gate.set()
-    assert pending.result(5) == b"1"
-    database.empty_log().result(10)
+    assert pending.result(60) == b"1"
+    database.empty_log().result(60)
     database.close()
 
 

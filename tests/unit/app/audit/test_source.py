@@ -49,7 +49,9 @@ async def meet(wires: Wires, host: Messenger, guest: Messenger) -> Room:
     """Somebody joins the host's only room; the host's side of it."""
     wires.connect(host, guest)
     [line] = await host.rooms()
-    joining = asyncio.create_task(guest.join(await host.invite(line.room), timeout_s=9))
+    joining = asyncio.create_task(
+        guest.join(await host.invite(line.room), timeout_s=60)
+    )
     await wires.until(joining.done)
     await joining
     return host._rooms[bytes.fromhex(line.room)]

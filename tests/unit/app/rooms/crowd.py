@@ -115,10 +115,10 @@ class CrowdMember:
         self.database = Database.open(folder / f"{who.name}.db", key=bytes(32))
         self.row = self.database.write(
             lambda connection: rooms.add_room(connection, FRESH)
-        ).result(5)
+        ).result(60)
         self.entropy = CountedEntropy(who.name.encode())
         self.view = self.fresh_view()
-        self.database.write(self.view.load).result(5)
+        self.database.write(self.view.load).result(60)
         self.facts: RoomFacts = self.view.facts(0)
         self.logs: dict[bytes, list[bytes]] = {}
         self.heads: dict[bytes, LogHead] = {}
@@ -169,7 +169,7 @@ class CrowdMember:
                 now_ms=int(now * 1000),
             )
 
-        applied = self.database.write(work).result(5)
+        applied = self.database.write(work).result(60)
         for woken in applied.woken:
             self.derive(woken, now)
         if applied.facts is not None:
@@ -192,7 +192,7 @@ class CrowdMember:
         """What people see."""
         found = self.database.read(
             lambda connection: contents.page(connection, self.row.row, limit=1000)
-        ).result(5)
+        ).result(60)
         return [message.text for message in found]
 
 

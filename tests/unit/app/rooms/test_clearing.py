@@ -73,7 +73,7 @@ def birds(messenger: Messenger) -> Room:
 async def meet(wires: Wires, host: Messenger, guest: Messenger) -> None:
     """Somebody joins the host's only room."""
     wires.connect(host, guest)
-    joining = asyncio.create_task(guest.join(await host.invite("Birds"), timeout_s=9))
+    joining = asyncio.create_task(guest.join(await host.invite("Birds"), timeout_s=60))
     await wires.until(joining.done)
     await joining
 
@@ -169,7 +169,7 @@ def dump(connection: Connection) -> bytes:
 async def indexed(messenger: Messenger) -> bytes:
     """Everything that stands in the search index."""
     searching = messenger._searching
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await searching.settled()
         await searching._indexer._sweeps.finish()
     index = searching._indexer.index
@@ -496,7 +496,7 @@ async def test_a_false_hole_is_forgotten_and_the_true_one_taken(
     wires.cut(ada, bo)
     cy = await opened("Cy")
     wires.connect(bo, cy)
-    joining = asyncio.create_task(cy.join(await bo.invite("Birds"), timeout_s=9))
+    joining = asyncio.create_task(cy.join(await bo.invite("Birds"), timeout_s=60))
     await wires.until(lambda: bool(cy._rooms))
     mine = birds(cy).gaps
     await wires.until(lambda: mine.false_count == 1)

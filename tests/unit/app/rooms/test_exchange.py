@@ -46,7 +46,9 @@ async def person(
 async def let_in(wires: Wires, host: Messenger, guest: Messenger) -> None:
     """Somebody joins the host's only room."""
     [room] = await host.rooms()
-    joining = asyncio.create_task(guest.join(await host.invite(room.room), timeout_s=9))
+    joining = asyncio.create_task(
+        guest.join(await host.invite(room.room), timeout_s=60)
+    )
     await wires.until(joining.done)
     assert (await joining).can_write
 
@@ -76,7 +78,7 @@ async def test_who_was_removed_comes_back_on_the_same_connections(person: Make) 
     await wires.until(lambda: hers.facts.present_count == 2)
 
     # Cy hears of Bo's return last, and refuses Bo until then.
-    joining = asyncio.create_task(bo.join(await ada.invite("Birds"), timeout_s=9))
+    joining = asyncio.create_task(bo.join(await ada.invite("Birds"), timeout_s=60))
     await wires.until(joining.done, silent=frozenset((ada, cy)))
     assert (await joining).can_write
     assert len(theirs) == 1
@@ -96,7 +98,7 @@ async def test_who_left_unheard_comes_back(person: Make) -> None:
     wires.cut(ada, bo)
     await bo.leave("Birds")
     assert await bo.rooms() == []
-    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    joining = asyncio.create_task(bo.join(link, timeout_s=60))
     await asyncio.sleep(0)
     wires.connect(ada, bo)
     await wires.until(joining.done)
@@ -115,7 +117,7 @@ async def test_two_may_ask_by_one_link_at_a_time(person: Make) -> None:
     wires = Wires()
     await ada.create_room("Birds")
     link = await ada.invite("Birds")
-    asking = [asyncio.create_task(bo.join(link, timeout_s=9)) for _ in range(3)]
+    asking = [asyncio.create_task(bo.join(link, timeout_s=60)) for _ in range(3)]
     await asyncio.sleep(0)
     asking[0].cancel()
     wires.connect(ada, bo)
@@ -137,11 +139,15 @@ async def test_a_refusal_is_told_when_nobody_says_otherwise(
     link = await ada.invite("Birds")
     first = asyncio.create_task(bo.join(link))
     await wires.until(first.done)
-    late = asyncio.create_task(cy.join(link, timeout_s=0.2))
-    await wires.until(late.done)
-    with pytest.raises(UserFacingError) as told:
-        await late
-    assert told.value.code == "used-invite"
+    said = "nobody-online"
+    # So little time is not always enough on a busy machine.
+    while said == "nobody-online":
+        late = asyncio.create_task(cy.join(link, timeout_s=0.2))
+        await wires.until(late.done)
+        with pytest.raises(UserFacingError) as told:
+            await late
+        said = told.value.code
+    assert said == "used-invite"
 
 
 async def test_a_room_whose_maker_gave_up_is_there(person: Make) -> None:

@@ -63,6 +63,17 @@ def has_turned(room: Room, before: bytes) -> bool:
     return room.facts.epoch != before
 
 
+async def kept_waiting(wires: Wires, who: Messenger, link: str) -> bool:
+    """Whether somebody is told that a person has to decide.
+
+    Asked again where nobody answered: the time given is short for a busy machine.
+    """
+    said = "nobody-online"
+    while said == "nobody-online":
+        said = await refused(wires, who.join(link, timeout_s=1.5))
+    return said == "waiting-approval"
+
+
 async def told(wires: Wires, asking: Awaitable[T]) -> T:
     """What somebody is told."""
     task = asyncio.ensure_future(asking)
@@ -83,7 +94,7 @@ async def in_the_room(wires: Wires, host: Messenger, *guests: Messenger) -> None
     """Everybody joins the host's only room, and knows of the others."""
     for guest in guests:
         link = await host.invite("Birds")
-        joining = asyncio.create_task(guest.join(link, timeout_s=9))
+        joining = asyncio.create_task(guest.join(link, timeout_s=60))
         await wires.until(joining.done)
         await joining
     rooms = [room for who in (host, *guests) for room in who._rooms.values()]
@@ -100,7 +111,7 @@ async def test_a_person_approves(person: Make) -> None:
     events, theirs = ada.events(), bo.events()
     link = await ada.invite("Birds", approval=True, role="reader")
     assert decode_link(link).approval
-    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    joining = asyncio.create_task(bo.join(link, timeout_s=60))
     [id] = await waiting_at(wires, ada)
     [request] = await ada.requests("Birds")
     assert (request.name, request.role) == ("Bo", "reader")
@@ -134,15 +145,14 @@ async def test_who_waits_is_told_so_and_let_in_later(person: Make) -> None:
     await ada.create_room("Birds")
     wires.connect(ada, bo)
     link = await ada.invite("Birds", approval=True)
-    joining = asyncio.create_task(bo.join(link, timeout_s=1.5))
+    assert await kept_waiting(wires, bo, link)
     [id] = await waiting_at(wires, ada)
-    assert await refused(wires, joining) == "waiting-approval"
     wires.cut(ada, bo)
     await ada.approve("Birds", id)
     assert len(await ada.members("Birds")) == 2
     records = ada._exchange._network.records  # type: ignore[union-attr]
     await wires.until(lambda: len(records.values) == 2)
-    again = asyncio.create_task(bo.join(link, timeout_s=9))
+    again = asyncio.create_task(bo.join(link, timeout_s=60))
     await wires.until(lambda: bool(bo._rooms))
     wires.connect(ada, bo)
     await wires.until(again.done)
@@ -158,12 +168,12 @@ async def test_a_person_declines_once(
     await ada.create_room("Birds")
     wires.connect(ada, bo)
     link = await ada.invite("Birds", approval=True)
-    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    joining = asyncio.create_task(bo.join(link, timeout_s=60))
     [id] = await waiting_at(wires, ada)
     await ada.deny("Birds", id)
     assert await refused(wires, joining) == "declined"
     # It bothers nobody a second time.
-    assert await refused(wires, bo.join(link, timeout_s=9)) == "declined"
+    assert await refused(wires, bo.join(link, timeout_s=60)) == "declined"
     assert await ada.requests("Birds") == []
     assert len(await ada.members("Birds")) == 1
 
@@ -181,7 +191,7 @@ async def test_who_may_not_approve_is_not_asked(person: Make) -> None:
     )
     wires.cut(ada, bo)
     wires.connect(bo, cy)
-    assert await refused(wires, cy.join(link, timeout_s=1.5)) == "waiting-approval"
+    assert await kept_waiting(wires, cy, link)
     assert await bo.requests("Birds") == []
     assert len(await bo.members("Birds")) == 2
 
@@ -197,7 +207,7 @@ async def test_who_may_approve_later_is_asked_then(person: Make) -> None:
     invite_key = decode_link(link).key_pair.public_key
     [room] = bo._rooms.values()
     await wires.until(lambda: invite_key in room.facts.invites)
-    assert await refused(wires, cy.join(link, timeout_s=1.0)) == "waiting-approval"
+    assert await kept_waiting(wires, cy, link)
     host = bo._exchange._attached[room.row.room].host
     member = host._desks[invite_key].member
     bo._exchange._doors.refresh()
@@ -229,7 +239,7 @@ async def test_what_one_approves_waits_nowhere_else(person: Make) -> None:
     )
     wires.connect(ada, cy)
     wires.connect(bo, cy)
-    joining = asyncio.create_task(cy.join(link, timeout_s=9))
+    joining = asyncio.create_task(cy.join(link, timeout_s=60))
     await waiting_at(wires, ada)
     [id] = await waiting_at(wires, bo)
     await bo.approve("Birds", id)
@@ -250,11 +260,10 @@ async def test_no_more_wait_than_people_can_look_through(
     link = await ada.invite("Birds", approval=True, uses=0)
     for other in others:
         wires.connect(ada, other)
-    joining = [asyncio.create_task(who.join(link, timeout_s=1.5)) for who in others]
+    waits = [asyncio.create_task(kept_waiting(wires, who, link)) for who in others]
     await waiting_at(wires, ada, 2)
-    await wires.until(lambda: all(task.done() for task in joining))
+    assert all(await asyncio.gather(*waits))
     assert len(await ada.requests("Birds")) == 2
-    assert {await refused(wires, task) for task in joining} == {"waiting-approval"}
 
 
 async def test_nobody_is_online_at_the_same_time(
@@ -275,7 +284,7 @@ async def test_nobody_is_online_at_the_same_time(
     [room] = ada._rooms.values()
     for value in records.values.values():
         assert room.row.key not in value
-    assert await refused(alone, bo.join(link, timeout_s=9)) == "not-synchronised"
+    assert await refused(alone, bo.join(link, timeout_s=60)) == "not-synchronised"
     [theirs] = bo._rooms.values()
     assert theirs.row.key == room.row.key
     alone.connect(ada, bo)
@@ -315,7 +324,7 @@ async def test_what_is_tried_in_vain_makes_room(
         assert await refused(Wires(), bo.join(link.encode()))
     assert list(bo._exchange._joining.guests) == links[1:3]
     waiting = [
-        asyncio.create_task(bo.join(link.encode(), timeout_s=9)) for link in links[:2]
+        asyncio.create_task(bo.join(link.encode(), timeout_s=60)) for link in links[:2]
     ]
     await asyncio.sleep(0)
     assert await refused(Wires(), bo.join(links[3].encode())) == "too-many"
@@ -339,7 +348,7 @@ async def test_another_member_lets_in_for_who_is_away(person: Make) -> None:
     wires.cut(ada, bo)
     await ada.close()
     wires.connect(bo, cy)
-    joining = asyncio.create_task(cy.join(link, timeout_s=9))
+    joining = asyncio.create_task(cy.join(link, timeout_s=60))
     await wires.until(joining.done)
     assert (await joining).members == 3
 
@@ -356,7 +365,7 @@ async def test_a_member_that_learns_of_an_invite_late_is_asked_again(
     wires.cut(ada, bo)
     link = await ada.invite("Birds")
     wires.connect(bo, cy)
-    joining = asyncio.create_task(cy.join(link, timeout_s=9))
+    joining = asyncio.create_task(cy.join(link, timeout_s=60))
     for _ in range(50):
         await asyncio.sleep(0)
     assert not joining.done()
@@ -376,12 +385,12 @@ async def test_a_revoked_invite_lets_nobody_in(
     wires.connect(ada, bo)
     wires.connect(ada, cy)
     link = await ada.invite("Birds", approval=True, uses=5)
-    waiting = asyncio.create_task(bo.join(link, timeout_s=9))
+    waiting = asyncio.create_task(bo.join(link, timeout_s=60))
     await waiting_at(wires, ada)
     await ada.revoke(link)
     assert await refused(wires, waiting) == "closed-invite"
     assert await ada.requests("Birds") == []
-    assert await refused(wires, cy.join(link, timeout_s=9)) == "closed-invite"
+    assert await refused(wires, cy.join(link, timeout_s=60)) == "closed-invite"
     assert len(await ada.members("Birds")) == 1
     with pytest.raises(UserFacingError) as error:
         await bo.revoke(link)
@@ -402,12 +411,12 @@ async def test_a_newcomer_begins_with_the_keys_that_came_later(person: Make) -> 
         await wires.until(partial(has_turned, room, before))
     link = decode_link(await ada.invite("Birds"))
     wires.connect(ada, cy)
-    admitted = await told(wires, cy._exchange.ask(link, timeout_s=9))
+    admitted = await told(wires, cy._exchange.ask(link, timeout_s=60))
     keys = [epoch_id(key) for key in admitted.keys]
     assert keys[0] == room.facts.epoch
     assert len(set(keys)) == 2
     assert first not in keys
-    joined = await told(wires, cy.join(link.encode(), timeout_s=9))
+    joined = await told(wires, cy.join(link.encode(), timeout_s=60))
     assert joined.members == 3
     theirs = cy._rooms[room.row.room]
     await ada.send("Birds", "under the new key")

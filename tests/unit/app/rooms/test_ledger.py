@@ -174,7 +174,7 @@ async def test_a_message_is_known_to_arrive_where_nobody_went_together(
         "Cy": "It reaches Cy when Cy is online together with you.",
     }
     wires.connect(ada, bo)
-    waiting = asyncio.create_task(ada.wait_delivered("Birds", first.id, timeout_s=9))
+    waiting = asyncio.create_task(ada.wait_delivered("Birds", first.id, timeout_s=60))
     await wires.until(waiting.done)
     assert await ask(ada, first.id[:8]) == {
         "Ada": "You have it.",
@@ -258,7 +258,7 @@ async def test_a_reader_of_a_broadcast_room_says_what_it_heard(
     for guest in (bo, cy):
         wires.connect(ada, guest)
         link = await ada.invite("Birds", role="reader")
-        joining = asyncio.create_task(guest.join(link, timeout_s=9))
+        joining = asyncio.create_task(guest.join(link, timeout_s=60))
         await wires.until(joining.done)
         assert not (await joining).can_write
     mine, his, hers = (next(iter(x._rooms.values())) for x in (ada, bo, cy))

@@ -72,7 +72,9 @@ async def meet(wires: Wires, host: Messenger, guest: Messenger) -> tuple[Room, R
     """Somebody joins the host's only room; both sides of it."""
     wires.connect(host, guest)
     [line] = await host.rooms()
-    joining = asyncio.create_task(guest.join(await host.invite(line.room), timeout_s=9))
+    joining = asyncio.create_task(
+        guest.join(await host.invite(line.room), timeout_s=60)
+    )
     await wires.until(joining.done)
     key = bytes.fromhex(line.room)
     return host._rooms[key], guest._rooms[key]

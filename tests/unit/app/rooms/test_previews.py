@@ -96,7 +96,7 @@ async def joined_unheard(
     withheld.device = guest._profile.device.public_key
     link = await host.invite("Birds")
     wires.connect(host, guest)
-    joining = asyncio.create_task(guest.join(link, timeout_s=9))
+    joining = asyncio.create_task(guest.join(link, timeout_s=60))
     await wires.until(joining.done)
     await joining
 
@@ -201,7 +201,7 @@ async def test_a_small_room_is_waited_for(opened: Open) -> None:
     await full_room(ada, 20)
     link = await ada.invite("Birds")
     wires.connect(ada, bo)
-    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    joining = asyncio.create_task(bo.join(link, timeout_s=60))
     await wires.until(joining.done)
     await joining
     assert only_room(bo).is_member
@@ -343,14 +343,14 @@ async def test_who_asks_before_its_admission_is_known_is_answered_after_it(
     await full_room(ada, 600)
     link = await ada.invite("Birds")
     wires.connect(ada, bo)
-    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    joining = asyncio.create_task(bo.join(link, timeout_s=60))
     await wires.until(joining.done)
     await wires.until(lambda: only_room(bo).is_member)
     wires.cut(ada, bo)
     withheld.device = cy._profile.device.public_key
     link = await ada.invite("Birds")
     wires.connect(ada, cy)
-    joining = asyncio.create_task(cy.join(link, timeout_s=9))
+    joining = asyncio.create_task(cy.join(link, timeout_s=60))
     await wires.until(joining.done)
     theirs = only_room(cy)
     theirs.previews._end()
@@ -387,7 +387,7 @@ async def test_who_comes_back_after_a_long_time_reads_the_newest_page_first(
     await full_room(ada, 10)
     link = await ada.invite("Birds")
     wires.connect(ada, bo)
-    joining = asyncio.create_task(bo.join(link, timeout_s=9))
+    joining = asyncio.create_task(bo.join(link, timeout_s=60))
     await wires.until(joining.done)
     theirs = only_room(bo)
     await wires.until(lambda: theirs._counts.unread == 10)

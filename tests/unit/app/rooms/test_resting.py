@@ -458,7 +458,7 @@ async def test_what_was_void_for_a_removal_stays_so(stage: Stage) -> None:
     await bo.send("Birds", "nobody wants to read this")
     await ada.kick("Birds", "Bo")
     await stage.until(lambda: not his.is_member and not his.online)
-    joining = asyncio.create_task(bo.join(await ada.invite("Birds"), timeout_s=9))
+    joining = asyncio.create_task(bo.join(await ada.invite("Birds"), timeout_s=60))
     await stage.until(joining.done)
     assert (await joining).can_write
     await bo.send("Birds", "back again")

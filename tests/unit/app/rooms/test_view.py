@@ -133,7 +133,7 @@ def test_the_own_log_is_never_held(ada: CrowdMember) -> None:
     own = ADA.device.public_key
     ada.database.write(
         lambda connection: rooms.forget_room(connection, ada.row.row, own)
-    ).result(5)
+    ).result(60)
     ada.view = ada.fresh_view()
     assert ada.derive(own, NOW_MS / 1000).held is None
     assert ada.texts() == ["from next week"]
@@ -272,7 +272,7 @@ def test_who_comes_back_has_its_own_earlier_messages(ada: CrowdMember) -> None:
         rooms.forget_room(connection, ada.row.row, ADA.device.public_key)
         rooms.add_room(connection, FRESH)
 
-    ada.database.write(leave_and_return).result(5)
+    ada.database.write(leave_and_return).result(60)
     assert ada.texts() == []
     ada.view = ada.fresh_view()
     ada.derive(ADA.device.public_key, NOW_MS / 1000)
@@ -294,7 +294,7 @@ def test_blocks_come_twice_and_mean_one_thing(ada: CrowdMember) -> None:
                 connection, device, start, bo.blocks[start:stop], now_ms=NOW_MS
             )
 
-        return ada.database.write(work).result(5)
+        return ada.database.write(work).result(60)
 
     assert derive(0, 2).length == 2
     assert derive(3, 4).length == 2, "nothing is derived after a gap"
@@ -342,7 +342,7 @@ def test_messages_are_named_by_log_and_place(ada: CrowdMember) -> None:
     assert len(ids) == 3
     [row, *_] = ada.database.read(
         lambda connection: contents.page(connection, ada.row.row, limit=9)
-    ).result(5)
+    ).result(60)
     block = ada.logs[ADA.device.public_key][row.sequence]
     key = log_key(ADA.device.public_key, ROOM_KEY)
     assert row.id == block_id(key, row.sequence, block)
@@ -448,7 +448,7 @@ def test_any_order_of_arrival_gives_the_same_room(
                 put(member, authors[chosen].who, *queues[chosen][:size])
                 del queues[chosen][:size]
             fresh = member.fresh_view()
-            member.database.write(fresh.load).result(5)
+            member.database.write(fresh.load).result(60)
             texts = member.texts()
             member.database.close()
             assert fresh.facts(NOW_MS) == member.view.facts(NOW_MS)

@@ -52,7 +52,7 @@ async def texts(messenger: Messenger, query: str, **how: object) -> list[str]:
 
 async def indexed(messenger: Messenger) -> list[str]:
     """What the index holds, whatever the rooms say."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await messenger._searching.settled()
         await messenger._searching._indexer._sweeps.finish()
     index = messenger._searching._indexer.index

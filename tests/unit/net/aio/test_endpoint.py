@@ -154,7 +154,7 @@ async def test_a_callback_that_fails_keeps_nobody_else_from_sending(ends: Ends) 
     ends.a.call_before_flush(fail)
     one.stream.call_before_flush(write)
     one.stream.call_before_flush(write)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await two.wait_for(10)
     assert bytes(two.data) == b"small" * 2
     assert [type(failure) for failure in failures] == [ValueError]

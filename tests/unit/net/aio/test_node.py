@@ -79,7 +79,7 @@ async def test_unordered_messages_arrive() -> None:
         near, far = await net.pair()
         for number in range(20):
             near.send(b"%d" % number)
-        got = {await asyncio.wait_for(anext(far.datagrams()), 5) for _ in range(20)}
+        got = {await asyncio.wait_for(anext(far.datagrams()), 60) for _ in range(20)}
         assert got == {b"%d" % number for number in range(20)}
         far.send(b"back")
         assert await anext(near.datagrams()) == b"back"
@@ -120,7 +120,7 @@ async def test_channels_work_over_the_network() -> None:
         for number in range(100):
             channel.send(0, b"%d" % number)
         for number in range(100):
-            assert await asyncio.wait_for(heard.get(), 5) == b"%d" % number
+            assert await asyncio.wait_for(heard.get(), 60) == b"%d" % number
         await near.close()
         assert channel.closed
 
@@ -151,7 +151,7 @@ async def test_both_ends_firewalled_meet_through_a_relayed_handshake() -> None:
         server = await net.server(firewalled=True, quick_firewall=False)
         client = await net.node(firewalled=True, quick_firewall=False)
         near = await client.connect(server.public_key)
-        far = await asyncio.wait_for(anext(server), 15)
+        far = await asyncio.wait_for(anext(server), 60)
         await near.write(b"through")
         assert await anext(far) == b"through"
         await far.write(b"and back")
@@ -168,7 +168,7 @@ async def test_a_punched_connection_gives_its_socket_back() -> None:
         await server.listen(KeyPair.generate())
         client = await net.node(firewalled=True, quick_firewall=False)
         near = await client.connect(server.public_key, local_connection=False)
-        far = await asyncio.wait_for(anext(server), 15)
+        far = await asyncio.wait_for(anext(server), 60)
         await near.write(b"punched")
         assert await anext(far) == b"punched"
         assert near.path == "direct"
@@ -386,7 +386,7 @@ async def test_a_callback_that_fails_silences_nobody() -> None:
             driver.pump()
         assert len(heard) == 2, "later events are not left behind"
         node.on_event.clear()
-        await asyncio.wait_for(settled(reply), 10)
+        await asyncio.wait_for(settled(reply), 60)
         assert driver._timer._deadline is not None
 
 

@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until something holds; fails after twenty seconds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0)
 
@@ -54,7 +54,7 @@ class Testnet:
         server = await self.server(**options)
         client = await self.node(**options)
         near = await client.connect(server.public_key)
-        return near, await asyncio.wait_for(anext(server), 10)
+        return near, await asyncio.wait_for(anext(server), 60)
 
 
 @asynccontextmanager

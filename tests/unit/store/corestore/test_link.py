@@ -14,7 +14,7 @@ from store.database import Synchronous
 from store.hypercore.session import Hypercore
 from tests.unit.store.corestore.joined import End, connected
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from store.corestore import Corestore
 from store.database import Synchronous
 from tests.unit.store.corestore.joined import connected
 
-LIMIT_S = 20
+LIMIT_S = 60.0
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10, 40])

@@ -84,7 +84,7 @@ async def test_a_file_goes_from_place_to_place(
         blocks = store.database.read(
             lambda it: it.execute("SELECT count(*) FROM core_block").get
         )
-        assert blocks.result(5) == 0
+        assert blocks.result(60) == 0
 
 
 async def test_the_core_is_static_and_its_key_salted(
@@ -372,7 +372,7 @@ async def test_a_crash_between_two_names_is_made_good(
     download = await fetch(bob, shared, tmp_path / "b")
     row = bob.database.read(
         lambda it: it.execute("SELECT inode, destination FROM core_file").fetchall()
-    ).result(5)[0]
+    ).result(60)[0]
     await download.done()
     # As if the process had died after the rename and before it was written down.
     hidden = str(tmp_path / ".b.part").encode()
@@ -382,7 +382,7 @@ async def test_a_crash_between_two_names_is_made_good(
             " fingerprint = NULL",
             (hidden, *row),
         )
-    ).result(5)
+    ).result(60)
     await bob.close()
     bob = Store(tmp_path / "bob")
     download = await bob.files.resume(shared.key)
@@ -437,7 +437,7 @@ async def test_a_file_removed_is_forgotten_but_stays(
         left = ada.database.read(
             lambda it, table=table: it.execute(f"SELECT count(*) FROM {table}").get
         )
-        assert left.result(5) == 0
+        assert left.result(60) == 0
     with pytest.raises(LocalProtocolError) as caught:
         await ada.files.remove(shared.key)
     assert caught.value.code == "file-unknown"
@@ -458,19 +458,19 @@ async def test_reading_a_file_can_be_ended_and_leaves_nothing(
     left = ada.database.read(
         lambda it: it.execute("SELECT count(*) FROM core_node").get
     )
-    assert left.result(5) == 0
+    assert left.result(60) == 0
 
 
 async def test_drafts_of_a_killed_process_are_swept_away(tmp_path: Path) -> None:
     store = Store(tmp_path / "ada")
     store.database.write(
         lambda it: rows.begin_draft(it, str(tmp_path / "a"), bytes(32))
-    ).result(5)
+    ).result(60)
     await store.close()
     store = Store(tmp_path / "ada")
     assert await store.files.list() == []
     left = store.database.write(lambda it: it.execute("SELECT count(*) FROM core").get)
-    assert left.result(5) == 0
+    assert left.result(60) == 0
     await store.close()
 
 

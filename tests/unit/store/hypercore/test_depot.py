@@ -48,11 +48,11 @@ def depot(database: Database) -> Depot:
 
 def new(depot: Depot, name: int, key_pair: KeyPair | None = None) -> StoredCore:
     core = NewCore(bytes([name]) * 32, bytes([name + 100]) * 32, None, key_pair)
-    return depot.database.write(lambda it: depot.create_core(it, core)).result(5)
+    return depot.database.write(lambda it: depot.create_core(it, core)).result(60)
 
 
 def write(depot: Depot, change: CoreWrite) -> CoreWrite:
-    depot.database.write(lambda it: store(it, change)).result(5)
+    depot.database.write(lambda it: store(it, change)).result(60)
     return change
 
 
@@ -69,9 +69,9 @@ def test_a_core_is_created_once_and_completed(depot: Depot) -> None:
     assert (again.number, again.key_pair) == (first.number, pair)
     assert new(depot, 1).key_pair == pair
     assert new(depot, 2).number != first.number
-    found = depot.database.read(first_core).result(5)
+    found = depot.database.read(first_core).result(60)
     assert found == first.discovery_key
-    unknown = depot.database.read(lambda it: depot.open_core(it, bytes(32))).result(5)
+    unknown = depot.database.read(lambda it: depot.open_core(it, bytes(32))).result(60)
     assert unknown is None
 
 
@@ -105,7 +105,7 @@ def test_steps_happen_in_their_order_and_touch_one_core(depot: Depot) -> None:
             for each in (core, other)
         ]
 
-    assert depot.database.read(look).result(5) == [
+    assert depot.database.read(look).result(60) == [
         [{0: b"a", 1: b"new"}, [0, 1, 2], [1, 2], (2, 4, 3)],
         [{0: b"a", 1: b"bc", 2: b"def"}, [0, 1, 2, 3, 4], [1, 2, 3], (3, 6, 5)],
     ]
@@ -133,7 +133,7 @@ def test_runs_of_blocks_end_at_a_number_of_bytes(depot: Depot) -> None:
     for most, count in ((0, 1), (25, 2), (30, 3), (1000, 8)):
         found = depot.database.read(
             lambda it, most=most: read_block_run(it, core.number, 2, 10, max_bytes=most)
-        ).result(5)
+        ).result(60)
         assert sorted(found) == list(range(2, 2 + count))
 
 
@@ -143,16 +143,16 @@ def test_pages_user_data_and_evidence_stay(depot: Depot) -> None:
     write(depot, CoreWrite(core.number, pages={(0, 1): None, (1, 7): b"z"}))
     assert new(depot, 1).pages == {(1, 7): b"z"}
     number = core.number
-    depot.database.write(lambda it: set_user_data(it, number, "n", b"1")).result(5)
-    assert depot.database.read(lambda it: user_data(it, number, "n")).result(5) == b"1"
+    depot.database.write(lambda it: set_user_data(it, number, "n", b"1")).result(60)
+    assert depot.database.read(lambda it: user_data(it, number, "n")).result(60) == b"1"
     for evidence in (b"first", b"second"):
         depot.database.write(
             lambda it, evidence=evidence: store_conflict(it, number, evidence)
-        ).result(5)
+        ).result(60)
     assert new(depot, 1).conflict == b"first"
-    depot.database.write(lambda it: purge(it, number, None)).result(5)
-    assert depot.database.read(first_core).result(5) is None
-    assert depot.database.read(lambda it: user_data(it, number, "n")).result(5) is None
+    depot.database.write(lambda it: purge(it, number, None)).result(60)
+    assert depot.database.read(first_core).result(60) is None
+    assert depot.database.read(lambda it: user_data(it, number, "n")).result(60) is None
 
 
 def test_a_folder_is_locked_until_it_is_closed(tmp_path: Path) -> None:

@@ -428,7 +428,7 @@ async def test_damage_is_never_given_out(log: Hypercore) -> None:
     database = log.core.traffic.depot.database
     database.write(
         lambda it: it.execute("UPDATE core_block SET data = x'6f6e65' WHERE id & 1")
-    ).result(5)
+    ).result(60)
     log.core.state.forget()
     assert await log.get(0) == b"one"
     with pytest.raises(EnvironmentFault) as caught:
@@ -447,7 +447,7 @@ async def test_a_damaged_tree_is_told(tmp_path: Path) -> None:
     log = await Hypercore.open(tmp_path)
     await log.append([b"a"] * 3)
     database = log.core.traffic.depot.database
-    database.write(lambda it: it.execute("DELETE FROM core_node")).result(5)
+    database.write(lambda it: it.execute("DELETE FROM core_node")).result(60)
     await log.close()
     log = await Hypercore.open(tmp_path)
     assert (log.length, log.byte_length) == (3, 0)

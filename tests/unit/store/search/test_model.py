@@ -97,14 +97,14 @@ def test_the_index_finds_what_the_model_finds(
         index = SearchIndex.open(Path(folder), key=None)
         for job in jobs:
             if isinstance(job, list):
-                index.apply(put=job).result(10)
+                index.apply(put=job).result(60)
                 model |= {(entry.room, entry.message): entry for entry in job}
             elif isinstance(job, tuple):
-                index.apply(removed=[job]).result(10)
+                index.apply(removed=[job]).result(60)
                 model.pop(job, None)
             else:
                 assert isinstance(job, bytes)
-                index.remove_room(job).result(10)
+                index.remove_room(job).result(60)
                 model = {key: kept for key, kept in model.items() if key[0] != job}
         for query in queries:
             expected = {
@@ -114,13 +114,13 @@ def test_the_index_finds_what_the_model_finds(
             }
             hits = []
             before = None
-            while found := index.newest(query, limit=page, before=before).result(10):
+            while found := index.newest(query, limit=page, before=before).result(60):
                 hits += found
                 before = found[-1].position
             seconds = [hit.time_ms // 1_000 for hit in hits]
             assert seconds == sorted(seconds, reverse=True)
             assert len(hits) == len(expected)
-            best = index.best(query).result(10)
+            best = index.best(query).result(60)
             for some in (hits, best):
                 assert expected == {
                     (hit.room, hit.message, hit.author, hit.time_ms, hit.has_file)
@@ -128,5 +128,5 @@ def test_the_index_finds_what_the_model_finds(
                 }
             for hit in hits:
                 assert bool(hit.snippet.ranges) == bool(terms(query))
-        index.check().result(10)
+        index.check().result(60)
         index.close()

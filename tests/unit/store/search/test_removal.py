@@ -59,7 +59,7 @@ class Invented:
 
 def fill(index: SearchIndex, entries: list[Entry], *, job: int) -> None:
     for start in range(0, len(entries), job):
-        index.apply(put=entries[start : start + job]).result(30)
+        index.apply(put=entries[start : start + job]).result(60)
 
 
 def on_disk(folder: Path) -> bytes:
@@ -95,7 +95,7 @@ def test_removed_entries_leave_nothing_behind(
     # One by one, then many at once: once by looking up, once by reading through.
     monkeypatch.setattr(entries_module, "MAX_LOOKUPS", 0 if seed % 2 else 10**9)
     for number in order[:60]:
-        index.apply(removed=[(ROOM, message(number))]).result(30)
+        index.apply(removed=[(ROOM, message(number))]).result(60)
     index.apply(removed=[(ROOM, message(number)) for number in order[60:100]]).result(
         30
     )
@@ -103,14 +103,14 @@ def test_removed_entries_leave_nothing_behind(
     assert left_of(invented, everything - kept, raw) == []
     for number in order:
         for secret in invented.secrets[number]:
-            hits = index.newest(SearchQuery(secret)).result(10)
+            hits = index.newest(SearchQuery(secret)).result(60)
             assert [hit.message for hit in hits] == [message(number)] * (number in kept)
     for entry in invented.entries[::40]:
         if int.from_bytes(entry.message, "big") not in everything - kept:
             phrase = f'"{entry.text}"'
-            hits = index.newest(SearchQuery(phrase[:900])).result(10)
+            hits = index.newest(SearchQuery(phrase[:900])).result(60)
             assert entry.message in [hit.message for hit in hits]
-    index.check().result(30)
+    index.check().result(60)
     index.close()
 
 
@@ -122,9 +122,9 @@ def test_an_edit_leaves_nothing_of_the_old_text(tmp_path: Path) -> None:
         Entry(ROOM, message(number), AUTHOR, number * 700 + 5_000, "edited")
         for number in invented.secrets
     ]
-    index.apply(put=edited).result(30)
+    index.apply(put=edited).result(60)
     assert left_of(invented, set(invented.secrets), on_disk(tmp_path)) == []
-    assert len(index.newest(SearchQuery("edited"), limit=200).result(10)) == len(edited)
+    assert len(index.newest(SearchQuery("edited"), limit=200).result(60)) == len(edited)
     index.close()
 
 
@@ -137,15 +137,15 @@ def test_a_removed_room_leaves_nothing_behind(tmp_path: Path) -> None:
     ]
     index = SearchIndex.open(tmp_path, key=None)
     fill(index, invented.entries + kept, job=300)
-    index.apply(marks={ROOM: b"mark"}).result(10)
+    index.apply(marks={ROOM: b"mark"}).result(60)
     index.remove_room(ROOM).result(60)
     raw = on_disk(tmp_path)
     assert left_of(invented, set(invented.secrets), raw) == []
     assert ROOM not in raw
     assert AUTHOR not in raw
-    assert index.mark(ROOM).result(10) is None
-    assert len(index.newest(SearchQuery("stays here"), limit=200).result(10)) == 100
-    index.check().result(10)
+    assert index.mark(ROOM).result(60) is None
+    assert len(index.newest(SearchQuery("stays here"), limit=200).result(60)) == 100
+    index.check().result(60)
     index.close()
 
 
@@ -158,7 +158,7 @@ def test_the_directory_of_pages_is_what_would_keep_words(
     index = SearchIndex.open(tmp_path, key=None)
     fill(index, invented.entries, job=4_000)
     numbers = set(sorted(invented.secrets)[::2])
-    index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(30)
+    index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(60)
     assert left_of(invented, numbers, on_disk(tmp_path))
     index.close()
 
@@ -178,7 +178,7 @@ def test_a_large_index_is_clean_in_its_tables_at_once_and_whole_when_compacted(
     index = SearchIndex.open(tmp_path, key=None)
     fill(index, invented.entries, job=100)
     numbers = set(invented.secrets)
-    index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(30)
+    index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(60)
     assert (tmp_path / "search.db-wal").stat().st_size == 0
 
     def everything(connection: Connection) -> bytes:
@@ -192,11 +192,11 @@ def test_a_large_index_is_clean_in_its_tables_at_once_and_whole_when_compacted(
                 found += value.encode() if isinstance(value, str) else value
         return found
 
-    tables = index._database.read(everything).result(30)
+    tables = index._database.read(everything).result(60)
     assert left_of(invented, numbers, tables) == []
-    assert index.has_traces().result(10)
-    index.compact().result(30)
-    assert not index.has_traces().result(10)
+    assert index.has_traces().result(60)
+    index.compact().result(60)
+    assert not index.has_traces().result(60)
     assert left_of(invented, numbers, on_disk(tmp_path)) == []
     index.close()
 
@@ -210,11 +210,11 @@ def test_traces_that_a_killed_process_left_go_at_the_next_opening(
         patch.setattr(index_module, "MAX_REWRITTEN_BYTES", 0)
         index = SearchIndex.open(tmp_path, key=None)
         fill(index, invented.entries, job=100)
-        index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(30)
+        index.apply(removed=[(ROOM, message(number)) for number in numbers]).result(60)
         index.close()
         assert left_of(invented, numbers, on_disk(tmp_path))
     index = SearchIndex.open(tmp_path, key=None)
     assert index.rebuild is None
     assert left_of(invented, numbers, on_disk(tmp_path)) == []
-    assert not index.has_traces().result(10)
+    assert not index.has_traces().result(60)
     index.close()

@@ -31,7 +31,7 @@ async def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         line = await ada.create_room("Birds")
         made.wires.connect(ada, bo)
         link = await ada.invite(line.room)
-        joining = asyncio.create_task(bo.join(link, timeout_s=9))
+        joining = asyncio.create_task(bo.join(link, timeout_s=60))
         await made.wires.until(joining.done)
         await joining
         await made.settle()

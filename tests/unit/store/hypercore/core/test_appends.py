@@ -107,7 +107,7 @@ async def test_a_tree_that_was_another_one_for_a_moment_is_hashed_again(
 
     monkeypatch.setattr(state, "plan_append", plan_on_another)
     large = many(MAX_BLOCKS_ON_LOOP + 1)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert (await core.append(large))[0] == len(large)
     assert not bases
 
@@ -120,7 +120,7 @@ async def test_a_thread_that_cannot_be_had_fails_the_append(
 
     with monkeypatch.context() as patched:
         patched.setattr(asyncio, "to_thread", refuse)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             with pytest.raises(RuntimeError):
                 await core.append(many(MAX_BLOCKS_ON_LOOP + 1))
     assert (await core.append([b"later"]))[0] == 1

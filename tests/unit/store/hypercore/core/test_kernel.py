@@ -80,7 +80,7 @@ class Recorder:
         database = self.core.traffic.depot.database
         rows = database.read(
             lambda connection: connection.execute("SELECT count(*) FROM core_block").get
-        ).result(5)
+        ).result(60)
         self.committed.append((change.head.length, rows))
 
     def core_cleared(self, start: int, end: int) -> None:
@@ -197,7 +197,7 @@ async def test_a_failed_append_holds_nobody_up(core: Core) -> None:
         core.append([b"last"]),
     ]
     results = await asyncio.wait_for(
-        asyncio.gather(*works, return_exceptions=True), timeout=5
+        asyncio.gather(*works, return_exceptions=True), timeout=60
     )
     assert results[:2] == [(1, 5), (2, 11)]
     assert isinstance(results[2], ZeroDivisionError)
@@ -655,7 +655,7 @@ async def test_a_million_blocks_open_with_few_rows(tmp_path: Path) -> None:
         assert stored.roots is not None
         return stored.length
 
-    assert database.read(visit).result(5) == 100_000
+    assert database.read(visit).result(60) == 100_000
     assert len(steps) < 20, "steps of the virtual machine, by the hundred"
     database.close()
 

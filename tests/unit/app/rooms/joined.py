@@ -14,7 +14,6 @@ from app.snapshots import NetworkSnapshot
 from net import KeyPair
 from net.mux import Mux
 
-
 LIMIT_S = 60.0
 """How long a test waits for something to be so; a busy machine is slow."""
 

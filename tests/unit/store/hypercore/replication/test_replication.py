@@ -22,7 +22,7 @@ from store.hypercore.session import Hypercore
 from tests.helpers.forked_logs import fork_proof
 from tests.unit.store.corestore.joined import End, connected
 
-LIMIT_S = 30
+LIMIT_S = 60.0
 
 
 class Places:

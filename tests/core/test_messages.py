@@ -99,9 +99,9 @@ def test_two_cores_ask_and_answer(stage: Stage) -> None:
 
 def test_messages_come_and_go_when_it_is_time(stage: Stage) -> None:
     meet(stage, "Ada", "Bo")
-    [secret] = stage.run("Ada", "send", "Birds", "a secret", "--lifetime", "3s")
+    [secret] = stage.run("Ada", "send", "Birds", "a secret", "--lifetime", "8s")
     until(lambda: history(stage, "Bo"))
-    [later] = stage.run("Ada", "send", "Birds", "later", "--at", "2s")
+    [later] = stage.run("Ada", "send", "Birds", "later", "--at", "6s")
     assert later["state"] == "scheduled"
     [never] = stage.run("Ada", "send", "Birds", "never", "--at", "1h")
     waiting = stage.run("Ada", "message", "scheduled")
@@ -128,7 +128,7 @@ def test_what_waits_outlives_a_core_that_was_killed(alone: Stage) -> None:
     alone.init("Ada")
     core = alone.serve("Ada")
     alone.run("Ada", "room", "new", "Birds")
-    alone.run("Ada", "send", "Birds", "soon", "--at", "1s")
+    alone.run("Ada", "send", "Birds", "soon", "--at", "6s")
     alone.run("Ada", "send", "Birds", "much later", "--at", "1h")
     alone.run("Ada", "draft", "Birds", "half a sen")
     core.kill()

@@ -77,7 +77,9 @@ class Timeline:
             own: Key of the log that is written here: it is never too early.
             ring: The room's keys.
         """
-        self.linearizer = Linearizer(older_clock=self._older_clock)
+        self.linearizer = Linearizer(
+            older_clock=self._older_clock, old_links=self._old_links
+        )
         self.missing: dict[bytes, tuple[Link, ...]] = {}
         self.false_hole: Hole | None = None
         self._row = row
@@ -99,7 +101,9 @@ class Timeline:
         row, self._connection = self._row.row, connection
         if saved:
             self.linearizer = Linearizer(
-                saved=decode_saved(saved), older_clock=self._older_clock
+                saved=decode_saved(saved) if saved else None,
+                older_clock=self._older_clock,
+                old_links=self._old_links,
             )
         entries: list[Entry] = []
         for log in rooms.logs(connection, row):
@@ -312,6 +316,11 @@ class Timeline:
     def _older_clock(self, writer: bytes, sequence: int) -> int:
         entry = self.entry(self._connection, writer, sequence)
         return entry.clock if entry is not None else 0
+
+    def _old_links(self, writer: bytes, start: int, end: int) -> Iterable[Link]:
+        found = holes.log(self._connection, self._row.row, writer, start, end)
+        for sequence, block in enumerate(found, start):
+            yield from self._entry(writer, sequence, block).links
 
     def _hear(self, entry: Entry) -> None:
         if entry.writer != self._own:

@@ -200,8 +200,7 @@ class RoomView:
         for device in dict.fromkeys((*self.law.devices, *linearizer.writers)):
             linearizer.count(device, self.law.spans(device))
         self._take_changes()
-        if linearizer.order.floor is not None:
-            self.law.settle(linearizer.order.floor)
+        self._settle_law()
 
     def _said(self, connection: Connection, acts: Iterable[Act]) -> int:
         """A clock behind the last turn of the key, if anything was said since."""
@@ -218,8 +217,7 @@ class RoomView:
     @property
     def confirmed_clock(self) -> int:
         """Up to where nothing can come in or go out any more; 0 when unknown."""
-        floor = self._timeline.linearizer.order.floor
-        return floor.clock if floor is not None else 0
+        return self._timeline.linearizer.confirmed
 
     def seen(self, device: bytes) -> Mapping[bytes, int]:
         """How much of every other log the last entry of a device had seen."""
@@ -606,8 +604,9 @@ class RoomView:
         try:
             self._timeline.linearizer.count(device, self.law.spans(device))
         except LocalProtocolError as error:
-            # The proof of confirmation does not hold: what is shown still does.
-            _LOG.error("a confirmed part of a room's history changed: %s", error)
+            # Two sides that ended each other have met: their entries have no place in
+            # the order any more, which is asked for memory's sake only.
+            _LOG.info("a settled part of a room's history changed: %s", error)
 
     def _identify(self, connection: Connection, device: bytes, news: _News) -> None:
         """Remember whose device it is, once that is known."""
@@ -626,8 +625,8 @@ class RoomView:
         if self._unsettled < max(SETTLE_ENTRIES, len(self.law.devices)):
             return
         self._unsettled = 0
-        if linearizer.settle(self.law.stays()) and linearizer.order.floor is not None:
-            self.law.settle(linearizer.order.floor)
+        linearizer.settle(self.law.stays())
+        self._settle_law()
         if self._timeline.is_unsaved:
             rooms.save_order(
                 connection,
@@ -636,11 +635,15 @@ class RoomView:
                 firsts=encode_firsts(self.law.firsts),
             )
 
+    def _settle_law(self) -> None:
+        if clock := self.confirmed_clock:
+            self.law.settle(Place(clock + 1, b"", 0))
+
     def _take_changes(self) -> None:
         try:
             self._timeline.linearizer.take_changes()
         except LocalProtocolError as error:
-            _LOG.error("an entry came where all was confirmed: %s", error)
+            _LOG.info("an entry came where all was settled: %s", error)
 
     def _first_that_saw(self, device: bytes, host: Host) -> int | None:
         return self._timeline.linearizer.causality.first_that_saw(device, *host)

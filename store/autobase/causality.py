@@ -2,18 +2,23 @@
 
 An entry adds to what its writer had seen before, and only what it adds is noted, so a
 room in which everybody sees everybody costs a few numbers an entry, however many
-writers it has. Of entries that nobody asks about any more only the sum is kept.
+writers it has. Of entries that nobody asks about any more only the sum is kept; who
+links to the middle of that, having heard of nothing for long, has the links of what
+it had seen read again.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
 from store.autobase.entry import Entry, Link
 from store.errors import LocalProtocolError
+
+OldLinks = Callable[[bytes, int, int], Iterable[Link]]
+"""Of the entries of a log from a number to before another: what they link to."""
 
 
 @dataclass(slots=True)
@@ -69,8 +74,15 @@ class _Steps:
 class Causality:
     """What stood behind each entry, given each log in order and causes first."""
 
-    def __init__(self) -> None:
+    def __init__(self, old_links: OldLinks | None = None) -> None:
+        """Begin without entries.
+
+        Args:
+            old_links: Of what was forgotten; without it, whoever links to a part of
+                that is taken to have seen all of it.
+        """
         self._steps: dict[bytes, _Steps] = {}
+        self._old_links = old_links
 
     def resume(
         self,
@@ -168,18 +180,24 @@ class Causality:
             steps.forget(length)
 
     def _follow(self, steps: _Steps, entry: Entry, link: Link) -> None:
-        seen = steps.seen
-        before = seen.get(link.writer, 0)
-        if before >= link.length:
-            return
-        steps.note(entry.sequence, link.writer, link.length)
-        linked = self._steps.get(link.writer)
-        if linked is None:
-            return
-        # What they had seen before is known already, through whatever led there.
-        for other, length in linked.between(before, link.length):
-            if other != entry.writer and seen.get(other, 0) < length:
-                steps.note(entry.sequence, other, length)
+        """Note what a link leads to that the entry's writer had not seen."""
+        due = [link]
+        while due:
+            writer, length = due.pop()
+            before = steps.seen.get(writer, 0)
+            if writer == entry.writer or before >= length:
+                continue
+            steps.note(entry.sequence, writer, length)
+            linked = self._steps.get(writer)
+            if linked is None:
+                continue
+            if length < linked.floor and self._old_links is not None:
+                due += self._old_links(writer, before, length)
+                continue
+            # What they had seen before is known already, through whatever led there.
+            for other, seen in linked.between(before, length):
+                if other != entry.writer and steps.seen.get(other, 0) < seen:
+                    steps.note(entry.sequence, other, seen)
 
 
 def _forgotten() -> LocalProtocolError:

@@ -40,12 +40,14 @@ class Stay(NamedTuple):
         start: Clock of the entry that let it in; its own are above.
         host: Writer and sequence of that entry; None for who began the history.
         end: Clock of the entry that ended it; None while it lasts.
+        contested: What the writer wrote unheard might make that entry void.
     """
 
     writer: bytes
     start: int
     host: tuple[bytes, int] | None = None
     end: int | None = None
+    contested: bool = False
 
 
 def confirmed_clock(sure: Mapping[Stay, int]) -> int:

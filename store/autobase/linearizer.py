@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from store.autobase.causality import Causality
+from store.autobase.causality import Causality, OldLinks
 from store.autobase.confirmation import Stay, confirmed_clock
 from store.autobase.entry import MAX_LINKS, Entry, Link, Place
 from store.autobase.gate import Gate, Verdict
@@ -32,6 +32,8 @@ class Linearizer:
         causality: What each entry had seen.
         order: All entries that count; as of the last ``take_changes``.
         clock: The highest of all that were taken.
+        confirmed: Up to this clock nothing comes in or goes out any more, whatever
+            anybody wrote unheard.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Linearizer:
         *,
         saved: Saved | None = None,
         older_clock: Callable[[bytes, int], int] | None = None,
+        old_links: OldLinks | None = None,
     ) -> None:
         """Begin without entries, or with those that another one had.
 
@@ -52,9 +55,13 @@ class Linearizer:
             older_clock: Of an entry of a log, by number, that is confirmed and not the
                 last one of these; 0 where nobody can tell. Asked for who links to
                 what all others have left behind.
+            old_links: Of entries that are confirmed, by log, from a number to before
+                another: all that these link to. Asked for the same reason.
         """
-        self.causality = Causality()
         self._frozen = dict(frozen or {})
+        self._old_links = old_links
+        self.causality = Causality(self._linked_before if old_links else None)
+        self.confirmed = 0
         self.order = Order()
         self.clock = 0
         self._gate = Gate()
@@ -80,15 +87,13 @@ class Linearizer:
         return self._gate.lengths.get(writer, 0)
 
     def clock_of(self, writer: bytes, length: int) -> int:
-        """The clock of the last entry before a length; 0 before the first.
-
-        Of confirmed entries only the last one's clock is known; whoever may still act
-        has seen that one.
-        """
+        """The clock of the last entry before a length; 0 before the first."""
         confirmed = self._settled.get(writer, 0)
         if length > confirmed:
             return self._taken[writer][length - confirmed - 1].clock
-        return self._settled_clocks.get(writer, 0) if length else 0
+        if length < confirmed:
+            return self._older_clock(writer, length - 1) if length else 0
+        return self._settled_clocks.get(writer, 0)
 
     def receive(self, entry: Entry, *, horizon: int) -> Verdict:
         """Take the next entry of a log, if it may be taken; see ``Gate.offer``."""
@@ -96,7 +101,7 @@ class Linearizer:
             if entry.sequence >= self._frozen.get(entry.writer, entry.sequence + 1):
                 return Verdict.FROZEN
             entry = entry._replace(links=tuple(self._clipped(entry.links)))
-        verdict = self._gate.offer(entry, horizon=horizon, clock_of=self._clock_of)
+        verdict = self._gate.offer(entry, horizon=horizon, clock_of=self._linked_clock)
         if verdict is Verdict.TAKEN:
             self.causality.add(entry)
             self.clock = max(self.clock, entry.clock)
@@ -182,10 +187,14 @@ class Linearizer:
         return self.order.change(added, removed)
 
     def settle(self, stays: Iterable[Stay]) -> Sequence[Place]:
-        """Confirm what can never change; what became so is given back, in order.
+        """Forget what will not change; what became so is given back, in order.
+
+        That is what is confirmed, and more where somebody's end is contested: all but
+        what they may yet have done unheard. Their entries find no place there then.
 
         Args:
-            stays: Who may write when, as everything taken so far says.
+            stays: Who may write when, as everything taken so far says; of those that
+                ended, the ones whose end is contested or not ``confirmed``.
 
         Raises:
             LocalProtocolError: ``bad-argument``: ``take_changes`` comes first.
@@ -193,9 +202,11 @@ class Linearizer:
         if self._added or self._removed:
             raise LocalProtocolError("changes were not taken", code="bad-argument")
         floor = self.order.floor.clock if self.order.floor else 0
-        # A stay that ended in the confirmed part has no say any more.
+        stays = list(stays)
+        # A stay that ended in the settled part has no say any more.
         asked = [stay for stay in stays if stay.end is None or stay.end > floor]
         clock = self._confirmed(asked)
+        self.confirmed = max(self.confirmed, self._uncontested(stays, clock))
         for writer, places in self._taken.items():
             if at := bisect_right(places, clock, key=_clock):
                 self._settled[writer] = places[at - 1].sequence + 1
@@ -219,10 +230,12 @@ class Linearizer:
             logs[writer] = SavedLog(
                 confirmed, clock, clocks, base, steps, writer in heads
             )
-        return Saved(self.order.settled, self.order.floor, logs)
+        order = self.order
+        return Saved(order.settled, order.floor, logs, self.confirmed)
 
     def _resume(self, saved: Saved) -> None:
         self.order = Order(saved.places, saved.floor)
+        self.confirmed = saved.confirmed
         for writer, log in saved.logs.items():
             places = [
                 Place(clock, writer, sequence)
@@ -252,6 +265,40 @@ class Linearizer:
                     clock = min(clock, sure[stay], self._first_void(stay) - 1)
         return clock
 
+    def _uncontested(self, stays: Iterable[Stay], clock: int) -> int:
+        """Up to where a clock holds whatever comes of those who may contest an end.
+
+        Also an end that is settled may turn out void, if it stands behind.
+        """
+        ended = [stay for stay in stays if stay.end is not None]
+        lower = -1
+        while lower != clock:
+            lower = clock
+            for stay in ended:
+                assert stay.end is not None
+                open_there = stay.contested or clock < stay.end
+                if stay.start <= clock and open_there:
+                    clock = min(clock, self._unended(stay))
+        return clock
+
+    def _unended(self, stay: Stay) -> int:
+        """Up to where nothing changes by somebody's stay turning out not to end.
+
+        0 also where it is forgotten what they had not seen.
+        """
+        found = self._last(stay)
+        if found is None:
+            return 0
+        seen, last = self.causality.seen, found[1]
+        for writer, settled in self._settled.items():
+            if seen(*last, writer) < settled:
+                return 0
+        settled = self._settled.get(stay.writer, 0)
+        spans = self._spans.get(stay.writer, ALL)
+        if settled and not counts(spans, settled - 1):
+            return 0
+        return min(self._sure(stay), self._first_void(stay) - 1)
+
     def _first_void(self, stay: Stay) -> int:
         """The clock of the first entry in a stay that does not count."""
         spans = self._spans.get(stay.writer, ALL)
@@ -262,6 +309,18 @@ class Linearizer:
 
     def _sure(self, stay: Stay) -> int:
         """Up to which clock a writer will neither add nor take away anything."""
+        found = self._last(stay)
+        if found is None:
+            return 0
+        clock, last = found
+        unseen = (self._first_unseen(last, writer) for writer in self._taken)
+        return min([clock, *(it.clock - 1 for it in unseen if it is not None)])
+
+    def _last(self, stay: Stay) -> tuple[int, tuple[bytes, int]] | None:
+        """The clock of the last that is known of a writer, and that entry.
+
+        None where there is none, or it is forgotten what it had seen.
+        """
         clock = self._gate.clocks.get(stay.writer, 0)
         if clock > stay.start:
             last = stay.writer, self.length(stay.writer) - 1
@@ -269,12 +328,11 @@ class Linearizer:
             # What it writes some day will at least have seen its being let in.
             clock, last = stay.start, stay.host
         else:
-            return 0
+            return None
         if last[1] < self._settled.get(last[0], 0) - 1:
-            # It was let in where all was confirmed: what that had seen is forgotten.
-            return 0
-        unseen = (self._first_unseen(last, writer) for writer in self._taken)
-        return min([clock, *(it.clock - 1 for it in unseen if it is not None)])
+            # It was let in where all was settled.
+            return None
+        return clock, last
 
     def _first_unseen(self, entry: tuple[bytes, int], writer: bytes) -> Place | None:
         """The first one of a log that counts and that an entry had not seen."""
@@ -284,13 +342,14 @@ class Linearizer:
         at = bisect_left(places, seen, key=_sequence)
         return next((it for it in places[at:] if counts(spans, it.sequence)), None)
 
-    def _clock_of(self, link: Link) -> int:
-        settled = self._settled.get(link.writer, 0)
-        if link.length < settled:
-            return self._older_clock(link.writer, link.length - 1)
+    def _linked_clock(self, link: Link) -> int:
         return self.clock_of(link.writer, link.length)
 
-    def _clipped(self, links: Sequence[Link]) -> Iterator[Link]:
+    def _linked_before(self, writer: bytes, start: int, end: int) -> Iterable[Link]:
+        assert self._old_links is not None
+        return self._clipped(self._old_links(writer, start, end))
+
+    def _clipped(self, links: Iterable[Link]) -> Iterator[Link]:
         for writer, length in links:
             length = min(length, self._frozen.get(writer, length))
             if length:

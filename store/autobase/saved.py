@@ -2,16 +2,17 @@
 
 ::
 
-    uint version (1) | uint places | uint clock, fixed32 writer, uint sequence of the
-    last confirmed one (clock 0: none) | array of logs:
+    uint version (2) | uint clock up to which all is confirmed | uint places
+    uint clock, fixed32 writer, uint sequence of the last of these (clock 0: none)
+    array of logs:
         fixed32 writer | uint flags (1: nobody linked to its last entry)
-        uint confirmed | uint clock of the last entry there
+        uint settled | uint clock of the last entry there
         array uint: of each further entry, how far its clock is above the one before
-        array (uint log, uint length): what the confirmed entries had seen of others
+        array (uint log, uint length): what the settled entries had seen of others
         array (uint entry, uint log, uint length): what each further entry added,
-            counted from the confirmed ones
+            counted from the settled ones
 
-Logs are named by their numbers in the array. Of the confirmed entries only the sum is
+Logs are named by their numbers in the array. Of the settled entries only the sum is
 known; what the others had seen is kept as it was found when they came, because what
 they link to may be part of a sum by now.
 """
@@ -27,7 +28,7 @@ from store.autobase.entry import KEY_BYTES, Place
 from store.errors import RemoteProtocolError
 from store.hypercore.wire import read_bytes, read_count, read_uint, write_uint
 
-SAVED_VERSION: Final = 1
+SAVED_VERSION: Final = 2
 MAX_LOGS: Final = 100_000
 MAX_ITEMS: Final = 1 << 28
 
@@ -39,10 +40,10 @@ class SavedLog:
     """One log.
 
     Attributes:
-        confirmed: Entries that are confirmed.
+        confirmed: Entries that are settled.
         clock: Of the last of these; 0 without any.
         clocks: Of the entries behind them.
-        base: What the confirmed ones had seen of each other log.
+        base: What the settled ones had seen of each other log.
         steps: What those behind them added: sequence, other log, length.
         is_head: Nobody linked to its last entry.
     """
@@ -65,20 +66,23 @@ class Saved:
     """All of it.
 
     Attributes:
-        places: How many confirmed entries have a place.
+        places: How many settled entries have a place.
         floor: The last of these.
         logs: By writer.
+        confirmed: Up to this clock all is confirmed.
     """
 
     places: int
     floor: Place | None
     logs: dict[bytes, SavedLog]
+    confirmed: int = 0
 
 
 def encode_saved(saved: Saved) -> bytes:
     """The bytes drawn in the module's docstring."""
     floor = saved.floor or Place(0, bytes(KEY_BYTES), 0)
-    parts = [write_uint(SAVED_VERSION), write_uint(saved.places)]
+    parts = [write_uint(SAVED_VERSION), write_uint(saved.confirmed)]
+    parts.append(write_uint(saved.places))
     parts += [write_uint(floor.clock), floor.writer, write_uint(floor.sequence)]
     numbers = {writer: write_uint(n) for n, writer in enumerate(saved.logs)}
     parts.append(write_uint(len(numbers)))
@@ -109,6 +113,7 @@ def decode_saved(data: bytes) -> Saved:
     version, at = read_uint(data, 0)
     if version != SAVED_VERSION:
         raise RemoteProtocolError(f"saved in version {version}", code="version")
+    confirmed, at = read_uint(data, at)
     places, at = read_uint(data, at)
     clock, at = read_uint(data, at)
     key, at = read_bytes(data, at, KEY_BYTES)
@@ -119,19 +124,19 @@ def decode_saved(data: bytes) -> Saved:
         raise RemoteProtocolError("bytes after the end", code="malformed")
     names = [writer for writer, *_ in raw]
     logs: dict[bytes, SavedLog] = {}
-    for writer, flags, confirmed, clock, rises, base, steps in raw:
+    for writer, flags, settled, clock, rises, base, steps in raw:
         clocks = list(accumulate(rises, initial=clock))[1:]
         logs[writer] = SavedLog(
-            confirmed,
+            settled,
             clock,
             clocks,
             [(_named(names, number), length) for number, length in base],
-            [(confirmed + at, _named(names, n), length) for at, n, length in steps],
+            [(settled + at, _named(names, n), length) for at, n, length in steps],
             bool(flags & 1),
         )
     if len(logs) != len(names):
         raise RemoteProtocolError("a log stands twice", code="malformed")
-    return Saved(places, floor, logs)
+    return Saved(places, floor, logs, confirmed)
 
 
 _RawLog = tuple[

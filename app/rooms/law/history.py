@@ -4,9 +4,10 @@ An act may make void what stands before it: a removal ends a log where its autho
 seen it, a lower rank judges what its author had not seen. Such an act and everything
 from the first act that it might hit, which is told from the acts themselves, are
 judged together, in rounds: first as if nothing were cut, then with the cuts of
-whatever took effect, until a round gives the cuts that it began with. Stretches that
-overlap are one. So the outcome follows from the set of acts alone, and only the
-stretch is judged again.
+whatever took effect, until a round gives the cuts that it began with. The first rounds
+leave out what juniors do to seniors, so that no senior's act is void by a junior whom
+it ends. Stretches that overlap are one. So the outcome follows from the set of acts
+alone, and only the stretch is judged again.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ from app.rooms.operations.acts import (
     AddDevice,
     Admit,
     Found,
+    Mute,
     Remove,
     RemoveDevice,
     Rest,
     SetRole,
+    Wake,
 )
 from store.autobase import Place
 
@@ -36,6 +39,8 @@ MAX_ROUNDS: Final = 8
 UNITED_ROUNDS: Final = 4
 _CUTTING = (SetRole, Remove, RemoveDevice, Rest)
 _BINDING = (Found, Admit, AddDevice)
+_GIVING = (*_BINDING, SetRole, Mute, Wake)
+"""What an entry must have seen to count, or to be judged otherwise."""
 
 Cuts = dict[bytes, list[Cut]]
 
@@ -145,6 +150,19 @@ class History:
         if self.floor is None or self.floor < place:
             self.floor = place
 
+    def void_gifts(self) -> Iterator[tuple[bytes, Place]]:
+        """Devices, and void acts that would matter to them if they took effect."""
+        for record in self._records:
+            body = record.act.body
+            if record.effect is not None or not isinstance(body, _GIVING):
+                continue
+            if isinstance(body, Wake):
+                yield body.device, record.place
+                continue
+            named = body.proof if isinstance(body, _BINDING) else body
+            for _, device in self._bound.get(named.identity, ()):
+                yield device, record.place
+
     def places_of(self, writer: bytes, sequences: Set[int]) -> list[Place]:
         """Where some acts of one log stand, as far as they are in and not settled."""
         mine = self._by_device.get(writer, ())
@@ -252,20 +270,41 @@ class History:
             start = last + 1
         self._judge(start, len(self._records))
 
-    def _judge(self, start: int, end: int, cuts: Cuts | None = None) -> None:
+    def _judge(
+        self,
+        start: int,
+        end: int,
+        cuts: Cuts | None = None,
+        *,
+        by_seniors: bool = False,
+    ) -> None:
         for record in self._records[start:end]:
-            record.effect = judge(self._state, record.act, cuts)
+            record.effect = judge(self._state, record.act, cuts, by_seniors=by_seniors)
             record.undo = self._state.take_undo()
 
     def _settle_rounds(self, start: int, end: int) -> None:
-        """Judge a stretch until its cuts are those that were begun with."""
-        applied: Cuts = {}
+        """Judge a stretch, first without what juniors do to seniors."""
+        cuts, sure = self._rounds(start, end, {}, by_seniors=True)
+        self._undo_between(start, end)
+        _, ended = self._rounds(start, end, cuts, by_seniors=False)
+        if not (sure and ended):
+            for record in self._records[start:end]:
+                record.doubtful = True
+
+    def _rounds(
+        self, start: int, end: int, applied: Cuts, *, by_seniors: bool
+    ) -> tuple[Cuts, bool]:
+        """Judge a stretch until its cuts are those that were begun with.
+
+        Returns:
+            The cuts it was judged with last, and whether the rounds ended.
+        """
         rounds: list[Cuts] = []
         for _ in range(MAX_ROUNDS):
-            self._judge(start, end, applied)
+            self._judge(start, end, applied, by_seniors=by_seniors)
             cuts = self._collected(start, end)
             if cuts == applied:
-                return
+                return applied, True
             rounds.append(cuts)
             applied = cuts
             self._undo_between(start, end)
@@ -274,9 +313,8 @@ class History:
             for device, its in cuts.items():
                 known = united.setdefault(device, [])
                 known.extend(cut for cut in its if cut not in known)
-        self._judge(start, end, united)
-        for record in self._records[start:end]:
-            record.doubtful = True
+        self._judge(start, end, united, by_seniors=by_seniors)
+        return united, False
 
     def _collected(self, start: int, end: int) -> Cuts:
         """The cuts of what took effect, as far as they might hit an act."""

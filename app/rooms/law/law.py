@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from app.rooms.law.act import Act, without_load
 from app.rooms.law.admissions import invite_verdict, is_closed
 from app.rooms.law.case import Effect
+from app.rooms.law.contest import is_contested
 from app.rooms.law.history import History
 from app.rooms.law.quota import Quota
 from app.rooms.law.state import (
@@ -121,9 +122,7 @@ class Law:
     def settle(self, place: Place) -> None:
         """Forget how to undo what stands up to there.
 
-        Nothing is forgotten while somebody is out by another's hand: what they wrote
-        before that, unheard, may make it void. Their acts still take effect where they
-        stand, and all end alike, though what was confirmed changes.
+        Nothing is forgotten while somebody is out by another's hand.
 
         Args:
             place: Confirmed by the stays as this law gave them.
@@ -377,20 +376,39 @@ class Law:
                     self._saw_number(device, (at.writer, at.sequence))
             for tenure in state.tenures:
                 self._first(device, tenure)
-                end = tenure.end
-                if end is None or floor is None or end > floor:
-                    clock = None if end is None else end.clock
-                    found.append(Stay(device, tenure.start.clock, tenure.host, clock))
+                start, end = tenure.start.clock, tenure.end
+                if end is None:
+                    found.append(Stay(device, start, tenure.host))
+                elif floor is None or end > floor:
+                    open_yet = self._is_contested(device, tenure)
+                    stay = Stay(device, start, tenure.host, end.clock, open_yet)
+                    found.append(stay)
+        for device, at in self._history.void_gifts():
+            self._saw_number(device, (at.writer, at.sequence))
         return found
 
+    def _is_contested(self, device: bytes, tenure: Tenure) -> bool:
+        def saw(device: bytes, end: Place) -> bool:
+            return self._saw_number(device, (end.writer, end.sequence)) is not None
+
+        since = self._confirmed
+        return is_contested(self._state, device, tenure, since=since, saw=saw)
+
     def wanted_length(self, device: bytes) -> int | None:
-        """How far a log is worth fetching; None for all of it."""
+        """How far a log is worth fetching; None for all of it.
+
+        Of one that was ended all is wanted until it is sure that this holds: whatever
+        it did unheard might make that void.
+        """
         state = self._state.devices.get(device)
         if state is None:
             return 0
-        if state.inside:
+        tenure = state.tenures[-1]
+        if state.inside or tenure.end is None or self._is_contested(device, tenure):
             return None
-        return max(state.limit(tenure.start) or 0 for tenure in state.tenures)
+        end = tenure.end.writer, tenure.end.sequence
+        heard = self._saw_number(device, end) or 0
+        return max(heard, *(state.limit(it.start) or 0 for it in state.tenures))
 
     def _changes(self, changed: Iterable[tuple[Act, Effect]]) -> Changes:
         devices: dict[bytes, int] = {}

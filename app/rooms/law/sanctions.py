@@ -8,7 +8,7 @@ from typing import Final
 
 from app.rooms.law.admissions import MAX_WRITERS
 from app.rooms.law.case import Case, Cut, Effect
-from app.rooms.law.state import Member, Muting, Rank, State, Tenure
+from app.rooms.law.state import Device, Member, Muting, Rank, State, Tenure
 from app.rooms.operations.acts import (
     Mute,
     Remove,
@@ -138,10 +138,11 @@ def rest(case: Case, body: Rest) -> Effect | None:
     """
     state, place = case.state, case.place
     device = state.devices.get(body.device)
-    if device is None or device.resting:
+    if device is None or (device.resting and not _settles_rest(case, device)):
         return None
     end = device.tenures[-1].end
-    if end is not None and case.act.had_seen(end.writer, end.sequence):
+    left = end is not None and not device.resting
+    if left and end is not None and case.act.had_seen(end.writer, end.sequence):
         return None
     if body.device == place.writer or not case.may(Right.REST):
         return None
@@ -156,6 +157,16 @@ def rest(case: Case, body: Rest) -> Effect | None:
         state.put(state.devices, body.device, resting)
     touched = ((body.device, body.length),)
     return Effect(touched, _void(place, touched))
+
+
+def _settles_rest(case: Case, device: Device) -> bool:
+    """True when a senior puts to rest what only juniors did: theirs might be void."""
+    owner = case.state.members[device.identity]
+    rested = device.ends[-1].place.writer
+    author = case.state.owner_of(rested)
+    if author is None or not case.outranks(owner):
+        return False
+    return (author.role, owner.joined) <= (owner.role, author.joined)
 
 
 def wake(case: Case, body: Wake) -> Effect | None:

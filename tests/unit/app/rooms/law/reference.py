@@ -66,28 +66,35 @@ def judge_all(founder: bytes, acts: list[Act]) -> State:
     state = State(founder)
     for start, end in stretches(acts):
         part = acts[start:end]
-        rounds: list[Cuts] = [[]]
-        while True:
-            cuts = _round(state, part, rounds[-1])
-            if cuts == rounds[-1]:
-                break
-            State.undo(state.take_undo())
-            rounds.append(cuts)
-            if len(rounds) > MAX_ROUNDS:
-                united = [cut for cuts in rounds[-UNITED_ROUNDS:] for cut in cuts]
-                _round(state, part, united)
-                break
+        begun = _judged(state, part, [], by_seniors=True)
+        State.undo(state.take_undo())
+        _judged(state, part, begun, by_seniors=False)
         state.take_undo()
     return state
 
 
-def _round(state: State, part: list[Act], applied: Cuts) -> Cuts:
+def _judged(state: State, part: list[Act], begun: Cuts, *, by_seniors: bool) -> Cuts:
+    """Judge a stretch in rounds; gives the cuts of the last one."""
+    rounds: list[Cuts] = [begun]
+    while True:
+        cuts = _round(state, part, rounds[-1], by_seniors=by_seniors)
+        if cuts == rounds[-1]:
+            return cuts
+        State.undo(state.take_undo())
+        rounds.append(cuts)
+        if len(rounds) > MAX_ROUNDS:
+            united = [cut for cuts in rounds[-UNITED_ROUNDS:] for cut in cuts]
+            _round(state, part, united, by_seniors=by_seniors)
+            return united
+
+
+def _round(state: State, part: list[Act], applied: Cuts, *, by_seniors: bool) -> Cuts:
     by_device: dict[bytes, Cuts] = {}
     for cut in applied:
         by_device.setdefault(cut.device, []).append(cut)
     cuts: Cuts = []
     for act in part:
-        effect = judge(state, act, by_device)
+        effect = judge(state, act, by_device, by_seniors=by_seniors)
         cuts += effect.cuts if effect is not None else ()
     return [
         cut

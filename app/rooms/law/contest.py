@@ -1,0 +1,64 @@
+"""Ends that may yet turn out void, by what the one they end wrote before, unheard.
+
+Who is ended by somebody senior cannot undo that: whatever they did to anybody counts
+only if they might, and what the senior did stands (``history``). So of a chain of
+people who each ended the next one the most senior's act holds, heard or not. That
+rests on who was senior all the while: ranks that changed meanwhile leave it open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.rooms.law.state import BEGINNING, Member, State, Tenure
+from app.rooms.roles import Kind
+from store.autobase import Place
+
+Saw = Callable[[bytes, Place], bool]
+"""Whether a device was ever heard having seen an act."""
+
+
+def is_contested(
+    state: State, device: bytes, tenure: Tenure, *, since: Place | None, saw: Saw
+) -> bool:
+    """Whether what ended a device may yet turn out void.
+
+    Args:
+        state: Behind all acts.
+        device: One that was let in.
+        tenure: Of it, with an end.
+        since: Nothing unheard stands up to there; None for the beginning.
+        saw: See above.
+    """
+    assert tenure.end is not None
+    # It ended itself, or went on having heard of it: nothing before is unheard.
+    if tenure.end.writer == device or saw(device, tenure.end):
+        return False
+    target = state.owner_of(device)
+    if target is None:
+        return False
+    for end in state.devices[device].ends:
+        author = state.owner_of(end.place.writer)
+        if end.place < tenure.start or author is None:
+            continue
+        if was_senior(state, author, target, since or BEGINNING):
+            return False
+    return True
+
+
+def was_senior(state: State, one: Member, other: Member, since: Place) -> bool:
+    """Whether one person was senior to another at every place behind one."""
+    if one.identity == other.identity or state.room.kind is Kind.DIRECT:
+        return False
+    low, high = min(_roles(one, since)), max(_roles(other, since))
+    if low != high:
+        return low > high
+    first = min(rank.since for rank in other.ranks if rank.fresh)
+    return one.joined < first
+
+
+def _roles(member: Member, since: Place) -> list[int]:
+    """The ranks somebody had from a place on."""
+    roles = [int(rank.role) for rank in member.ranks if rank.since > since]
+    before = [int(rank.role) for rank in member.ranks if rank.since <= since]
+    return roles + before[-1:]

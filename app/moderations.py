@@ -15,6 +15,8 @@ from app.rooms.moderation import FOR_EVER_MS
 from app.rooms.operations import Settings
 from app.rooms.operations.acts import MAX_DESCRIPTION_BYTES
 from app.rooms.roles import ROLE_WORDS
+from app.rooms.survey import survey
+from app.snapshots import RoomDetails
 
 if TYPE_CHECKING:
     from app.rooms.room import Room
@@ -68,6 +70,26 @@ class Moderations(ABC):
         if not 0 <= until <= FOR_EVER_MS:
             raise UserFacingError("bad-time", "That is no time to mute somebody until.")
         await self._find(room).moderation.mute(member, until_ms=until)
+
+    async def details(self, room: str) -> RoomDetails:
+        """What a room is about, its invites, who is banned, and what one may do."""
+        found = self._find(room)
+        now_ms = found.now_ms()
+        return await found.transact(
+            lambda _, view: survey(view, found.id, found.identity, now_ms)
+        )
+
+    async def close_invite(self, room: str, key: str) -> None:
+        """Let an invite let nobody in any more; ``key`` is that of ``details``.
+
+        Raises:
+            UserFacingError: ``unknown-invite``, ``not-allowed``.
+        """
+        try:
+            invite_key = bytes.fromhex(key)
+        except ValueError:
+            invite_key = b""
+        await self._find(room).moderation.close_invite(invite_key)
 
     async def rotate_key(self, room: str) -> None:
         """Give a room a new key, for the devices that are in it now."""

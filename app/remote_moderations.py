@@ -5,12 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
+from app.snapshots import RoomDetails
+
 CALLS: Final[dict[str, dict[str, Any]]] = {
     "set_role": {"room": str, "member": str, "role": str},
     "kick": {"room": str, "member": str},
     "ban": {"room": str, "member": str},
     "unban": {"room": str, "member": str},
     "mute": {"room": str, "member": str, "until_ms": int | None},
+    "details": {"room": str},
+    "close_invite": {"room": str, "key": str},
     "rotate_key": {"room": str},
     "configure": {
         "room": str,
@@ -51,6 +55,15 @@ class RemoteModerations(ABC):
     ) -> None:
         """See ``Moderations.mute``."""
         await self._call(None, "mute", room=room, member=member, until_ms=until_ms)
+
+    async def details(self, room: str) -> RoomDetails:
+        """See ``Moderations.details``."""
+        found: RoomDetails = await self._call(RoomDetails, "details", room=room)
+        return found
+
+    async def close_invite(self, room: str, key: str) -> None:
+        """See ``Moderations.close_invite``."""
+        await self._call(None, "close_invite", room=room, key=key)
 
     async def rotate_key(self, room: str) -> None:
         """See ``Moderations.rotate_key``."""

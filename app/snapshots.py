@@ -270,6 +270,69 @@ class MemberSnapshot:
     """``active`` or ``away`` as they say; empty when they do not say."""
 
 
+    forked: int = 0
+    """Devices of theirs that were shown to have written two histories: what these wrote
+    from there on counts for nobody, nor what they write."""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSnapshot:
+    """Somebody who is in a room or banned from it, and what may be done about it."""
+
+    identity_key: str
+    name: str
+    role: str
+    present: bool
+    banned: bool
+    muted_until: int
+    """Milliseconds since 1970; 0 for not muted."""
+    may: tuple[str, ...]
+    """Of ``role``, ``mute`` and ``remove`` what whoever asks may do to this one."""
+    roles: tuple[str, ...]
+    """Ranks that whoever asks may give this one, the lowest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class InviteSnapshot:
+    """One invite that is open; its link is known to who made it only."""
+
+    key: str
+    """By which it is closed."""
+    role: str
+    expires_at: int | None
+    uses: int
+    """How many it lets in; 0 for any number."""
+    used: int
+    approval: bool
+    """A person looks at each newcomer."""
+    creator: str
+    """Identity key of who made it."""
+    creator_name: str
+    mine: bool
+    may_close: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoomDetails:
+    """What somebody who looks after a room needs of it."""
+
+    room: str
+    description: str
+    retention_ms: int
+    """Messages vanish after so long; 0 for never."""
+    admits_from: str
+    """The lowest rank that may let people in by an invite."""
+    role: str
+    """Of whoever asks; empty when out of the room."""
+    may: tuple[str, ...]
+    """Of ``settings``, ``approve``, ``rotate``, ``pin`` and ``delete`` what whoever
+    asks may do."""
+    invites_as: tuple[str, ...]
+    """Ranks as which whoever asks may invite, the lowest first."""
+    people: tuple[PersonSnapshot, ...]
+    """Who is in it, and who is banned."""
+    invites: tuple[InviteSnapshot, ...]
+    """Open ones, the newest first."""
 @dataclass(frozen=True, slots=True)
 class ContactSnapshot:
     """One person whom one writes to directly, who asks to, or who is blocked."""

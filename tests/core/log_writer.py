@@ -220,9 +220,14 @@ def kill_a_writer(
     *,
     seed: int,
     life_s: float,
+    speaks_first: bool,
     model: LogModel,
 ) -> None:
-    """Let a writer live for so long, kill it, and tell the model what it said."""
+    """Let a writer live for so long, kill it, and tell the model what it said.
+
+    Its life begins with its process, or with the first word that is heard of it: on a
+    busy machine many would die before they did anything.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     ear, mouth = context.Pipe(duplex=False)
@@ -232,6 +237,8 @@ def kill_a_writer(
     )
     writer.start()
     mouth.close()
+    if speaks_first:
+        ear.poll(None)
     end = time.monotonic() + life_s
     with contextlib.suppress(EOFError, OSError):
         # Killed at its instant, even while it talks.

@@ -16,6 +16,7 @@ from tests.core.quick_start import QuickStart
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE_LIMIT = 64 * 1024
+WORDS_LIMIT = 2000
 PATIENCE_S = 90.0
 """For what takes a second or two where nothing else runs; reached only by a failure."""
 PAUSE_S = 0.1
@@ -38,6 +39,7 @@ class Stage:
         self.bootstrap = "127.0.0.1:1"
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cores: dict[str, subprocess.Popen[bytes]] = {}
+        self._words = folder / "words"
         runtime = folder / "run"
         runtime.mkdir(mode=0o700)
         self.environment = {
@@ -132,22 +134,29 @@ class Stage:
         process = self.spawn(*arguments, **options)
         assert process.stdout is not None
         line = process.stdout.readline(LINE_LIMIT)
-        assert line, "the program ended before it was ready"
+        assert line, f"it ended before it was ready: {self.words()}"
         said = json.loads(line)
         assert isinstance(said, dict)
         return process, said
 
     def spawn(self, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
         """Start a program that is ended with the stage."""
-        given: dict[str, Any] = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.DEVNULL,
-            **options,
-        }
-        process = subprocess.Popen(_command(arguments), env=self.environment, **given)
+        with self._words.open("ab") as words:
+            given: dict[str, Any] = {
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.PIPE,
+                "stderr": words,
+                **options,
+            }
+            process = subprocess.Popen(
+                _command(arguments), env=self.environment, **given
+            )
         self._processes.append(process)
         return process
+
+    def words(self) -> str:
+        """The last of what all programs wrote to standard error."""
+        return self._words.read_text(errors="replace")[-WORDS_LIMIT:]
 
     def stop(self, process: subprocess.Popen[bytes]) -> int:
         """End a program and give its exit status."""

@@ -18,7 +18,8 @@ KILLS = 50
 SENDERS = 4
 SEED = 20_240_607
 MAX_LIFE_S = 0.12
-"""The core lives at most so long after the first message was asked for."""
+"""The core lives at most so long after the first message was asked for, every second
+time after the first was acknowledged: a busy machine would often do nothing."""
 PAGE = 1000
 
 
@@ -27,15 +28,19 @@ async def send_until_killed(
 ) -> list[tuple[str, str]]:
     """Send as fast as the core answers, and give what it acknowledged."""
     acknowledged: list[tuple[str, str]] = []
+    begun = asyncio.Event()
 
     async def send(me: Client, sender: int) -> None:
         for count in range(10_000):
             text = f"{number} {sender} {count}"
             message = await me.send("Birds", text)
             acknowledged.append((message.id, text))
+            begun.set()
 
     client = await Client.connect(profile, start=False)
     senders = [asyncio.create_task(send(client, sender)) for sender in range(SENDERS)]
+    if number % 2:
+        await begun.wait()
     await asyncio.sleep(life_s)
     core.kill()
     ends = await asyncio.gather(*senders, return_exceptions=True)
@@ -56,7 +61,7 @@ async def read_all(profile: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_no_acknowledged_message_is_lost(
     alone: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,7 +82,7 @@ def test_no_acknowledged_message_is_lost(
         alone.stop(core)
     core = alone.serve("Ada")
     found = asyncio.run(read_all(profile))
-    assert len(acknowledged) > KILLS
+    assert len(acknowledged) >= KILLS // 2
     missing = acknowledged.items() - found.items()
     assert not missing, f"seed {seed}: lost {len(missing)} of {len(acknowledged)}"
     # Nothing twice, and nothing that nobody wrote.

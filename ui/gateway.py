@@ -7,20 +7,20 @@ in ``app``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from app.events import Event
 from app.snapshots import (
     MemberSnapshot,
-    MessageSnapshot,
     NetworkSnapshot,
     ProfileSnapshot,
     RoomSnapshot,
 )
+from ui.talk import Talk
 
 
-class Core(Protocol):
+class Core(Talk, Protocol):
     """A running core as its clients see it.
 
     Every method may raise :class:`app.errors.UserFacingError`, whose sentence is fit
@@ -57,22 +57,6 @@ class Core(Protocol):
 
     async def leave(self, room: str) -> None:
         """Leave a room and forget it."""
-
-    async def send(
-        self, room: str, text: str, *, reply_to: str | None = None
-    ) -> MessageSnapshot:
-        """Write a message; returns once it is durable here."""
-
-    async def history(
-        self, room: str, *, limit: int = 50, before: str | None = None
-    ) -> list[MessageSnapshot]:
-        """Messages, oldest first, ending before the message named."""
-
-    async def messages(self, room: str, ids: Sequence[str]) -> list[MessageSnapshot]:
-        """At most 50 messages as they are now; those that are gone are left out."""
-
-    async def mark_read(self, room: str) -> None:
-        """Count everything in the room as read."""
 
     def events(self) -> AsyncIterator[Event]:
         """What happens from now on, in order; ends when the core does."""

@@ -8,7 +8,7 @@ and nobody on the other side. Other people speak through :meth:`SampleCore.hear`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 from app.errors import UserFacingError
@@ -32,6 +32,7 @@ from app.snapshots import (
     RoomSnapshot,
 )
 from ui.bridge import Mailbox, pause
+from ui.sample_talk import SampleTalk
 
 PHRASE = (
     "legal winner thank year wave sausage worth useful legal winner thank year wave"
@@ -57,7 +58,7 @@ class SampleRoom:
     members: list[MemberSnapshot] = field(default_factory=list)
 
 
-class SampleCore:
+class SampleCore(SampleTalk):
     """A core of one process's memory.
 
     Attributes:
@@ -68,6 +69,7 @@ class SampleCore:
     """
 
     def __init__(self, *, name: str, now_ms: int) -> None:
+        super().__init__()
         self.me = name
         self.now_ms = now_ms
         self.refusal: UserFacingError | None = None
@@ -140,28 +142,6 @@ class SampleCore:
         del self._rooms[room]
         self._mail.post(RoomLeft(room))
 
-    async def send(
-        self, room: str, text: str, *, reply_to: str | None = None
-    ) -> MessageSnapshot:
-        """Store an own message."""
-        await pause(self.sends_wait_s)
-        self._refuse()
-        return self._store(room, self.me, text, reply_to=reply_to)
-
-    async def history(
-        self, room: str, *, limit: int = 50, before: str | None = None
-    ) -> list[MessageSnapshot]:
-        """A page of messages, oldest first."""
-        messages = self._room(room).messages
-        end = len(messages)
-        if before is not None:
-            end = next(i for i, m in enumerate(messages) if m.id == before)
-        return messages[max(0, end - limit) : end]
-
-    async def messages(self, room: str, ids: Sequence[str]) -> list[MessageSnapshot]:
-        """Messages by their ids."""
-        return [it for it in self._room(room).messages if it.id in ids]
-
     async def mark_read(self, room: str) -> None:
         """Count everything as read."""
         self._change(room, unread=0)
@@ -218,18 +198,30 @@ class SampleCore:
         return room
 
     def hear(
-        self, room: str, author: str, text: str, *, at_ms: int | None = None
+        self,
+        room: str,
+        author: str,
+        text: str,
+        *,
+        at_ms: int | None = None,
+        **more: object,
     ) -> MessageSnapshot:
-        """Somebody else wrote."""
-        message = self._store(room, author, text, at_ms=at_ms)
+        """Somebody else wrote; ``more`` are further fields of the message."""
+        message = self._store(room, author, text, at_ms=at_ms, **more)
         self._change(room, unread=self._room(room).snapshot.unread + 1)
         return message
 
     def say(
-        self, room: str, text: str, *, at_ms: int | None = None, held_by: int = 0
+        self,
+        room: str,
+        text: str,
+        *,
+        at_ms: int | None = None,
+        held_by: int = 0,
+        **more: object,
     ) -> MessageSnapshot:
         """We wrote, earlier; that many devices hold it."""
-        message = self._store(room, self.me, text, at_ms=at_ms)
+        message = self._store(room, self.me, text, at_ms=at_ms, **more)
         if held_by:
             self.deliver(room, message.id, held_by)
         return message
@@ -286,7 +278,7 @@ class SampleCore:
         text: str,
         *,
         at_ms: int | None = None,
-        reply_to: str | None = None,
+        **more: object,
     ) -> MessageSnapshot:
         self._made_count += 1
         message = MessageSnapshot(
@@ -297,12 +289,13 @@ class SampleCore:
             text=text,
             sent_at=self.now_ms if at_ms is None else at_ms,
             mine=author == self.me,
-            reply_to=reply_to,
+            **more,  # type: ignore[arg-type]
         )
         self._room(room).messages.append(message)
-        self._mail.post(MessageStored(message))
-        self._change(room, last_message=message)
-        return message
+        told = self._seen(room)[-1]
+        self._mail.post(MessageStored(told))
+        self._change(room, last_message=told)
+        return told
 
     def _change(self, room: str, **changes: object) -> None:
         held = self._room(room)

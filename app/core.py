@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -18,6 +19,10 @@ from app.messenger import Messenger
 
 _LOG = logging.getLogger("covey.core")
 
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
+"""Python's own (700, 10, 10) look through what a room brings in again and again, and
+hardly any of it is in circles: a tenth of all work."""
+
 
 @dataclass(frozen=True, slots=True)
 class CoreOptions:
@@ -29,6 +34,16 @@ class CoreOptions:
     until_idle: bool = False
     """End when the last client has gone."""
     log_level: str = "info"
+
+
+def collect_seldom() -> None:
+    """Look for circular garbage seldom, and not at all in what stays for ever.
+
+    To be called once a process, before work begins.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 async def run_core(options: CoreOptions, ready: Callable[[str], None]) -> None:
@@ -43,6 +58,7 @@ async def run_core(options: CoreOptions, ready: Callable[[str], None]) -> None:
     """
     from app.swarm import SwarmNetwork
 
+    collect_seldom()
     opened = profile.open_profile(options.folder, passphrase=options.passphrase)
     try:
         start_log(options.folder / paths.LOG_FOLDER, level=options.log_level)

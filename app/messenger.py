@@ -157,10 +157,10 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
         Raises:
             UserFacingError: ``corrupt-profile``, ``disk`` or ``network``.
         """
+        database = self._profile.database
+        database.gather(asyncio.get_running_loop().call_soon)
         with explained():
-            rows = await asyncio.wrap_future(
-                self._profile.database.read(stored_rooms.list_rooms)
-            )
+            rows = await asyncio.wrap_future(database.read(stored_rooms.list_rooms))
             await self._consent.load()
             for row in rows:
                 if not self._devices.is_personal(row):

@@ -41,6 +41,8 @@ GAP_S: Final = 1.0
 """A log that does not go on for so long has a gap; looked at again after twice as long
 each time, up to ``MAX_GAP_S``."""
 MAX_GAP_S: Final = 60.0
+MAX_BUSY_LOOKS: Final = 8
+"""So often a gap waits while other logs go on: who brings them brings this one next."""
 MAX_CLAIMS: Final = 16_384
 """Holes remembered that others tell of and that are not taken for such yet."""
 MAX_SCANNED: Final = 1_024
@@ -103,6 +105,8 @@ class Gaps:
         self._refused: dict[tuple[bytes, int, bytes], None] = {}
         self._scanned: dict[bytes, int] = {}
         self._answers = 0
+        self._derived = 0
+        self._busy_looks = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
         self._tasks = Tasks(_LOG, "a gap in a log could not be looked at")
@@ -168,6 +172,9 @@ class Gaps:
     def _look(self, waited: int) -> None:
         """See which logs did not go on since the last time."""
         self._timer = None
+        if self._is_busy():
+            self._arm()
+            return
         due: list[tuple[bytes, int]] = []
         for writer, stuck in tuple(self._stuck.items()):
             reach = self._logs.gap(writer)
@@ -186,6 +193,15 @@ class Gaps:
         if not self._stuck:
             self._forget_all()
         self._arm()
+
+    def _is_busy(self) -> bool:
+        """Whether other logs went on since the last look."""
+        before, self._derived = self._derived, sum(self._logs.derived.values())
+        if before == self._derived or self._busy_looks >= MAX_BUSY_LOOKS:
+            self._busy_looks = 0
+            return False
+        self._busy_looks += 1
+        return True
 
     async def _close(self, due: Iterable[tuple[bytes, int]]) -> None:
         try:

@@ -59,7 +59,7 @@ _LOG = logging.getLogger("covey.room")
 
 MAX_GUESTS = 64
 """Devices of which the rules know nothing yet that are heard."""
-SETTLE_ENTRIES = 64
+SETTLE_ENTRIES = 256
 """After so many entries it is looked what is confirmed; more in rooms of many logs."""
 
 

@@ -35,7 +35,7 @@ _LOG = logging.getLogger("covey.search")
 class Pace:
     """How long the worker waits for what."""
 
-    arrivals_s: float = 0.25
+    arrivals_s: float = 1.0
     """Between two looks at what is new, unless somebody searches: messages that come
     one by one go together."""
     changes_s: float = 1.0

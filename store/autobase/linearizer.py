@@ -11,7 +11,7 @@ its writer had seen; the entries themselves stay where they are.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from store.autobase.causality import Causality, OldLinks
@@ -313,8 +313,13 @@ class Linearizer:
         if found is None:
             return 0
         clock, last = found
-        unseen = (self._first_unseen(last, writer) for writer in self._taken)
-        return min([clock, *(it.clock - 1 for it in unseen if it is not None)])
+        for writer, places in self._taken.items():
+            # What is later than what is sure anyway lowers nothing.
+            if places and places[0].clock <= clock:
+                unseen = self._first_unseen(last, writer, places)
+                if unseen is not None:
+                    clock = min(clock, unseen.clock - 1)
+        return clock
 
     def _last(self, stay: Stay) -> tuple[int, tuple[bytes, int]] | None:
         """The clock of the last that is known of a writer, and that entry.
@@ -334,13 +339,18 @@ class Linearizer:
             return None
         return clock, last
 
-    def _first_unseen(self, entry: tuple[bytes, int], writer: bytes) -> Place | None:
+    def _first_unseen(
+        self, entry: tuple[bytes, int], writer: bytes, places: Sequence[Place]
+    ) -> Place | None:
         """The first one of a log that counts and that an entry had not seen."""
-        places = self._taken[writer]
         seen = self.causality.seen(*entry, writer)
+        if places[-1].sequence < seen:
+            return None
         spans = self._spans.get(writer, ALL)
-        at = bisect_left(places, seen, key=_sequence)
-        return next((it for it in places[at:] if counts(spans, it.sequence)), None)
+        # Places stand in a row without gaps.
+        first = max(seen - places[0].sequence, 0)
+        unseen = (places[at] for at in range(first, len(places)))
+        return next((it for it in unseen if counts(spans, it.sequence)), None)
 
     def _linked_clock(self, link: Link) -> int:
         return self.clock_of(link.writer, link.length)
@@ -381,7 +391,3 @@ def _untold(writer: bytes, sequence: int) -> int:
 
 def _clock(place: Place) -> int:
     return place.clock
-
-
-def _sequence(place: Place) -> int:
-    return place.sequence

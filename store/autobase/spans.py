@@ -12,9 +12,10 @@ ALL: Final[Spans] = ((0, None),)
 
 def counts(spans: Spans, sequence: int) -> bool:
     """Tells whether an entry counts."""
-    return any(
-        start <= sequence and (end is None or sequence < end) for start, end in spans
-    )
+    for start, end in spans:
+        if start <= sequence and (end is None or sequence < end):
+            return True
+    return False
 
 
 def before(spans: Spans, length: int) -> Spans:

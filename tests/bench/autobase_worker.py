@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from app.core import collect_seldom
 from app.errors import UserFacingError
 from app.events import MessageStored
 from net import DHT, Connection, KeyPair, Server
@@ -209,6 +210,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def main(arguments: list[str]) -> None:
     """Take a role, on uvloop where there is one, as the application does."""
+    collect_seldom()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         if arguments[0] == "serve":
             runner.run(serve(arguments[1]))

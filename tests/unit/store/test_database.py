@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -90,6 +90,46 @@ def test_writes_that_wait_share_one_commit(database: Database) -> None:
     for future in waiting:
         future.result(60)
     assert len(commits) == 1
+
+
+def test_what_two_turns_bring_shares_one_commit(database: Database) -> None:
+    turns: list[Callable[[], object]] = []
+    database.gather(turns.append)
+    began: list[int] = []
+
+    def note(connection: Connection) -> None:
+        began.append(connection.total_changes())
+        set_setting(connection, "a", b"1")
+
+    first = database.write(note)
+    turns.pop()()
+    second = database.write(note)
+    third = database.write(lambda connection: connection.in_transaction)
+    assert not first.done()
+    assert len(turns) == 1, "the second turn is waited for, and no more"
+    turns.pop()()
+    assert third.result(5)
+    assert first.done()
+    assert second.done()
+    assert began == [began[0], began[0] + 1], "in the order given"
+    assert turns == []
+
+
+def test_what_is_gathered_is_handed_over_at_the_end(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "x.db", key=KEY)
+    turns: list[Callable[[], object]] = []
+    database.gather(turns.append)
+    future = database.write(put("a"))  # type: ignore[arg-type]
+    elsewhere: list[Future[object]] = []
+    thread = threading.Thread(
+        target=lambda: elsewhere.append(database.write(put("b")))  # type: ignore[arg-type]
+    )
+    thread.start()
+    thread.join()
+    elsewhere[0].result(5)
+    database.close()
+    future.result(0)
+    turns.pop()()
 
 
 def test_one_failing_job_is_rolled_back_alone(database: Database) -> None:

@@ -60,6 +60,9 @@ class NetworkListener(Protocol):
     def network_changed(self) -> None:
         """The snapshot differs from before."""
 
+    def wanted(self, topic: bytes) -> int:
+        """How many more there should be of those who are found at a topic."""
+
 
 class Network(Protocol):
     """Topics in, connections out."""

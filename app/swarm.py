@@ -215,7 +215,7 @@ class SwarmNetwork:
                 key_pair=self._key_pair,
                 port=0,
                 host=local_host(self._bootstrap),
-                options=SwarmOptions(max_peers=MAX_PEERS),
+                options=SwarmOptions(max_peers=MAX_PEERS, wanted=self._wanted),
                 max_message_bytes=MAX_MESSAGE_BYTES,
             )
             try:
@@ -255,6 +255,9 @@ class SwarmNetwork:
             error = connection.error
             _LOG.info("disconnected: %s", "ended" if error is None else error.code)
             self._listener.peer_disconnected(connection)
+
+    def _wanted(self, topic: bytes) -> int:
+        return self._listener.wanted(topic) if self._listener is not None else 0
 
     async def _started(self) -> Swarm:
         """The swarm, once it is there."""

@@ -215,8 +215,8 @@ class Devices:
         await room.load()
         heard = room.logs.on_head
 
-        def on_head(writer: bytes) -> None:
-            heard(writer)
+        def on_head(writer: bytes, *, quiet: bool = False) -> None:
+            heard(writer, quiet=quiet)
             self._news = True
             self.look()
 

@@ -53,6 +53,9 @@ FIRST_SYNC_LIMIT_S = 15.0
 """How long a newcomer waits for the entries that make it a member."""
 ASK_TWICE_S = 1.0
 """After so long without them, who was in the room before asks again to be let in."""
+ENOUGH_PEERS = 12
+"""With so many connected no more are looked for: what one says reaches everybody by
+others. In a room whose members all do that, each has about twice as many."""
 LOOK_AGAIN_S = (60.0, 120.0, 300.0)
 """Pauses between look-ups for members of a room while none is connected.
 
@@ -79,6 +82,7 @@ class _Attached:
         self.room = room
         self.links = links
         self.host = host
+        self.topic = keys.room_topic(room.row.key)
         self.invites: set[bytes] = set()
         self.looks = 0
         self.timer: asyncio.TimerHandle | None = None
@@ -178,8 +182,7 @@ class Exchange:
         room.on_facts = lambda: self._facts_changed(attached)
         room.on_alone = lambda: self._gone(attached)
         if self._network is not None:
-            topic = keys.room_topic(room.row.key)
-            self._network.join(topic, server=True, client=True)
+            self._network.join(attached.topic, server=True, client=True)
         for peer in tuple(self._peers):
             links.attach(peer, open_now=True)
         self._facts_changed(attached)
@@ -199,7 +202,7 @@ class Exchange:
             attached.links.detach(peer, closed=False)
         self._serve_invites(attached, set())
         if self._network is not None:
-            self._network.leave(keys.room_topic(room.row.key))
+            self._network.leave(attached.topic)
 
     def open_room(self, room: Room) -> None:
         """Talk about a room on every connection, also where that had ended."""
@@ -256,6 +259,13 @@ class Exchange:
             self._doors.refresh()
         self._online = online
         self._on_network()
+
+    def wanted(self, topic: bytes) -> int:
+        """See ``NetworkListener``: some of a room, or of those behind an invite."""
+        for attached in self._attached.values():
+            if attached.topic == topic:
+                return max(ENOUGH_PEERS - len(attached.room.online), 0)
+        return ENOUGH_PEERS
 
     def _log_asked(self, peer: Peer, discovery_key: bytes) -> bool:
         """A peer opens a core's channel: answered for a log of a room it is in."""
@@ -436,7 +446,7 @@ class Exchange:
         attached.timer = None
         if self._network is not None and _misses_somebody(attached.room):
             attached.looks += 1
-            self._network.refresh(keys.room_topic(attached.room.row.key))
+            self._network.refresh(attached.topic)
         self._look_later(attached)
 
     def _facts_changed(self, attached: _Attached) -> None:

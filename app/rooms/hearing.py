@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("covey.room")
 
 MIN_PAUSE_S = 10.0
-PAUSE_S_PER_PAIR = 0.015
-"""A room of n devices has n acknowledgements that go to n devices each."""
+FEW_DEVICES = 8
+"""So many need no longer pauses."""
+PAUSE_S_PER_DEVICE = 3.0
+"""For each further one: so a room of any size acknowledges up to some 15 times a minute
+in all while it is talked in, and not at all while it is not."""
 MAX_PAUSE_S = 3600.0
 
 
@@ -37,7 +40,8 @@ def pause_s(devices: int) -> float:
     Args:
         devices: How many there are in the room.
     """
-    return min(max(MIN_PAUSE_S, PAUSE_S_PER_PAIR * devices * devices), MAX_PAUSE_S)
+    longer_s = PAUSE_S_PER_DEVICE * (devices - FEW_DEVICES)
+    return min(max(MIN_PAUSE_S, longer_s), MAX_PAUSE_S)
 
 
 class Hearing:

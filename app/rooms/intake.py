@@ -138,7 +138,7 @@ class Intake:
             self._logs.no_hole(writer, applied.false_hole)
             applied = replace(applied, held=None)
         if applied.held is None:
-            self._logs.settle(writer)
+            self._logs.settle(writer, quiet=_is_quiet(applied))
         for woken in applied.woken:
             self.log_grew(woken)
         return applied
@@ -236,3 +236,14 @@ class Intake:
 
         loop = asyncio.get_running_loop()
         self._held[writer] = loop.call_later(HELD_RETRY_S, again)
+
+
+def _is_quiet(applied: Applied) -> bool:
+    """True when the room looks as before, as after an acknowledgement."""
+    return not (
+        applied.messages
+        or applied.changed_count
+        or applied.facts is not None
+        or applied.clear
+        or applied.woken
+    )

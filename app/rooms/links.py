@@ -514,10 +514,10 @@ class RoomLinks:
                 found[device] = length
         return found
 
-    def head_changed(self, writer: bytes) -> None:
+    def head_changed(self, writer: bytes, *, quiet: bool) -> None:
         """See ``RoomListener.head_changed``."""
         for link in tuple(self.links.values()):
-            link.session.head_changed(writer, self.now())
+            link.session.head_changed(writer, self.now(), quiet=quiet)
             link.pump()
 
     def facts_changed(self, facts: RoomFacts) -> None:

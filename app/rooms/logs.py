@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from app.rooms.blocks import (
     MAX_WRITERS,
@@ -55,6 +55,13 @@ MIN_READ_BLOCKS = 8
 """Blocks read at a time, however large those of the log are on average."""
 MAX_READ_BYTES = 1024 * 1024
 """The same; a single larger block is taken alone."""
+
+
+class HeadListener(Protocol):
+    """Hears that a log's head is another one."""
+
+    def __call__(self, writer: bytes, *, quiet: bool = False) -> None:
+        """A log is longer, or frozen; ``quiet`` if nobody waits for what it says."""
 
 
 class OpenLog:
@@ -257,7 +264,7 @@ class RoomLogs:
         self.heads: dict[bytes, LogHead] = {}
         self.derived: dict[bytes, int] = {}
         self.on_grown: Callable[[bytes], None] = _unheard
-        self.on_head: Callable[[bytes], None] = _unheard
+        self.on_head: HeadListener = _unheeded
         self.on_late: Callable[[bytes, Sequence[int]], None] = _unneeded
         self.on_gap: Callable[[bytes], None] = _unheard
         self.on_false_hole: Callable[[bytes, Hole], None] = _untold
@@ -364,12 +371,13 @@ class RoomLogs:
         """The logs of which more is here than peers may know."""
         return [w for w, head in self._durable.items() if head != self.heads.get(w)]
 
-    def settle(self, writer: bytes, *, held: bool = False) -> None:
+    def settle(self, writer: bytes, *, held: bool = False, quiet: bool = False) -> None:
         """Let peers know how far a log is.
 
         Args:
             writer: Whose.
             held: What is not derived waits for its time.
+            quiet: What was derived says nothing that anybody waits for.
         """
         head = self._durable.get(writer)
         if head is None:
@@ -379,7 +387,7 @@ class RoomLogs:
             head = replace(head, length=derived, hash=NO_HASH)
         if head != self.heads.get(writer, LogHead(0)):
             self.heads[writer] = head
-            self.on_head(writer)
+            self.on_head(writer, quiet=quiet)
 
     def borrow_open(self, writer: bytes) -> OpenLog | None:
         """A log to be given back, if its core is open."""
@@ -683,6 +691,10 @@ def _stored(
 
 def _unheard(writer: bytes) -> None:
     del writer
+
+
+def _unheeded(writer: bytes, *, quiet: bool = False) -> None:
+    del writer, quiet
 
 
 def _untold(writer: bytes, hole: Hole) -> None:

@@ -29,7 +29,7 @@ sessions of a room.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
@@ -74,17 +74,22 @@ from app.rooms.messages import (
     encode_signed,
 )
 from app.rooms.roles import may_write
+from app.rooms.telling import Telling, gather_s, later_s
 from net.errors import RemoteProtocolError
 
 MAX_FETCHED = 16
 """Logs fetched from one peer at a time; the others wait."""
 MAX_SOURCES = 3
 """Peers from which one log is fetched at a time."""
+FEW_BLOCKS = 32
+"""Fewer than that are fetched from one peer: each that helps costs a channel."""
 MAX_LOG_CHANNELS = 128
 """Logs of the room that are open with one peer."""
 PROVE_LIMIT_S = 20.0
 STALL_LIMIT_S = 20.0
 """In which a peer brings a block of a log that it has."""
+FEW_STALL_S = 5.0
+"""The same where it is the only one that is asked."""
 REST_S = 60.0
 """Then it is not asked for that log for so long."""
 REFUSED_S = 5.0
@@ -125,10 +130,10 @@ class Sources:
     def __init__(self) -> None:
         self._taken: dict[bytes, set[Session]] = {}
 
-    def take(self, writer: bytes, session: Session) -> bool:
-        """True when this session may fetch a log."""
+    def take(self, writer: bytes, session: Session, limit: int) -> bool:
+        """True when this session may fetch a log, as one of so many."""
         taken = self._taken.setdefault(writer, set())
-        if session not in taken and len(taken) >= MAX_SOURCES:
+        if session not in taken and len(taken) >= limit:
             return False
         taken.add(session)
         return True
@@ -180,6 +185,7 @@ class Session:
         self._effects: deque[Effect] = deque()
         self._remote_heads: dict[bytes, RemoteHead] = {}
         self._told: dict[bytes, LogHead] = {}
+        self._telling = Telling()
         self._acked = 0
         self._shown: set[bytes] = set()
         self._checked: set[bytes] = set()
@@ -243,7 +249,9 @@ class Session:
         """When ``handle_timer`` is due, in seconds of the clock given."""
         if self.state is SessionState.CLOSED:
             return None
-        due = inf if self._deadline is None else self._deadline
+        due = self._telling.due_at
+        if self._deadline is not None:
+            due = min(due, self._deadline)
         for channel in self._channels.values():
             due = min(due, channel.until, channel.stalled_at or inf)
         due = min(due, min(self._resting.values(), default=inf))
@@ -271,6 +279,7 @@ class Session:
             if now >= channel.until and self._is_idle(writer):
                 self._detach(writer)
         self._review(again, now)
+        self._tell_due(now)
 
     def remote_opened(self, handshake: bytes) -> None:
         """The other side opened its end of the channel."""
@@ -334,8 +343,14 @@ class Session:
             self._resting[writer] = now + REST_S
             self._fetch_waiting(now)
 
-    def head_changed(self, writer: bytes, now: float) -> None:
-        """A log became longer here, durably, or is known as forked now."""
+    def head_changed(self, writer: bytes, now: float, *, quiet: bool = False) -> None:
+        """A log became longer here, durably, or is known as forked now.
+
+        Args:
+            writer: Whose.
+            now: Seconds of the clock given.
+            quiet: It says nothing that anybody waits for.
+        """
         if self.state is not SessionState.OPEN:
             return
         channel = self._channels.get(writer)
@@ -344,12 +359,12 @@ class Session:
             channel.stalled = False
             self._refusals.pop(writer, None)
             if channel.stalled_at is not None:
-                channel.stalled_at = now + STALL_LIMIT_S
+                channel.stalled_at = now + self._patience_s(writer)
         if writer == self._visiting:
             self._deadline = now + STRANGER_LIMIT_S
         if writer == self._own:
             self._acknowledged()
-        self._tell([writer])
+        self._tell([writer], now, quiet=quiet)
         remote = self._remote_heads.get(writer)
         if remote is not None:
             self._compare(remote)
@@ -433,7 +448,7 @@ class Session:
         """The peer is known as a member from here on: tell and serve it."""
         self._deadline = None
         self._stop_visit()
-        self._tell(list(self._heads))
+        self._tell(list(self._heads), now, at_once=True)
         for head in self._remote_heads.values():
             self._compare(head)
         self._acknowledged()
@@ -491,12 +506,49 @@ class Session:
         self._checked.add(head.writer)
         self._effects.append(CheckSigned(head))
 
-    def _tell(self, writers: Sequence[bytes]) -> None:
+    def _tell(
+        self,
+        writers: Iterable[bytes],
+        now: float,
+        *,
+        quiet: bool = False,
+        at_once: bool = False,
+    ) -> None:
         """Say how far logs reach here, where the peer has not heard it."""
         if not self.is_member:
             return
-        news = []
+        members = self._facts.present_count
+        soon, later = now + gather_s(members), now + later_s(members)
         for writer in writers:
+            head = self._heads.get(writer)
+            if head is None or head == self._told.get(writer):
+                continue
+            if at_once or writer == self.remote_device:
+                # Its author waits for the acknowledgement.
+                due = now
+            elif quiet or self._hears_otherwise(writer, head):
+                due = later
+            else:
+                due = soon
+            self._telling.add(writer, due)
+        self._tell_due(now)
+
+    def _hears_otherwise(self, writer: bytes, head: LogHead) -> bool:
+        """True when a log is pushed to the peer, or is there as far already."""
+        channel = self._channels.get(writer)
+        if writer == self._own and channel is not None and channel.until == inf:
+            return True
+        remote = self._remote_heads.get(writer)
+        return remote is not None and remote.length >= head.length
+
+    def _tell_due(self, now: float) -> None:
+        """Tell everything that waits, once something of it is due."""
+        if now < self._telling.due_at:
+            return
+        waiting = self._telling.take()
+        news = []
+        # Who is no member just now is told all on becoming one.
+        for writer in waiting if self.is_member else ():
             head = self._heads.get(writer)
             if head is not None and head != self._told.get(writer):
                 self._told[writer] = head
@@ -532,6 +584,18 @@ class Session:
         length = mine.length if mine is not None else 0
         wanted = self._facts.devices[writer].wanted_length
         return head.length > length and (wanted is None or length < wanted)
+
+    def _lacked(self, writer: bytes) -> int:
+        """How many blocks of a log the peer has that are not here."""
+        mine, head = self._heads.get(writer), self._remote_heads.get(writer)
+        if head is None:
+            return 0
+        return head.length - (mine.length if mine is not None else 0)
+
+    def _patience_s(self, writer: bytes) -> float:
+        """How long a peer may take to bring the next block of a log."""
+        few = self._lacked(writer) < FEW_BLOCKS
+        return FEW_STALL_S if few else STALL_LIMIT_S
 
     @property
     def _is_newcomer(self) -> bool:
@@ -580,7 +644,8 @@ class Session:
         if self._fetched >= MAX_FETCHED:
             self._waiting[writer] = None
             return
-        if not self._sources.take(writer, self):
+        limit = 1 if self._lacked(writer) < FEW_BLOCKS else MAX_SOURCES
+        if not self._sources.take(writer, self, limit):
             return
         if channel is not None and channel.stalled:
             self._detach(writer)
@@ -588,7 +653,7 @@ class Session:
         if channel is None:
             self._make_place()
             channel = self._attach(writer, now)
-        channel.stalled_at = now + STALL_LIMIT_S
+        channel.stalled_at = now + self._patience_s(writer)
         self._fetched += 1
 
     def _fetch_no_more(self, writer: bytes, channel: _LogChannel, now: float) -> None:

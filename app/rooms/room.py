@@ -87,8 +87,11 @@ class Surroundings:
 class RoomListener(Protocol):
     """Hears what changed in a room; owned by whoever talks to its peers."""
 
-    def head_changed(self, writer: bytes) -> None:
-        """A log is longer here, durably, or is known as forked now."""
+    def head_changed(self, writer: bytes, *, quiet: bool) -> None:
+        """A log is longer here, durably, or is known as forked now.
+
+        ``quiet``: that says nothing that anybody waits for.
+        """
 
     def facts_changed(self, facts: RoomFacts) -> None:
         """Members, devices or invites changed."""
@@ -488,10 +491,10 @@ class Room:
             self._around.publish(MembersChanged(self.id))
             self.publish_changed()
 
-    def _head_changed(self, writer: bytes) -> None:
+    def _head_changed(self, writer: bytes, *, quiet: bool = False) -> None:
         """There is more of a log that peers may know, or it is frozen."""
         if self.listener is not None:
-            self.listener.head_changed(writer)
+            self.listener.head_changed(writer, quiet=quiet)
 
     async def _transact(self, work: Callable[[Connection, RoomView], T]) -> T:
         """Run work on the view in the writer thread; its effect outlives the asker."""

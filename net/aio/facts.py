@@ -32,7 +32,7 @@ class Traffic:
     bytes_received: int = 0
 
     def sent(self, size_bytes: int, segment_bytes: int) -> None:
-        """Count a run of datagrams: all but the last have ``segment_bytes``, 0 is one."""
+        """Count a run of equal datagrams, the last perhaps shorter; 0 is one alone."""
         self.packets_sent += -(-size_bytes // segment_bytes) if segment_bytes else 1
         self.bytes_sent += size_bytes
 

@@ -97,6 +97,7 @@ class PeerDiscovery:
         on_peer: Callable[[PeerFound], None],
         is_connected: Callable[[bytes], bool],
         on_empty: Callable[[], Deferred[Any]],
+        wanted: Callable[[], int] | None = None,
         suspended: bool = False,
         wait: Deferred[Any] | None = None,
     ) -> None:
@@ -110,6 +111,7 @@ class PeerDiscovery:
         self._on_peer = on_peer
         self._is_connected = is_connected
         self._on_empty = on_empty
+        self._wanted = wanted
         self._wait = wait
         self._sessions: list[DiscoverySession] = []
         self._is_server = False
@@ -250,20 +252,25 @@ class PeerDiscovery:
         if limit is not None:
             already = sum(1 for key in self._discovered if self._is_connected(key))
             limit = max(limit - already, 0)
+        elif self._wanted is not None:
+            limit = self._wanted()
         self._discovered = set()
         left = limit
+        # Several nodes name the same peer.
+        taken: set[bytes] = set()
 
         def on_peer(peer: PeerFound) -> None:
             nonlocal left
             if not self._is_client or not self.active:
                 return
-            if left is not None:
+            if left is not None and peer.public_key not in taken:
                 if len(self._discovered) < MAX_DISCOVERED:
                     self._discovered.add(peer.public_key)
                 if left == 0:
                     return
                 if not self._is_connected(peer.public_key):
                     left -= 1
+                taken.add(peer.public_key)
             self._on_peer(peer)
 
         return on_peer

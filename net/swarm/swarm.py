@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from net.errors import LocalProtocolError
@@ -87,6 +88,9 @@ class SwarmOptions:
 
     max_server_connections: int = MAX_SERVER_CONNECTIONS
     """Incoming connections kept at a time; further ones are refused."""
+
+    wanted: Callable[[bytes], int] | None = None
+    """New peers to take from a look-up of a topic, asked each time; None takes all."""
 
     can_relay: bool = False
     """A relay is configured, so that a hopeless hole punch can be retried by it."""
@@ -400,6 +404,7 @@ class SwarmMachine:
         def on_peer(found: PeerFound) -> None:
             self._peer_found(found, topic)
 
+        wanted = self.options.wanted
         discovery = PeerDiscovery(
             topic,
             scheduler=self._scheduler,
@@ -408,6 +413,7 @@ class SwarmMachine:
             on_peer=on_peer,
             is_connected=self._is_open,
             on_empty=lambda: self.leave(topic),
+            wanted=None if wanted is None else partial(wanted, topic),
             suspended=self.suspended,
             wait=wait,
         )

@@ -18,6 +18,7 @@ MODULES: dict[str, str] = {
     "messages": "tests.bench.messages",
     "hypercore": "tests.bench.hypercore",
     "autobase": "tests.bench.autobase",
+    "rooms-large": "tests.bench.rooms_large",
     "dht": "tests.bench.dht",
     "startup": "tests.bench.startup",
     "memory": "tests.bench.memory",

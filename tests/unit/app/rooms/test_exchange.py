@@ -13,7 +13,7 @@ from app import profile as profiles
 from app.errors import UserFacingError
 from app.messenger import Messenger
 from app.network import MAX_PEERS
-from app.rooms import exchange
+from app.rooms import exchange, keys
 from app.rooms.exchange import MAX_STRANGERS
 from store import rooms as stored_rooms
 from tests.unit.app.rooms.joined import QuietNetwork, Wires, ends
@@ -86,6 +86,26 @@ async def test_who_was_removed_comes_back_on_the_same_connections(person: Make) 
     wires.cut(ada, bo)
     wires.cut(ada, cy)
     await heard(wires, bo, cy, "back again")
+
+
+async def test_no_more_are_looked_for_than_pass_things_on(
+    person: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await let_in(wires, ada, bo)
+    [room] = ada._rooms.values()
+    await wires.until(lambda: len(room.online) == 1)
+    topic = keys.room_topic(room.row.key)
+    assert ada._exchange.wanted(topic) == exchange.ENOUGH_PEERS - 1
+    assert ada._exchange.wanted(bytes(32)) == exchange.ENOUGH_PEERS
+    monkeypatch.setattr(exchange, "ENOUGH_PEERS", 1)
+    wires.connect(ada, cy)
+    await let_in(wires, ada, cy)
+    await wires.until(lambda: len(room.online) == 2)
+    assert ada._exchange.wanted(topic) == 0
 
 
 async def test_who_left_unheard_comes_back(person: Make) -> None:

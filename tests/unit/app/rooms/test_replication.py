@@ -122,7 +122,25 @@ def test_logs_that_are_equal_open_no_channel(crowd: Crowd) -> None:
 def test_logs_are_fetched_from_few_at_a_time(
     crowd: Crowd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replication, "MAX_SOURCES", 1)
+    monkeypatch.setattr(replication, "MAX_SOURCES", 2)
+    sources = _offered(crowd, replication.FEW_BLOCKS + 1)
+    assert [_is_fetched(end) for end in sources] == [True, True, False]
+    # The first two bring nothing: the third has its turn.
+    crowd.pass_time(replication.STALL_LIMIT_S)
+    assert [_is_fetched(end) for end in sources] == [False, False, True]
+
+
+def test_few_blocks_are_fetched_from_one_peer(crowd: Crowd) -> None:
+    """Each that helps costs more messages than the blocks."""
+    sources = _offered(crowd, replication.FEW_BLOCKS)
+    assert [_is_fetched(end) for end in sources] == [True, False, False]
+    for turn in ([False, True, False], [False, False, True]):
+        crowd.pass_time(replication.FEW_STALL_S)
+        assert [_is_fetched(end) for end in sources] == turn
+
+
+def _offered(crowd: Crowd, length: int) -> list[LinkEnd]:
+    """Ada hears on three links that Cy's log is so long; nobody brings it."""
     ada, bo, cy = crowd.members
     for other in (bo, cy):
         crowd.link(ada, other)
@@ -130,17 +148,18 @@ def test_logs_are_fetched_from_few_at_a_time(
     crowd.settle()
     for end in list(crowd.ends):
         crowd.cut(end)
-    more = RemoteHead(cy.device, 0, 9, bytes(32))
-    sources = [crowd.link(ada, bo)[0], crowd.link(ada, bo)[0]]
+    more = RemoteHead(cy.device, 0, length, bytes(32))
+    sources = [crowd.link(ada, bo)[0] for _ in range(3)]
     crowd.settle()
     for end in sources:
         told(end, crowd, HAVE, messages.encode_have([more]))
-    fetching = [end for end in sources if cy.device in end.session._channels]
-    assert fetching == sources[:1]
-    # The first brings nothing: the other has its turn.
-    crowd.pass_time(replication.STALL_LIMIT_S)
-    assert sources[1].session._channels[cy.device].stalled_at is not None
-    assert sources[0].session._channels[cy.device].stalled_at is None
+    return sources
+
+
+def _is_fetched(end: LinkEnd) -> bool:
+    """Cy's log is asked for there."""
+    channel = end.session._channels.get(CY.device.public_key)
+    return channel is not None and channel.stalled_at is not None
 
 
 def test_who_brings_nothing_is_asked_again_after_a_pause(crowd: Crowd) -> None:
@@ -151,7 +170,7 @@ def test_who_brings_nothing_is_asked_again_after_a_pause(crowd: Crowd) -> None:
     more = [RemoteHead(who.device, 0, 9, bytes(32)) for who in (bo, cy)]
     told(left, crowd, HAVE, messages.encode_have(more))
     right.inbox.clear()
-    crowd.pass_time(replication.STALL_LIMIT_S)
+    crowd.pass_time(replication.FEW_STALL_S)
     channels = left.session._channels
     assert [channels[who.device].stalled_at for who in (bo, cy)] == [None, None]
     crowd.pass_time(replication.REST_S)

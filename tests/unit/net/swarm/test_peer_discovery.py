@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from net.errors import LocalProtocolError
-from net.swarm import PeerFound
+from net.swarm import PeerFound, SwarmOptions
 from tests.sim.swarm_world import SimPeer, SwarmWorld
 
 TOPIC = b"\x01" * 32
@@ -135,6 +135,29 @@ def test_the_limit_bounds_new_peers_of_a_refresh() -> None:
     session = peer.machine.join(TOPIC, server=False, limit=4)
     world.settle(session.flushed())
     assert len(peer.machine.peers) == 4
+
+
+def test_who_has_enough_takes_no_more_from_a_look_up() -> None:
+    """Asked at each look-up; a peer that several nodes name counts once."""
+    missing = [3]
+    options = SwarmOptions(wanted=lambda topic: missing[0] if topic == TOPIC else 0)
+    world = SwarmWorld(8)
+    peer = world.add_peer(options=options)
+    publish(world, 10)
+    session = peer.machine.join(TOPIC, server=False)
+    world.settle(session.flushed())
+    assert len(peer.machine.peers) == 3
+    missing[0] = 0
+    world.settle(session.refresh())
+    assert len(peer.machine.peers) == 3
+    found = next(iter(peer.machine.peers))
+    missing[0] = 1
+    peer.machine.peers.clear()
+    on_peer = peer.machine._topics[TOPIC]._limited_on_peer()
+    for _ in range(3):
+        on_peer(PeerFound(found))
+    on_peer(PeerFound(bytes(32)))
+    assert list(peer.machine.peers) == [found]
 
 
 def test_leaving_unannounces_from_the_known_nodes() -> None:

@@ -112,6 +112,23 @@ class RestEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceForked:
+    """A device was shown to have written two histories: its log ends where they part."""
+
+    room: str
+    identity_key: str
+    """Whose device it is."""
+    name: str
+    me: bool
+    """It is this device itself: it writes here no more."""
+    rewritten: bool
+    """Something that was shown counts for nobody: what stands in the room is other
+    messages than before."""
+    sentence: str
+    """All of that for people."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestsChanged:
     """Others wait to be let into a room by a person than before."""
 
@@ -161,6 +178,7 @@ Event = (
     | PresenceChanged
     | MembersChanged
     | RestEnded
+    | DeviceForked
     | RequestsChanged
     | ApprovalAwaited
     | ContactsChanged

@@ -13,6 +13,14 @@ from net.errors import EnvironmentFault as NetworkFault
 from net.errors import NetError
 from store import errors as store
 
+OWN_FORK = (
+    "This device's history in this room has split in two, as when a profile is put back"
+    " from an old copy and writes before it has met the others: it can read here, but"
+    " write no more. Remove this device, and link it again as a new one or ask for"
+    " another invite."
+)
+"""For who uses a device that wrote two histories."""
+
 Explained = (store.StoreError, NetError, OSError)
 """What ``explain`` has a sentence for."""
 
@@ -54,6 +62,8 @@ def explain(error: BaseException) -> UserFacingError:
     if isinstance(error, OSError):
         return UserFacingError("system", f"The system refused: {_plain(error)}.")
     code = getattr(error, "code", "failed")
+    if code == "forked":
+        return UserFacingError("forked", OWN_FORK)
     return UserFacingError(str(code), f"That did not work: {_plain(error)}.")
 
 

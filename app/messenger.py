@@ -28,6 +28,7 @@ from app.errors import UserFacingError
 from app.events import (
     ContactsChanged,
     CoreStopped,
+    DeviceForked,
     Event,
     MembersChanged,
     MessagesChanged,
@@ -507,6 +508,10 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices):
         if isinstance(event, MessageStored):
             self._searching.content_changed(bytes.fromhex(event.message.room))
             self._devices.content_changed(bytes.fromhex(event.message.room))
+        elif isinstance(event, DeviceForked) and event.rewritten:
+            # The numbers by which the index goes on are others' now.
+            self._searching.room_left(bytes.fromhex(event.room))
+            self._searching.content_changed(bytes.fromhex(event.room))
         elif isinstance(event, MembersChanged):
             self._devices.look()
         elif isinstance(event, MessagesChanged):

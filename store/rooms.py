@@ -146,7 +146,7 @@ def logs(connection: Connection, row: int) -> list[LogRow]:
     found = connection.execute(
         "SELECT w.key, w.log, w.length, coalesce(c.fork, 0), coalesce(c.length, 0),"
         " coalesce(c.contiguous, 0), coalesce(c.signature, x''),"
-        " w.fork IS NOT NULL OR c.conflict IS NOT NULL"
+        " w.fork IS NOT NULL"
         " FROM writer w LEFT JOIN core c ON c.discovery_key = w.log"
         " WHERE w.room = ? ORDER BY w.id",
         (row,),
@@ -241,11 +241,40 @@ def log_blocks(
         yield data
 
 
-def set_fork(connection: Connection, row: int, *, writer: bytes, proof: bytes) -> None:
-    """Keep the first evidence that a device signed two histories."""
+def set_fork(
+    connection: Connection,
+    row: int,
+    *,
+    writer: bytes,
+    discovery_key: bytes,
+    proof: bytes,
+) -> None:
+    """Keep what proves that a device signed two histories, in place of an older one."""
+    begin_log(connection, row, writer=writer, discovery_key=discovery_key)
     connection.execute(
-        "UPDATE writer SET fork = ? WHERE room = ? AND key = ? AND fork IS NULL",
-        (proof, row, writer),
+        "UPDATE writer SET fork = ? WHERE room = ? AND key = ?", (proof, row, writer)
+    )
+
+
+def forks(connection: Connection, row: int) -> dict[bytes, bytes]:
+    """What proves of which devices that they signed two histories."""
+    found = connection.execute(
+        "SELECT key, fork FROM writer WHERE room = ? AND fork IS NOT NULL", (row,)
+    )
+    return {bytes(key): bytes(proof) for key, proof in found}
+
+
+def forget_derived(connection: Connection, row: int) -> None:
+    """Forget what the blocks of a room mean: all of it is derived anew."""
+    contents.forget(connection, row)
+    connection.execute(
+        "DELETE FROM act WHERE writer IN (SELECT id FROM writer WHERE room = ?)", (row,)
+    )
+    connection.execute(
+        "UPDATE writer SET length = 0, identity = NULL WHERE room = ?", (row,)
+    )
+    connection.execute(
+        "UPDATE room SET timeline = x'', firsts = x'' WHERE id = ?", (row,)
     )
 
 

@@ -13,6 +13,7 @@ ends of a connection have proven themselves as members (``app/rooms/replication.
     6 Presence see app/rooms/signals.py
     8 AskPage  see app/rooms/pages.py
     9 Page     see app/rooms/pages.py
+    10 to 12   see app/rooms/fork_messages.py
 
 A turn of the room's key is sealed to the devices that its author knew. Who was let in
 meanwhile, or is one of too many for one act, asks whoever is there; a key goes to
@@ -30,6 +31,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
 from app.rooms import keys
+from app.rooms.fork_messages import ASK_TREE, FORK, TREE
 from app.rooms.hole_lists import (
     AskHoles,
     HoleList,
@@ -47,6 +49,7 @@ from net.errors import RemoteProtocolError
 if TYPE_CHECKING:
     from app.network import Peer
     from app.rooms.effects import Proven
+    from app.rooms.forks import Forks
     from net.mux import Channel
 
 PROTOCOL: Final = "covey/room/aside"
@@ -69,6 +72,10 @@ class Host(Protocol):
     @property
     def signals(self) -> Signals:
         """Who writes and who is there."""
+
+    @property
+    def forks(self) -> Forks:
+        """Logs with two histories."""
 
     def keys_of(self, epochs: Iterable[bytes]) -> list[bytes]:
         """Those of these epochs that are here."""
@@ -176,6 +183,9 @@ class Aside:
             PAGE: self._page_told,
             TYPING: partial(self._sign_told, TYPING),
             PRESENCE: partial(self._sign_told, PRESENCE),
+            FORK: partial(self._hear, host.forks.heard),
+            ASK_TREE: self._tree_asked,
+            TREE: partial(self._hear, host.forks.told),
         }
         self._channel: Channel = peer.mux.create_channel(
             PROTOCOL,
@@ -227,6 +237,13 @@ class Aside:
         self._channel.send(kind, data)
         return True
 
+    def ask(self, kind: int, data: bytes) -> bool:
+        """See ``forks.End``."""
+        if not self._open or self._channel.closed:
+            return False
+        self._channel.send(kind, data)
+        return True
+
     def close(self) -> None:
         """Say and hear no more."""
         if not self._channel.closed:
@@ -246,10 +263,12 @@ class Aside:
 
     def _closed(self) -> None:
         self._host.signals.gone(self)
+        self._host.forks.gone(self)
 
     def _join(self) -> None:
         if self._open and not self._channel.closed and self._is_member():
             self._host.signals.came(self)
+            self._host.forks.came(self)
 
     def _ask(self) -> None:
         if not self._open or self._channel.closed:
@@ -345,6 +364,15 @@ class Aside:
     def _send_page(self, data: bytes) -> None:
         if not self._channel.closed and self._is_member():
             self._channel.send(PAGE, data)
+
+    def _tree_asked(self, data: bytes) -> None:
+        if self._is_member():
+            self._hear(self._host.forks.asked, data)
+
+    def _hear(self, take: Callable[[Aside, bytes], bool], data: bytes) -> None:
+        """Hand on what the peer says; it may say no more when it breaks the rules."""
+        if not take(self, data):
+            self._channel.close()
 
     def _page_told(self, data: bytes) -> None:
         if not self._host.page_came(self, data):

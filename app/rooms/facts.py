@@ -5,8 +5,9 @@ Also for which invites a room waits at a rendezvous. Pure.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 from app.rooms.law import Law
@@ -31,6 +32,8 @@ class MemberFact:
     banned: bool = False
     muted_until_ms: int = 0
     """0 for not."""
+    forked_count: int = 0
+    """Devices of theirs that were shown to have written two histories."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class DeviceFact:
     """How far its log counts; None for all of it."""
     resting: bool = False
     """It was silent for long: nothing waits for it, and what it writes is void."""
+    forked: bool = False
+    """It was shown to have written two histories: its log ends where they part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,7 @@ def room_facts(
     confirmed_clock: int,
     now_ms: int,
     guests: Mapping[bytes, bytes] | None = None,
+    frozen: Mapping[bytes, int] | None = None,
 ) -> RoomFacts:
     """What the rules say, frozen.
 
@@ -118,7 +124,12 @@ def room_facts(
         now_ms: Tells which invites are open.
         guests: Devices of which the rules may not know yet that they belong here, and
             whose they are; nobody's those that may be asked but told nothing.
+        frozen: Lengths at which logs end whose devices wrote two histories.
     """
+    frozen = frozen or {}
+    forked = Counter(
+        law.devices[device].identity for device in frozen if device in law.devices
+    )
     members = {
         key: MemberFact(
             key,
@@ -128,10 +139,11 @@ def room_facts(
             member.present,
             banned=member.banned is not None,
             muted_until_ms=law.muted_until_ms(key),
+            forked_count=forked[key],
         )
         for key, member in law.members.items()
     }
-    devices = _device_facts(law, lacked, guests or {})
+    devices = _device_facts(law, lacked, guests or {}, frozen)
     room, epoch = law.room, law.epoch
     joined = [member.joined.clock for member in law.members.values()]
     since_ms = min(joined, default=clock) if epoch is None else epoch.place.clock
@@ -157,7 +169,10 @@ def room_facts(
 
 
 def _device_facts(
-    law: Law, lacked: Mapping[bytes, int], guests: Mapping[bytes, bytes]
+    law: Law,
+    lacked: Mapping[bytes, int],
+    guests: Mapping[bytes, bytes],
+    frozen: Mapping[bytes, int],
 ) -> dict[bytes, DeviceFact]:
     """Every device that is heard; see ``room_facts``."""
     devices = {
@@ -178,6 +193,10 @@ def _device_facts(
             devices[key] = DeviceFact(
                 identity, present=bool(identity), wanted_length=None
             )
+    for key in frozen.keys() & devices.keys():
+        fact, length = devices[key], frozen[key]
+        wanted = length if fact.wanted_length is None else fact.wanted_length
+        devices[key] = replace(fact, wanted_length=min(wanted, length), forked=True)
     return devices
 
 

@@ -23,13 +23,14 @@ from app.rooms.blocks import (
     log_key,
     log_manifest,
 )
-from app.rooms.messages import SignedHead, encode_signed
+from app.rooms.messages import SignedHead
 from app.tasks import Tasks
 from net.crypto import KeyPair, blake2b_256, discovery_key
 from store import holes, rooms
 from store.errors import LocalProtocolError, RemoteProtocolError, StoreError
 from store.hypercore.bitfield import Bitfield
-from store.hypercore.events import CoreEvent, ForkRefused
+from store.hypercore.events import Conflict, CoreEvent, ForkRefused
+from store.hypercore.fork_proof import ForkProof, decode_fork_proof
 from store.hypercore.manifest import manifest_key
 from store.hypercore.replicator import Download
 from store.hypercore.signatures import TreeState, verify_signature
@@ -174,7 +175,6 @@ class OpenLog:
             state.head.length,
             self.reach,
             state.head.signature,
-            forked=state.conflict is not None,
         )
 
     async def close(self) -> None:
@@ -193,7 +193,10 @@ class OpenLog:
 
     def _event(self, event: CoreEvent) -> None:
         if isinstance(event, ForkRefused):
-            self._logs.fork_signed(self.writer, event.evidence)
+            # Nobody follows it, so that it is of no consequence to anybody.
+            _LOG.error("a device of the room begins its log anew: that is left alone")
+        elif isinstance(event, Conflict):
+            self._logs.on_contradiction(self.writer)
 
     def _coming(self, change: Change) -> None:
         """Blocks of a peer are on their way to the disk."""
@@ -226,9 +229,6 @@ class OpenLog:
 
     def core_closed(self, error: StoreError | None) -> None:
         """See ``CoreListener``."""
-        if error is not None and error.code == "conflict":
-            # Its channels close behind the evidence that they are to carry.
-            asyncio.get_running_loop().call_soon(self._logs.log_changed, self)
 
 
 class RoomLogs:
@@ -246,7 +246,10 @@ class RoomLogs:
         on_late: Called with blocks that came though they were taken for holes.
         on_gap: Called when more of an open log is signed than is here.
         on_false_hole: Called with what somebody told of a hole and cannot be.
+        on_contradiction: Called with a writer of whose log somebody has another signed
+            history than is here.
         holes: Where the logs have holes, by writer.
+        proofs: What proves two histories of a log, by writer: it ends there.
     """
 
     def __init__(
@@ -268,7 +271,9 @@ class RoomLogs:
         self.on_late: Callable[[bytes, Sequence[int]], None] = _unneeded
         self.on_gap: Callable[[bytes], None] = _unheard
         self.on_false_hole: Callable[[bytes, Hole], None] = _untold
+        self.on_contradiction: Callable[[bytes], None] = _unheard
         self.holes: dict[bytes, Bitfield] = {}
+        self.proofs: dict[bytes, ForkProof] = {}
         self.on_coming: Callable[[bytes, int, list[bytes]], None] = _not_expected
         self._durable: dict[bytes, LogHead] = {}
         self._row = row
@@ -281,7 +286,7 @@ class RoomLogs:
         self._wanted: dict[bytes, int | None] = {}
         self._open: dict[bytes, OpenLog] = {}
         self._opening: dict[bytes, asyncio.Lock] = {}
-        self._forked: set[bytes] = set()
+        self._ending: dict[bytes, ForkProof] = {}
         self._own: OpenLog | None = None
         self._closed = False
         self._tasks = Tasks(_LOG, "a log could not be closed")
@@ -289,37 +294,37 @@ class RoomLogs:
     async def load(self) -> None:
         """Read from the database how far each log is."""
         row = self._row.row
-        found, self.holes, reaches = await asyncio.wrap_future(
+        found, self.holes, reaches, proofs = await asyncio.wrap_future(
             self._database.read(lambda connection: _stored(connection, row))
         )
+        self.proofs = {it: decode_fork_proof(proof) for it, proof in proofs.items()}
         for log in found:
             self._begun.add(log.writer)
             self._discovery_keys[log.writer] = log.discovery_key
             self._writers[log.discovery_key] = log.writer
             self.derived[log.writer] = log.derived
-            if log.forked:
-                self._forked.add(log.writer)
             reach = reaches.get(log.writer, log.contiguous)
-            if reach:
-                self._durable[log.writer] = _head(
-                    log.fork,
-                    log.length,
-                    reach,
-                    log.signature,
-                    forked=bool(log.forked),
-                )
+            if reach or log.forked:
+                head = _head(log.fork, log.length, reach, log.signature)
+                self._durable[log.writer] = self._ended(log.writer, head)
 
     def know(self, devices: Mapping[bytes, DeviceFact]) -> None:
         """Hear whose logs there may be, and how far each counts."""
         for device, fact in devices.items():
-            if device not in self._discovery_keys:
-                name = discovery_key(log_key(device, self._row.key))
-                self._discovery_keys[device] = name
-                self._writers[name] = device
+            self._name(device)
             self._wanted[device] = fact.wanted_length
             log = self._open.get(device)
             if log is not None and log.fetching:
                 log.fetch(fact.wanted_length)
+
+    def _name(self, writer: bytes) -> bytes:
+        """By what peers call a log."""
+        name = self._discovery_keys.get(writer)
+        if name is None:
+            name = discovery_key(log_key(writer, self._row.key))
+            self._discovery_keys[writer] = name
+            self._writers[name] = writer
+        return name
 
     def writer_of(self, discovery_key: bytes) -> bytes | None:
         """Whose log peers call by this name."""
@@ -366,6 +371,10 @@ class RoomLogs:
         """How much of a log is here, durably."""
         head = self._durable.get(writer)
         return head.length if head is not None else 0
+
+    def underived(self) -> list[bytes]:
+        """The logs of which more is here than is derived."""
+        return [w for w in self.derived if self.derived[w] < self.length(w)]
 
     def behind(self) -> list[bytes]:
         """The logs of which more is here than peers may know."""
@@ -465,7 +474,7 @@ class RoomLogs:
         """
         if self._own is None:
             self._own = await self.borrow(self.device)
-        if self.device in self._forked:
+        if self.device in self.proofs:
             raise LocalProtocolError("this device's log has forked", code="forked")
         if self._own.is_gapped:
             raise LocalProtocolError(
@@ -494,11 +503,11 @@ class RoomLogs:
         """Hold a peer's signed head against the log here.
 
         Returns:
-            True when its writer signed both and they exclude each other: the log is
-            known as forked from then on.
+            True when its writer signed both and they exclude each other: where they
+            part is to be found out.
         """
         mine = await self.signed_head(shown.writer)
-        if mine is None or shown.writer in self._forked:
+        if mine is None or shown.writer in self.proofs:
             return False
         manifest = log_manifest(shown.writer, self._row.key)
         tree = TreeState(shown.hash, shown.length, shown.fork)
@@ -510,7 +519,7 @@ class RoomLogs:
             signed = False
         if not signed or not await self._excludes(mine, shown):
             return False
-        await self._freeze(shown.writer, encode_signed(shown))
+        self.on_contradiction(shown.writer)
         return True
 
     async def purge_others(self) -> None:
@@ -536,33 +545,82 @@ class RoomLogs:
             del self._open[log.writer]
             await log.close()
 
-    def fork_signed(self, writer: bytes, evidence: bytes) -> None:
-        """A device has begun its log anew: that is a second history, too."""
-        if writer not in self._forked:
-            self._tasks.spawn(self._freeze(writer, evidence))
+    def freeze(self, writer: bytes, proof: ForkProof) -> None:
+        """End a log where its histories part, which is kept already."""
+        self.proofs[writer] = proof
+        self._begun.add(writer)
+        self.derived.setdefault(writer, 0)
+        log = self._open.get(writer)
+        if log is not None:
+            self.log_changed(log)
+        else:
+            head = self._durable.get(writer, LogHead(0))
+            self._head_is(writer, self._ended(writer, head))
 
     def log_changed(self, log: OpenLog) -> None:
-        """A core has committed something, or was frozen."""
-        writer, head = log.writer, log.head()
-        if head.forked:
-            self._forked.add(writer)
-        elif writer in self._forked:
-            head = replace(head, forked=True)
+        """A core has committed something, or ends somewhere."""
+        writer = log.writer
         if log.is_gapped:
             self.on_gap(writer)
+        self._end_core(log)
+        self._head_is(writer, self._ended(writer, log.head()))
+
+    def _head_is(self, writer: bytes, head: LogHead) -> None:
         if head == self._durable.get(writer, LogHead(0)):
             return
         self._durable[writer] = head
-        if head.forked and writer in self.heads:
-            self.heads[writer] = replace(self.heads[writer], forked=True)
+        told = self.heads.get(writer)
+        if head.forked and (told is None or self._ended(writer, told) != told):
+            self.heads[writer] = self._ended(writer, told or LogHead(0))
             self.on_head(writer)
         self.on_grown(writer)
 
+    def _ended(self, writer: bytes, head: LogHead) -> LogHead:
+        """A head, without what lies where there are two histories."""
+        proof = self.proofs.get(writer)
+        if proof is None:
+            return head
+        length = min(head.length, proof.length)
+        return replace(head, length=length, hash=NO_HASH, forked=True)
+
+    def _end_core(self, log: OpenLog) -> None:
+        """Have a core end where its histories part, once it is here up to there."""
+        proof = self.proofs.get(log.writer)
+        if proof is not None and self._goes_on(log, proof):
+            log.borrowed += 1
+            self._tasks.spawn(self._end_borrowed(log, proof))
+
+    def _goes_on(self, log: OpenLog, proof: ForkProof) -> bool:
+        """True when a core is to end where it does not yet, and that was not tried."""
+        state = log.core.core.state
+        return (
+            state.tip.length >= proof.length
+            and not (state.ended and state.tip.length <= proof.length)
+            and self._ending.get(log.writer) is not proof
+        )
+
+    async def _end_borrowed(self, log: OpenLog, proof: ForkProof) -> None:
+        try:
+            await self._end(log, proof)
+        finally:
+            self.give_back(log)
+
+    async def _end(self, log: OpenLog, proof: ForkProof) -> None:
+        self._ending[log.writer] = proof
+        try:
+            await log.core.core.end(proof)
+        except LocalProtocolError as error:
+            _LOG.info("a log could not be ended: %s", error.code)
+            if error.code == "another-history":
+                # Somebody may tell where this third one parts from those two.
+                self.on_contradiction(log.writer)
+        except StoreError as error:
+            _LOG.error("a log could not be ended: %s", error)
+            self._ending.pop(log.writer, None)
+
     async def _excludes(self, mine: SignedHead, shown: SignedHead) -> bool:
-        """True when no honest device signs both of two trees."""
-        if shown.fork != mine.fork:
-            return True
-        if shown.length > mine.length:
+        """True when no honest device signs both of two trees of logs that go on."""
+        if shown.fork != mine.fork or shown.length > mine.length:
             return False
         log = await self.borrow(shown.writer)
         try:
@@ -572,21 +630,6 @@ class RoomLogs:
             return False
         finally:
             self.give_back(log)
-
-    async def _freeze(self, writer: bytes, evidence: bytes) -> None:
-        row = self._row.row
-        _LOG.error("a device of the room has signed two histories: its log is frozen")
-        self._forked.add(writer)
-        for heads in (self._durable, self.heads):
-            heads[writer] = replace(heads.get(writer, LogHead(0)), forked=True)
-        self.on_head(writer)
-        await asyncio.wrap_future(
-            self._database.write(
-                lambda connection: rooms.set_fork(
-                    connection, row, writer=writer, proof=evidence
-                )
-            )
-        )
 
     async def _open_core(self, writer: bytes) -> OpenLog:
         if self._closed:
@@ -601,7 +644,12 @@ class RoomLogs:
             allow_fork=False,
             push=True,
         )
-        log = self._open[writer] = OpenLog(self, writer, core)
+        log = OpenLog(self, writer, core)
+        proof = self.proofs.get(writer)
+        if proof is not None and self._goes_on(log, proof):
+            # Nobody is to be shown what lies behind.
+            await self._end(log, proof)
+        self._open[writer] = log
         self.log_changed(log)
         return log
 
@@ -609,7 +657,7 @@ class RoomLogs:
         """Have a row for a log before its core is."""
         if len(self._begun) >= MAX_WRITERS:
             raise LocalProtocolError("the room has too many writers", code="too-many")
-        row, name = self._row.row, self._discovery_keys[writer]
+        row, name = self._row.row, self._name(writer)
         await asyncio.wrap_future(
             self._database.write(
                 lambda connection: rooms.begin_log(
@@ -654,12 +702,10 @@ async def found_log(
         await core.close()
 
 
-def _head(
-    fork: int, length: int, contiguous: int, signature: bytes, *, forked: bool
-) -> LogHead:
+def _head(fork: int, length: int, contiguous: int, signature: bytes) -> LogHead:
     whole = contiguous == length and bool(signature)
     mark = blake2b_256(signature) if whole else NO_HASH
-    return LogHead(contiguous, mark, fork, forked)
+    return LogHead(contiguous, mark, fork)
 
 
 def runs(sequences: Iterable[int]) -> list[tuple[int, int]]:
@@ -675,8 +721,10 @@ def runs(sequences: Iterable[int]) -> list[tuple[int, int]]:
 
 def _stored(
     connection: Connection, row: int
-) -> tuple[list[rooms.LogRow], dict[bytes, Bitfield], dict[bytes, int]]:
-    """Logs, holes, and how far logs reach whose first gap is a hole."""
+) -> tuple[
+    list[rooms.LogRow], dict[bytes, Bitfield], dict[bytes, int], dict[bytes, bytes]
+]:
+    """Logs, holes, how far logs reach whose first gap is one, proofs of forks."""
     found = rooms.logs(connection, row)
     bits = holes.of_room(connection, row)
     reaches = {
@@ -686,7 +734,7 @@ def _stored(
         for log in found
         if log.writer in bits and bits[log.writer].get(log.contiguous)
     }
-    return found, bits, reaches
+    return found, bits, reaches, rooms.forks(connection, row)
 
 
 def _unheard(writer: bytes) -> None:

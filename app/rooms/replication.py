@@ -360,6 +360,9 @@ class Session:
             self._refusals.pop(writer, None)
             if channel.stalled_at is not None:
                 channel.stalled_at = now + self._patience_s(writer)
+        if self._heads[writer].forked:
+            # What did not fit together before may now.
+            self._resting.pop(writer, None)
         if writer == self._visiting:
             self._deadline = now + STRANGER_LIMIT_S
         if writer == self._own:
@@ -566,14 +569,14 @@ class Session:
         live: dict[bytes, None] = {}
         for device in (self._own, self.remote_device):
             member = facts.member_of(device)
-            if member is not None and may_write(facts.kind, member.role):
+            forked = member is not None and facts.devices[device].forked
+            if member and not forked and may_write(facts.kind, member.role):
                 live[device] = None
         return live
 
     def _may_open(self, writer: bytes) -> bool:
-        """True for logs of devices that were let in and did not fork."""
-        mine = self._heads.get(writer)
-        return writer in self._facts.devices and not (mine is not None and mine.forked)
+        """True for logs of devices that were let in."""
+        return writer in self._facts.devices
 
     def _lacks(self, writer: bytes) -> bool:
         """True when the peer holds something of a log that belongs here."""

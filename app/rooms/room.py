@@ -16,19 +16,21 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from app.errors import UserFacingError
 from app.events import (
+    DeviceForked,
     Event,
     MembersChanged,
     MessagesChanged,
     MessageStored,
     RoomChanged,
 )
-from app.faults import explained
+from app.faults import OWN_FORK, explained
 from app.profile import Profile
-from app.rooms import proposals
+from app.rooms import anew, proposals
 from app.rooms.blocks import LogHead
 from app.rooms.clearing import Clearing
 from app.rooms.conversation import Conversation
 from app.rooms.facts import RoomFacts
+from app.rooms.forks import Forks, fork_sentence
 from app.rooms.gaps import Gaps
 from app.rooms.hearing import Hearing
 from app.rooms.hole_lists import AskHoles, HoleList
@@ -61,6 +63,7 @@ from store.rooms import RoomRow
 if TYPE_CHECKING:
     from app.rooms.asides import Aside
     from store.corestore import Corestore
+    from store.hypercore.fork_proof import ForkProof
 
 T = TypeVar("T")
 
@@ -161,6 +164,7 @@ class Room:
             self.logs, self._transact, profile.database, surroundings.now_ms
         )
         self.gaps = Gaps(self.logs, self._transact, profile.database, row.row)
+        self.forks = Forks(self.logs, row.key, self._freeze_log, lambda: self.facts)
         self.logs.on_grown = self._intake.log_grew
         self.logs.on_coming = self._intake.coming
         self.logs.on_head = self._head_changed
@@ -287,6 +291,7 @@ class Room:
         self.turning.stop()
         self.signals.stop()
         await self._resting.stop()
+        await self.forks.stop()
         await self.gaps.stop()
         await self.clearing.stop()
         await self._outbox.stop()
@@ -346,6 +351,7 @@ class Room:
                 online=m.identity == mine or any(d in self.online for d in m.devices),
                 me=m.identity == mine,
                 presence=self.signals.presence_of(m.identity),
+                forked=m.forked_count,
             )
             for m in present
         ]
@@ -519,6 +525,39 @@ class Room:
             await self._take(result)
         return result
 
+    async def _freeze_log(self, writer: bytes, proof: ForkProof) -> bool:
+        """See ``forks.Freeze``."""
+        now_ms = self._around.now_ms()
+        known, lengths = tuple(self.logs.derived), dict[bytes, int]()
+        rewritten = False
+
+        def work(connection: Connection, view: RoomView) -> Applied:
+            nonlocal rewritten
+            fresh, applied = anew.frozen(connection, view, writer, proof, now_ms=now_ms)
+            self._view, rewritten = fresh, fresh is not view
+            lengths.update((it, fresh.length(it)) for it in known)
+            return applied
+
+        applied = await self._transact(work)
+        self.logs.freeze(writer, proof)
+        if rewritten:
+            self.logs.derived.update(lengths)
+        for log in {*applied.woken, *self.logs.underived()}:
+            self._intake.log_grew(log)
+        self._tell_forked(writer, rewritten=rewritten)
+        return rewritten
+
+    def _tell_forked(self, writer: bytes, *, rewritten: bool) -> None:
+        member, me = self.facts.member_of(writer), writer == self.device
+        if self.left or member is None:
+            return
+        own = member.identity == self.identity
+        sentence = OWN_FORK if me else fork_sentence(member.name, own=own)
+        identity = member.identity.hex()
+        self._around.publish(
+            DeviceForked(self.id, identity, member.name, me, rewritten, sentence)
+        )
+
     async def _take(self, applied: Applied) -> None:
         """Keep what a committed transaction did, and tell everybody."""
         if applied.outlook is not None:
@@ -529,6 +568,7 @@ class Room:
             self._arm_refresh()
             self.turning.facts_changed(self.facts)
             self._resting.facts_changed()
+            self.forks.facts_changed()
         await self.receipts.heard(applied.writer, applied.heard)
         if applied.clear:
             self.clearing.wake()

@@ -55,6 +55,8 @@ class Held(Enum):
     """A newer version of Covey wrote it."""
     HOLE = "hole"
     """What somebody told of a place whose block nobody has cannot be."""
+    FROZEN = "frozen"
+    """Its device wrote two histories, and they part here."""
     BROKEN = "broken"
     """It breaks the rules of logs, and so goes on nowhere."""
 
@@ -91,16 +93,23 @@ class Timeline:
         self._unheard: dict[bytes, int] = {}
         self._connection: Connection
 
-    def load(self, connection: Connection, saved: bytes) -> None:
+    def load(
+        self,
+        connection: Connection,
+        saved: bytes,
+        frozen: Mapping[bytes, int] | None = None,
+    ) -> None:
         """Take again what was taken before the last start.
 
         Args:
             connection: The writer's.
             saved: What ``save`` gave last; may be empty.
+            frozen: Where logs end whose devices wrote two histories.
         """
         row, self._connection = self._row.row, connection
-        if saved:
+        if saved or frozen:
             self.linearizer = Linearizer(
+                frozen,
                 saved=decode_saved(saved) if saved else None,
                 older_clock=self._older_clock,
                 old_links=self._old_links,
@@ -342,10 +351,12 @@ class Timeline:
         if verdict is Verdict.WAITING:
             self.missing[entry.writer] = tuple(
                 link
-                for link in entry.links
+                for link in self.linearizer.clipped(entry.links)
                 if link.length > self.linearizer.length(link.writer)
             )
             return Held.CAUSES
+        if verdict is Verdict.FROZEN:
+            return Held.FROZEN
         return Held.EARLY if verdict is Verdict.EARLY else Held.BROKEN
 
 

@@ -24,6 +24,7 @@ from typing import NamedTuple
 from app.errors import UserFacingError
 from app.rooms.facts import RoomFacts, room_facts
 from app.rooms.firsts import decode_firsts, encode_firsts
+from app.rooms.frozen import clipped, frozen_lengths
 from app.rooms.law import Act, Host, Law, Member, authentic
 from app.rooms.operations import (
     ACT_TYPES,
@@ -139,6 +140,7 @@ class RoomView:
         law: Who may do what.
         keys: The room's keys.
         refused_count: Entries that meant nothing or were forged.
+        frozen: Where logs end whose devices wrote two histories, by writer.
     """
 
     def __init__(
@@ -155,6 +157,8 @@ class RoomView:
         self.refused_count = 0
         self.keys = RoomKeys(row, device)
         self.own = device.public_key
+        self.frozen: dict[bytes, int] = {}
+        self._device = device
         self._entropy = entropy
         self._timeline = Timeline(row, self.own, self.keys.ring)
         self.law = Law(row.founder, first_that_saw=self._first_that_saw)
@@ -170,7 +174,8 @@ class RoomView:
         row = self.row.row
         saved, firsts = rooms.order(connection, row)
         self.keys.load(connection)
-        self._timeline.load(connection, saved)
+        self.frozen = frozen_lengths(rooms.forks(connection, row))
+        self._timeline.load(connection, saved, self.frozen)
         self.law = Law(
             self.row.founder,
             first_that_saw=self._first_that_saw,
@@ -187,7 +192,7 @@ class RoomView:
                 Act(
                     stored.place,
                     operation.sent_at,
-                    operation.body,
+                    clipped(operation.body, self.frozen),
                     stored.seen,
                     stored.clocks,
                 )
@@ -209,6 +214,35 @@ class RoomView:
         since = epoch.place.clock if epoch is not None else 0
         said = said_after(connection, self.row.row, since)
         return max((*clocks, said or 0), default=0)
+
+    def successor(self) -> RoomView:
+        """An empty view to take the place of this one, when all is derived anew."""
+        fresh = RoomView(self.row, self._device, entropy=self._entropy)
+        fresh._guests = self._guests
+        return fresh
+
+    def freeze(self, writer: bytes, length: int, *, now_ms: int) -> Applied:
+        """Let a log end at a length, of which no more is derived.
+
+        Raises:
+            LocalProtocolError: ``taken``: more is derived; all is to be derived anew.
+        """
+        self._timeline.linearizer.freeze(writer, length)
+        self.frozen[writer] = length
+        return self.as_it_is(now_ms=now_ms)
+
+    def as_it_is(self, *, now_ms: int) -> Applied:
+        """All that the loop is to know, as if everything had changed."""
+        return Applied(
+            self.own,
+            self.length(self.own),
+            changed_count=1,
+            facts=self.facts(now_ms),
+            outlook=self.outlook(),
+            unheard=self.is_unheard,
+            clear=True,
+            woken=self._timeline.woken(),
+        )
 
     def length(self, writer: bytes) -> int:
         """How much of a log is derived."""
@@ -490,7 +524,9 @@ class RoomView:
             confirmed_clock=self.confirmed_clock,
             now_ms=now_ms,
             guests=self._guests,
+            frozen=self.frozen,
         )
+        return seen_from(facts, self.law, self.own, self._told_out)
 
     def _wants(self) -> tuple[dict[bytes, int], tuple[bytes, ...]]:
         """What is asked for that the rules do not tell of."""
@@ -516,6 +552,7 @@ class RoomView:
                 entry.writer, entry.sequence, body.device
             )
             clocks[body.device] = linearizer.clock_of(body.device, length)
+        body = clipped(body, self.frozen)
         act = Act(entry.place, operation.sent_at, body, seen, clocks)
         portion.acts.append((act, entry.payload))
 

@@ -79,6 +79,10 @@ class Gate:
         woken, self._woken = list(self._woken), {}
         return woken
 
+    def release(self, writer: bytes) -> None:
+        """Let every log go on that waits for this one: it need not wait any more."""
+        self._woken.update(dict.fromkeys(self._waiting.pop(writer, ())))
+
     def _wake(self, writer: bytes) -> None:
         waiting = self._waiting.get(writer)
         if not waiting:

@@ -48,9 +48,9 @@ class Linearizer:
 
         Args:
             frozen: Lengths of logs whose writers were shown to have written two
-                histories or clocks that do not rise: where they do. To freeze one
-                more, begin anew. What others link to beyond is nothing, to everybody,
-                whichever half of it they had seen.
+                histories or clocks that do not rise: where they do (see ``freeze``).
+                What others link to beyond is nothing, to everybody, whichever half of
+                it they had seen.
             saved: What ``save`` gave.
             older_clock: Of an entry of a log, by number, that is confirmed and not the
                 last one of these; 0 where nobody can tell. Asked for who links to
@@ -112,6 +112,21 @@ class Linearizer:
             if counts(self._spans.get(entry.writer, ALL), place.sequence):
                 self._added.add(place)
         return verdict
+
+    def freeze(self, writer: bytes, length: int) -> None:
+        """Let a log end at a length: what others link to beyond is nothing.
+
+        Raises:
+            LocalProtocolError: ``taken``: more of it was taken; begin anew.
+        """
+        if self.length(writer) > length:
+            raise LocalProtocolError("more of the log was taken", code="taken")
+        self._frozen[writer] = length
+        self._gate.release(writer)
+
+    def clipped(self, links: Iterable[Link]) -> tuple[Link, ...]:
+        """Links without what lies beyond where a log was frozen."""
+        return tuple(self._clipped(links))
 
     def woken(self) -> list[bytes]:
         """The logs that waited and may go on, since last asked."""
@@ -309,6 +324,9 @@ class Linearizer:
 
     def _sure(self, stay: Stay) -> int:
         """Up to which clock a writer will neither add nor take away anything."""
+        frozen = self._frozen.get(stay.writer)
+        if frozen is not None and self.length(stay.writer) >= frozen:
+            return MAX_SAFE_UINT
         found = self._last(stay)
         if found is None:
             return 0

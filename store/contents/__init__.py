@@ -31,6 +31,8 @@ from store.contents.counting import (
     counts,
     drop_changed,
     mark_read,
+    restore_read,
+    unread_ids,
 )
 from store.contents.effects import MAX_TOLD, Outcome
 from store.contents.expiring import due_by_room
@@ -136,10 +138,12 @@ __all__ = [
     "put",
     "reactions",
     "restore",
+    "restore_read",
     "set_identity",
     "tallies",
     "thread",
     "thread_sizes",
     "to_clear",
     "to_reread",
+    "unread_ids",
 ]

@@ -33,6 +33,9 @@ _UNREAD = (
     " WHERE room = :room AND coalesce(identity, key) = :me)"
 )
 
+_REFERRING = (("poll", "content"), ("change", "target"), ("content_changed", "content"))
+"""What names a message by its number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -102,6 +105,48 @@ def mark_read(connection: Connection, room: int, *, up_to: bytes | None = None) 
         values,
     ).fetchall()
     return bool(moved)
+
+
+def unread_ids(connection: Connection, room: int) -> list[bytes]:
+    """What is not read, in the order of arrival; the newest ``MAX_COUNTED``."""
+    found = connection.execute(
+        "SELECT id FROM (SELECT id, arrival FROM content WHERE room = ?1 AND arrival >"
+        " (SELECT read_arrival FROM room WHERE id = ?1)"
+        " ORDER BY arrival DESC LIMIT ?2) ORDER BY arrival",
+        (room, MAX_COUNTED),
+    )
+    return [bytes(id) for (id,) in found]
+
+
+def restore_read(connection: Connection, room: int, unread: list[bytes]) -> None:
+    """Count everything as read but some, after a room was derived anew.
+
+    Args:
+        connection: The writer's.
+        room: Row of the room.
+        unread: Ids that ``unread_ids`` gave before; those that are gone are left out.
+    """
+    # Until the commit, what names a message may name one that is just being moved.
+    connection.execute("PRAGMA defer_foreign_keys = ON")
+    connection.execute(
+        "UPDATE room SET read_arrival = coalesce((SELECT max(arrival) FROM content"
+        " WHERE room = ?1), 0) WHERE id = ?1",
+        (room,),
+    )
+    last = connection.execute("SELECT coalesce(max(arrival), 0) FROM content").get
+    for id in unread:
+        old = connection.execute(
+            "SELECT arrival FROM content WHERE room = ? AND id = ?", (room, id)
+        ).get
+        if old is None:
+            continue
+        last += 1
+        move = (last, old)
+        connection.execute("UPDATE content SET arrival = ? WHERE arrival = ?", move)
+        for table, column in _REFERRING:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? WHERE {column} = ?", move
+            )
 
 
 def arrived(

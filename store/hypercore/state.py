@@ -313,7 +313,6 @@ class CoreState:
         Raises:
             LocalProtocolError: ``too-short``: the log is not here up to there.
                 ``another-history``: what is here is neither of the two.
-            NodeMissingError: The hashes at that length were cleared.
             NotInMemoryError: Nodes have to be loaded first.
         """
         tip, head = self.tip, ended_head(proof)
@@ -321,15 +320,22 @@ class CoreState:
             return None
         if tip.length < head.length or not tip.is_whole:
             raise LocalProtocolError("the log is shorter here", code="too-short")
-        # The sizes of those in the proof may not be vouched for.
-        roots = truncated_roots(head.length, self)
-        if [it.hash for it in roots] != [it.hash for it in head.roots]:
-            raise LocalProtocolError(
-                "the log has a third history", code="another-history"
-            )
+        stored = [self.node(root.index) for root in head.roots]
+        roots, fresh = [], []
+        for shown, known in zip(head.roots, stored, strict=True):
+            if known is not None and known.hash != shown.hash:
+                raise LocalProtocolError(
+                    "the log has a third history", code="another-history"
+                )
+            if known is None:
+                # No block below it is here: that would have brought it.
+                fresh.append(shown)
+            # The sizes of those in the proof may not be vouched for.
+            roots.append(known or shown)
         size = sum(root.size for root in roots)
-        head = Head(tip.fork, head.length, size, roots, head.signature)
-        return self.advance(Change(base=tip, head=head, truncated_to=head.length))
+        head = Head(tip.fork, head.length, size, tuple(roots), head.signature)
+        change = Change(base=tip, head=head, nodes=fresh, truncated_to=head.length)
+        return self.advance(change)
 
     def clear(
         self, start: int, end: int, *, keeps_hashes: bool = False

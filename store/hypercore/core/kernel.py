@@ -275,7 +275,7 @@ class Core:
                         return False
                 except NotInMemoryError:
                     await self.with_nodes(
-                        lambda source: truncated_roots(proof.length, source),
+                        lambda source: [source.node(it.index) for it in proof.common],
                         committed=False,
                     )
                     continue

@@ -29,8 +29,13 @@ class LogRow:
     """Blocks stored without a gap from the start."""
     signature: bytes
     """Of the tree of ``length``."""
-    forked: int
-    """There is evidence that the device signed two histories."""
+    proof: bytes
+    """That the device signed two histories; empty without one."""
+
+    @property
+    def forked(self) -> bool:
+        """The device signed two histories."""
+        return bool(self.proof)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +151,7 @@ def logs(connection: Connection, row: int) -> list[LogRow]:
     found = connection.execute(
         "SELECT w.key, w.log, w.length, coalesce(c.fork, 0), coalesce(c.length, 0),"
         " coalesce(c.contiguous, 0), coalesce(c.signature, x''),"
-        " w.fork IS NOT NULL"
+        " coalesce(w.fork, x'')"
         " FROM writer w LEFT JOIN core c ON c.discovery_key = w.log"
         " WHERE w.room = ? ORDER BY w.id",
         (row,),

@@ -37,6 +37,7 @@ from app.audit.proofs import manifest_of
 from app.audit.telling import fields_of, kind_of
 from app.audit.weight import Weight
 from app.errors import UserFacingError
+from app.rooms.frozen import clipped, frozen_lengths
 from app.rooms.law import Act
 from app.rooms.law.act import without_load
 from app.rooms.operations import ACT_TYPES, decode_operation
@@ -44,6 +45,7 @@ from app.rooms.operations.acts import Rest
 from app.rooms.seals import open_with_block_key
 from net.crypto import KeyPair, namespace, sign
 from store.autobase import Place, decode_entry
+from store.hypercore.fork_proof import decode_fork_proof, ended_head
 from store.hypercore.manifest import manifest_key
 from store.hypercore.records import Head
 
@@ -84,8 +86,8 @@ class StoredLog(Protocol):
         """How many of its blocks were read."""
 
     @property
-    def forked(self) -> int:
-        """Not 0 when its device is known to have signed two histories."""
+    def proof(self) -> bytes:
+        """That its device has signed two histories; empty without one."""
 
 
 class Shown(NamedTuple):
@@ -149,9 +151,9 @@ class Setting:
 class Gathered(NamedTuple):
     """All acts, and what they had seen."""
 
-    logs: dict[bytes, tuple[int, bool]]
-    """How much of each was read, and whether it forked; those of which nothing was
-    are left out."""
+    logs: dict[bytes, tuple[int, bytes]]
+    """How much of each was read, and what proves that it forked; those of which there
+    is neither are left out."""
     acts: list[Act]
     grown: list[dict[bytes, int]]
     """Of each act what it had seen more than the act of its log before."""
@@ -166,6 +168,14 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
     Raises:
         UserFacingError: ``too-large``: there are too many.
     """
+    read = {
+        log.writer: (log.derived, log.proof) for log in logs if log.derived or log.proof
+    }
+    if len(read) > MAX_LOGS:
+        raise UserFacingError(
+            "too-large", "This room has more logs than one export may have."
+        )
+    frozen = frozen_lengths({it: proof for it, (_, proof) in read.items() if proof})
     knowledge = Knowledge()
     found: list[Act] = []
     grown: list[dict[bytes, int]] = []
@@ -174,6 +184,7 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
         operation = decode_operation(item.data)
         body = operation.body
         assert isinstance(body, ACT_TYPES), "only acts are kept as such"
+        body = clipped(body, frozen)
         writer, sequence = item.place.writer, item.place.sequence
         grown.append(knowledge.note(writer, sequence, item.seen))
         seen = knowledge.at(writer, sequence)
@@ -187,11 +198,6 @@ def gather(logs: Iterable[StoredLog], stored: Iterable[StoredAct]) -> Gathered:
             raise UserFacingError(
                 "too-large", "This room has more acts than one export may have."
             )
-    read = {log.writer: (log.derived, bool(log.forked)) for log in logs if log.derived}
-    if len(read) > MAX_LOGS:
-        raise UserFacingError(
-            "too-large", "This room has more logs than one export may have."
-        )
     return Gathered(read, found, grown)
 
 
@@ -220,7 +226,9 @@ async def export_lines(source: Source, setting: Setting) -> AsyncGenerator[bytes
             head = log.head
         finally:
             await log.close()
-        read, forked = gathered.logs[device]
+        read, fork = gathered.logs[device]
+        if fork and not head.length:
+            head = ended_head(decode_fork_proof(fork))
         line = LogLine(
             device=device,
             key=manifest_key(manifest_of(device, setting.namespace)),
@@ -229,7 +237,7 @@ async def export_lines(source: Source, setting: Setting) -> AsyncGenerator[bytes
             signature=head.signature,
             act_count=counts.get(device, 0),
             read=read,
-            forked=forked,
+            fork=fork,
         )
         logs[device] = line
         yield writer.line(line.to_object())

@@ -24,6 +24,7 @@ from net.constants import MAX_SAFE_UINT
 from net.errors import RemoteProtocolError
 from store.autobase import Link, Place
 from store.hypercore import flat_tree
+from store.hypercore.fork_proof import MAX_FORK_PROOF_BYTES
 from store.hypercore.merkle_tree import MAX_LENGTH, MAX_TREE_BYTES
 from store.hypercore.records import Node
 
@@ -100,8 +101,14 @@ class LogLine(NamedTuple):
     """So many of its blocks are shown as acts."""
     read: int
     """So many blocks from the start the exporter had read and understood."""
-    forked: bool
-    """The exporter knows that its device has signed two histories."""
+    fork: bytes
+    """What proves that its device has signed two histories, and so where it ends; empty
+    where the exporter knows of none."""
+
+    @property
+    def forked(self) -> bool:
+        """Its device has signed two histories."""
+        return bool(self.fork)
 
     def to_object(self) -> Object:
         """The line's object."""
@@ -114,7 +121,7 @@ class LogLine(NamedTuple):
             "signature": self.signature.hex(),
             "acts": self.act_count,
             "read": self.read,
-            "forked": self.forked,
+            "fork": self.fork.hex(),
         }
 
 
@@ -186,7 +193,7 @@ _HEADER: Final = (
 _EXPORTER: Final = ("identity", "device", "name", "proof")
 _LOG: Final = (
     *("type", "device", "log", "length", "roots", "signature", "acts", "read"),
-    "forked",
+    "fork",
 )
 _ACT: Final = (
     *("type", "clock", "device", "sequence", "links", "sentAt", "seen", "clocks"),
@@ -262,17 +269,17 @@ def read_log(value: Object) -> LogLine:
     """
     _expect(value, _LOG)
     length = _number(value, "length")
-    if not 0 < length <= MAX_LENGTH:
+    fork = _bytes(value, "fork", max_bytes=MAX_FORK_PROOF_BYTES)
+    # A log that ended at once has a line for that.
+    if not bool(not fork) <= length <= MAX_LENGTH:
         raise _wrong("length")
     indexes = flat_tree.full_roots(length)
     roots = _nodes(value, "roots")
     if len(roots) != len(indexes):
         raise _wrong("roots")
-    read, forked = _number(value, "read"), value["forked"]
+    read = _number(value, "read")
     if read > length:
         raise _wrong("read")
-    if not isinstance(forked, bool):
-        raise _wrong("forked")
     return LogLine(
         device=_key(value, "device"),
         key=_key(value, "log"),
@@ -284,7 +291,7 @@ def read_log(value: Object) -> LogLine:
         signature=_bytes(value, "signature", max_bytes=MAX_SIGNATURE_BYTES),
         act_count=_number(value, "acts"),
         read=read,
-        forked=forked,
+        fork=fork,
     )
 
 

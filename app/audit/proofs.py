@@ -12,9 +12,10 @@ from app.audit.lines import LogLine
 from net.errors import RemoteProtocolError
 from store.errors import RemoteProtocolError as StoreProtocolError
 from store.hypercore import flat_tree
+from store.hypercore.fork_proof import decode_fork_proof, is_ended, is_proven_end
 from store.hypercore.manifest import Manifest, Signer, create_manifest, manifest_key
 from store.hypercore.merkle_tree import MAX_TREE_BYTES, leaf, parent, tree_hash
-from store.hypercore.records import Node
+from store.hypercore.records import Head, Node
 from store.hypercore.signatures import TreeState, verify_signature
 
 
@@ -32,7 +33,7 @@ def check_log(log: LogLine, namespace: bytes) -> None:
     """Check that a log's tree was signed by its device for this room.
 
     Raises:
-        RemoteProtocolError: ``bad-log`` or ``bad-signature``.
+        RemoteProtocolError: ``bad-log``, ``bad-fork`` or ``bad-signature``.
     """
     manifest = manifest_of(log.device, namespace)
     key = manifest_key(manifest)
@@ -42,7 +43,15 @@ def check_log(log: LogLine, namespace: bytes) -> None:
         )
     tree = TreeState(tree_hash(log.roots), log.length, 0, log.roots)
     try:
-        holds = verify_signature(manifest, key, tree, log.signature)
+        if log.fork and not decode_fork_proof(log.fork).is_signed(manifest, key):
+            raise RemoteProtocolError(
+                "its device has not signed two histories", code="bad-fork"
+            )
+        if is_ended(log.signature):
+            head = Head(0, log.length, 0, log.roots, log.signature)
+            holds = is_proven_end(manifest, key, head)
+        else:
+            holds = verify_signature(manifest, key, tree, log.signature)
     except StoreProtocolError:
         holds = False
     if not holds:

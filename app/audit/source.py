@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -52,15 +51,9 @@ class RoomSource:
     async def gather(self, take: Take) -> Gathered:
         """Run a function over the logs and over all acts, as of one moment."""
         row = self._row.row
-        # What has just been found may still be on its way to the disk.
-        forked = {key for key, head in self._logs.heads.items() if head.forked}
 
         def work(connection: Connection) -> Gathered:
-            known = [
-                replace(log, forked=int(log.forked or log.writer in forked))
-                for log in rooms.logs(connection, row)
-            ]
-            return take(known, acts.every(connection, row))
+            return take(rooms.logs(connection, row), acts.every(connection, row))
 
         return await asyncio.wrap_future(self._database.read(work))
 

@@ -45,6 +45,7 @@ from app.audit.telling import fields_of, kind_of
 from app.audit.weight import Weight
 from app.errors import UserFacingError
 from app.identity import decode_proof, verify_proof
+from app.rooms.frozen import clipped
 from app.rooms.law import Act, authentic
 from app.rooms.law.act import without_load
 from app.rooms.operations import ACT_TYPES, decode_operation
@@ -55,6 +56,7 @@ from net.crypto import verify
 from net.errors import RemoteProtocolError
 from store.autobase import Entry, decode_entry
 from store.errors import RemoteProtocolError as StoreProtocolError
+from store.hypercore.fork_proof import decode_fork_proof
 
 _DIGEST_BYTES: Final = 16
 _OPENING: Final = {
@@ -142,6 +144,7 @@ class _Verifier:
         self._hash = hashlib.blake2b(digest_size=32)
         self._before = b""
         self._logs: dict[bytes, _Known] = {}
+        self._frozen: dict[bytes, int] = {}
         self._knowledge = Knowledge()
         self._acts: list[Act] = []
         self._told: list[bytes] = []
@@ -204,6 +207,8 @@ class _Verifier:
             raise RemoteProtocolError(f"there are more than {MAX_LOGS} logs")
         check_log(line, header.namespace)
         self._logs[line.device] = _Known(line)
+        if line.fork:
+            self._frozen[line.device] = decode_fork_proof(line.fork).length
 
     def _take_act(self, header: Header, line: ActLine) -> None:
         if len(self._acts) >= MAX_ACTS:
@@ -234,6 +239,7 @@ class _Verifier:
         known.sequences.append(place.sequence)
         known.clocks.append(place.clock)
         seen = self._knowledge.at(place.writer, place.sequence)
+        body = clipped(body, self._frozen)
         act = Act(place, operation.sent_at, body, seen, line.clocks)
         self._acts.append(without_load(act))
         self._told.append(_digest(line.told))
@@ -263,7 +269,8 @@ class _Verifier:
             raise RemoteProtocolError(
                 "numbers and clocks rise within a log", code="order"
             )
-        if place.sequence >= known.line.read:
+        ends = self._frozen.get(place.writer, known.line.read)
+        if place.sequence >= min(ends, known.line.read):
             raise RemoteProtocolError("its log was not read so far")
         if place.sequence < known.claimed:
             raise RemoteProtocolError(
@@ -292,7 +299,9 @@ class _Verifier:
                 )
             log.claimed = max(log.claimed, length)
         linked = all(
-            knowledge.current(writer, link.writer) >= link.length for link in line.links
+            knowledge.current(writer, link.writer)
+            >= min(link.length, self._frozen.get(link.writer, link.length))
+            for link in line.links
         )
         if not linked or not all(
             knowledge.includes(writer, other, before[other], length)

@@ -673,7 +673,13 @@ class Room:
             self._intake.log_grew(writer)
 
     async def _recount(self) -> None:
-        self._counts = await self.read(self._count)
+        before = None
+        # What came while it was counted is counted as well, or not: then once more.
+        while before is not self._counts:
+            before = self._counts
+            counts = await self.read(self._count)
+            if before is self._counts:
+                self._counts = before = counts
 
     def _count(self, connection: Connection) -> Counts:
         me = self.identity

@@ -57,7 +57,7 @@ class PaperRow(NamedTuple):
 
     writer: bytes
     derived: int
-    forked: int
+    proof: bytes
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class PaperRoom:
     # As a source.
 
     async def gather(self, take: Take) -> Gathered:
-        logs = [PaperRow(it, len(log.blocks), 0) for it, log in self.logs.items()]
+        logs = [PaperRow(it, len(log.blocks), b"") for it, log in self.logs.items()]
         return take(logs, sorted(self.stored, key=lambda it: it.place))
 
     async def open(self, writer: bytes) -> SourceLog:

@@ -11,9 +11,11 @@ import pytest
 
 from app.audit import exporting, weight
 from app.audit.exporting import Shown, SourceLog, gather
+from app.audit.proofs import manifest_of
 from app.audit.source import _write_new
 from app.errors import UserFacingError
 from app.rooms.operations.acts import Profile
+from tests.helpers.forked_logs import fork_proof
 from tests.unit.app.audit.paper_room import (
     ADA,
     BO,
@@ -116,14 +118,17 @@ def test_logs_of_which_nothing_was_read_are_left_out() -> None:
 
 def exported_row(writer: bytes, derived: int) -> PaperRow:
     """How far a log is."""
-    return PaperRow(writer, derived, 0)
+    return PaperRow(writer, derived, b"")
 
 
 def test_a_fork_that_is_known_is_told() -> None:
     room = PaperRoom()
     row = exported_row(ADA.key, 1)
-    forked = gather([row._replace(forked=1)], room.stored)
-    assert forked.logs == {ADA.key: (1, True)}
+    proof = fork_proof(
+        [b"a", b"b"], [b"a", b"c"], manifest_of(ADA.key, bytes(32)), ADA.device
+    ).encode()
+    forked = gather([row._replace(proof=proof)], room.stored)
+    assert forked.logs == {ADA.key: (1, proof)}
 
 
 async def _lines(count: int, *, fail: bool = False) -> AsyncGenerator[bytes, None]:

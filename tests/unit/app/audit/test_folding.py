@@ -46,7 +46,7 @@ from tests.unit.app.rooms.operations.test_acts import EXAMPLES
 
 def acts_of(room: PaperRoom) -> list[Act]:
     """All acts, in order."""
-    rows = [PaperRow(it, len(log.blocks), 0) for it, log in room.logs.items()]
+    rows = [PaperRow(it, len(log.blocks), b"") for it, log in room.logs.items()]
     return gather(rows, sorted(room.stored, key=lambda it: it.place)).acts
 
 

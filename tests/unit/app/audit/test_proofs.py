@@ -35,7 +35,7 @@ def line_of(log: PaperLog) -> LogLine:
         signature=head.signature,
         act_count=0,
         read=head.length,
-        forked=False,
+        fork=b"",
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
+from pathlib import Path
+from time import process_time
 from typing import Any
 
 from app.faults import Explained, explain
@@ -53,12 +56,26 @@ async def examine(
         "bootstrapReached": bool(below.get("bootstrapped")) and network.nodes > 0,
         "clockPlausible": not clock_sentence(now_ms),
         "clockMs": now_ms,
+        "process": _process(),
         "profile": health,
         "durability": database.synchronous.value,
         **reachability,
     }
     facts["verdict"] = _verdict(network, facts)
     return facts
+
+
+def _process() -> dict[str, int | None]:
+    """What the core takes of the machine, as far as the system tells."""
+    return {"residentBytes": _resident_bytes(), "cpuMs": round(process_time() * 1e3)}
+
+
+def _resident_bytes() -> int | None:
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+    return pages * mmap.PAGESIZE
 
 
 async def _health(database: Database) -> str:

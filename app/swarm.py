@@ -14,6 +14,7 @@ from typing import Any
 from app.network import MAX_PEERS, NetworkListener, Peer
 from app.snapshots import NetworkSnapshot, PeerSnapshot
 from app.tasks import Tasks
+from app.traffic import SAMPLE_S, LastMinute
 from net import KeyPair, Swarm
 from net.aio.stream import Connection
 from net.aio.swarm import Discovery
@@ -66,6 +67,7 @@ class SwarmNetwork:
         self._peers: dict[Connection, Peer] = {}
         self._tasks = Tasks(_LOG, "work for the network failed")
         self._ready = asyncio.Event()
+        self._minute: LastMinute | None = None
         self._sentence = ""
         self._failed = False
         self._stopping = False
@@ -167,7 +169,10 @@ class SwarmNetwork:
         """What the doctor prints of the network."""
         swarm = self._swarm
         facts = swarm.dht.doctor_facts() if swarm is not None else {}
-        return {"topics": len(self._topics), "network": facts}
+        told: dict[str, Any] = {"topics": len(self._topics), "network": facts}
+        if self._minute is not None and "traffic" in facts:
+            told["lastMinute"] = self._minute.rise(facts["traffic"], _now())
+        return told
 
     def snapshot(self, name_of: Callable[[bytes], str]) -> NetworkSnapshot:
         """See ``Network.snapshot``."""
@@ -295,10 +300,22 @@ class SwarmNetwork:
         except NetError as error:
             _LOG.warning("a topic could not be left: %s", error)
 
+    def _sample(self) -> None:
+        if self._swarm is None:
+            return
+        counts = self._swarm.dht.traffic.as_plain()
+        if self._minute is None:
+            self._minute = LastMinute(counts, _now())
+        self._minute.sample(counts, _now())
+
     async def _watch(self) -> None:
         """Tell the listener when the state differs from what was told."""
         told: tuple[Any, ...] | None = None
+        sampled_at = -SAMPLE_S
         while True:
+            if _now() >= sampled_at + SAMPLE_S:
+                sampled_at = _now()
+                self._sample()
             now = self.snapshot(lambda _: "")
             seen = (
                 now.state,
@@ -311,6 +328,10 @@ class SwarmNetwork:
                 told = seen
                 self._listener.network_changed()
             await asyncio.sleep(WATCH_S)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _peer_snapshot(

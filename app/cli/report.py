@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-LABEL_WIDTH = 12
+LABEL_WIDTH = 13
+ALMOST_A_MINUTE_S = 55.0
 
 _STATES = {
     "starting": "starting",
@@ -35,6 +36,8 @@ def doctor_text(facts: dict[str, Any]) -> str:
         "Address": facts.get("publicAddress") or "not known yet",
         "This machine": ", ".join(map(str, _list(below.get("localAddresses")))),
         "Connections": _connections(facts, below),
+        "Last minute": _last_minute(_dict(facts.get("lastMinute"))),
+        "Memory": _memory(_dict(facts.get("process"))),
         "Rooms": f"{_count(facts.get('topics'), 'meeting point')} announced",
         "Sockets": facts.get("backend"),
         "Clock": _clock(facts),
@@ -45,7 +48,9 @@ def doctor_text(facts: dict[str, Any]) -> str:
     lines = [
         f"  {label:<{LABEL_WIDTH}}  {value}" for label, value in rows.items() if value
     ]
-    return "\n".join([str(facts.get("verdict")), "", *lines])
+    told = (_dict(room) for room in _list(facts.get("busiestRooms")))
+    rooms = [_room(room) for room in told if "room" in room]
+    return "\n".join([str(facts.get("verdict")), "", *lines, *rooms])
 
 
 def _first_nodes(facts: dict[str, Any]) -> str:
@@ -65,6 +70,36 @@ def _connections(facts: dict[str, Any], below: dict[str, Any]) -> str:
         if way in paths
     ]
     return _count(count, "device") + (f" ({', '.join(ways)})" if ways else "")
+
+
+def _last_minute(risen: dict[str, Any]) -> str:
+    if not risen:
+        return ""
+    packets = risen.get("packetsSent", 0) + risen.get("packetsReceived", 0)
+    size = risen.get("bytesSent", 0) + risen.get("bytesReceived", 0)
+    seconds = float(risen.get("seconds", 0))
+    span = "" if seconds > ALMOST_A_MINUTE_S else f", of {seconds:.0f} s so far"
+    return f"{_count(packets, 'packet')}, {size / 1024:.0f} KiB both ways{span}"
+
+
+def _memory(process: dict[str, Any]) -> str:
+    resident = process.get("residentBytes")
+    return f"{resident / 1024 / 1024:.0f} MiB" if resident else ""
+
+
+def _room(room: dict[str, Any]) -> str:
+    """What one room costs; its channels' messages, of which a packet takes several."""
+    risen = _dict(room.get("lastMinute"))
+    count = risen.get("messagesSent", 0) + risen.get("messagesReceived", 0)
+    size = risen.get("bytesSent", 0) + risen.get("bytesReceived", 0)
+    return (
+        f"  {'Room ' + str(room.get('room')):<{LABEL_WIDTH}}"
+        f"  {_count(room.get('members'), 'member')},"
+        f" {_count(room.get('writers'), 'log')} ({room.get('logsOpen', 0)} open),"
+        f" {_count(room.get('connections'), 'connection')}"
+        f" with {_count(room.get('channels'), 'channel')};"
+        f" last minute {_count(count, 'message')}, {size / 1024:.0f} KiB"
+    )
 
 
 def _clock(facts: dict[str, Any]) -> str:

@@ -38,6 +38,7 @@ from app.rooms.view import RoomView
 from app.rooms.visits import Visits
 from app.snapshots import NetworkSnapshot
 from app.tasks import Tasks
+from app.traffic import SAMPLE_S
 from store.database import Connection
 
 _LOG = logging.getLogger("covey.exchange")
@@ -53,6 +54,8 @@ FIRST_SYNC_LIMIT_S = 15.0
 """How long a newcomer waits for the entries that make it a member."""
 ASK_TWICE_S = 1.0
 """After so long without them, who was in the room before asks again to be let in."""
+MAX_TOLD_ROOMS = 16
+"""Rooms of which the doctor tells, those with most connections."""
 ENOUGH_PEERS = 12
 """With so many connected no more are looked for: what one says reaches everybody by
 others. In a room whose members all do that, each has about twice as many."""
@@ -123,6 +126,7 @@ class Exchange:
         self._peers: dict[Peer, asyncio.TimerHandle] = {}
         self._known: set[Peer] = set()
         self._online = False
+        self._sampler: asyncio.TimerHandle | None = None
         self._visits = Visits(surroundings.profile.folder / "visits")
         self._tasks = Tasks(_LOG, "work for the network failed")
         self._doors = Doors(network, entropy=surroundings.entropy, tasks=self._tasks)
@@ -142,6 +146,7 @@ class Exchange:
     async def start(self) -> None:
         """Begin to reach the network."""
         await self._visits.sweep()
+        self._sample()
         if self._network is not None:
             await self._network.start(self)
 
@@ -149,6 +154,8 @@ class Exchange:
         """Leave the network and let the work in hand end."""
         await self._joining.stop()
         await self._doors.stop()
+        if self._sampler is not None:
+            self._sampler.cancel()
         for timer in self._peers.values():
             timer.cancel()
         for attached in self._attached.values():
@@ -222,7 +229,10 @@ class Exchange:
 
     async def facts(self) -> dict[str, Any]:
         """What the doctor wants to know of the network."""
-        return await self._network.facts() if self._network is not None else {}
+        rooms = [attached.links.facts() for attached in self._attached.values()]
+        rooms.sort(key=lambda room: -room["connections"])
+        facts = await self._network.facts() if self._network is not None else {}
+        return {**facts, "busiestRooms": rooms[:MAX_TOLD_ROOMS]}
 
     # what the network tells
 
@@ -391,6 +401,13 @@ class Exchange:
         )
 
     # inside
+
+    def _sample(self) -> None:
+        """Look at what rooms have carried, every few seconds."""
+        for attached in self._attached.values():
+            attached.links.sample()
+        loop = asyncio.get_running_loop()
+        self._sampler = loop.call_later(SAMPLE_S, self._sample)
 
     def _watch(self, peer: Peer) -> None:
         """Look after a while whether a connection is of use."""

@@ -13,10 +13,10 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.network import Peer
-from app.rooms import keys
+from app.rooms import asides, keys
 from app.rooms.asides import Aside
 from app.rooms.effects import (
     Acknowledged,
@@ -39,7 +39,9 @@ from app.rooms.replication import Session, Sources
 from app.rooms.roles import Kind
 from app.rooms.visits import Errand, Visits
 from app.tasks import Tasks
+from app.traffic import LastMinute
 from net.errors import LocalProtocolError, NetError
+from net.mux import ChannelTraffic
 from store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ MAX_LAST_BYTES = 512 * 1024
 """Sent at most before the channel of a log is closed."""
 MAX_COMPARED = 16
 """Times that what a peer has is counted on one connection."""
+SHOWN_ID_CHARACTERS = 8
+"""Of a room's id, to tell rooms apart in a report."""
 REOPEN_S = 30.0
 """After so long a room is tried again with a peer that did not answer."""
 
@@ -74,6 +78,8 @@ class LogLink:
     def open(self) -> None:
         """Attach the core, at once when it is open already."""
         logs = self._link.room.logs
+        channel = logs.channel_of(self._effect.writer)
+        self._link.peer.mux.count(*channel, self._link.traffic)
         log = logs.borrow_open(self._effect.writer)
         if log is not None:
             self._attach(log)
@@ -83,6 +89,8 @@ class LogLink:
     def close(self) -> None:
         """Close the channel and let the core go."""
         self._over = True
+        channel_id = self._link.room.logs.channel_of(self._effect.writer)
+        self._link.peer.mux.count(*channel_id, None)
         if self._attachment is not None:
             if (channel := self._attachment.link) is not None:
                 # What was written while the peer might still have it leaves first.
@@ -140,6 +148,7 @@ class Link:
         self.session = session
         self.room = links.room
         self.tasks = links.tasks
+        self.traffic = links.traffic
         self.proven: Proven | None = None
         self._links = links
         self._channel: Channel | None = None
@@ -154,6 +163,7 @@ class Link:
     def open(self, channel_id: bytes) -> None:
         """Open the channel; the rest follows from what comes."""
         handlers = [partial(self._receive, kind) for kind in range(MESSAGE_COUNT)]
+        self.peer.mux.count(PROTOCOL, channel_id, self.traffic)
         self._channel = self.peer.mux.create_channel(
             PROTOCOL,
             channel_id,
@@ -261,6 +271,8 @@ class Link:
             return
         if self._aside is None:
             room = self.room
+            aside_id = keys.aside_id(room.row.key, self.peer.handshake_hash)
+            self.peer.mux.count(asides.PROTOCOL, aside_id, self.traffic)
             try:
                 self._aside = Aside(
                     room, self._is_served, room.row.key, self.peer, self.proven
@@ -283,6 +295,11 @@ class Link:
             and self.session.remote_length(ask.writer) > ask.start
             and self._aside.ask_holes(ask)
         )
+
+    @property
+    def open_count(self) -> int:
+        """Logs that are open with the peer, or shall be."""
+        return len(self._logs)
 
     @property
     def is_heard(self) -> bool:
@@ -351,6 +368,7 @@ class RoomLinks:
         room: The room.
         links: By peer.
         tasks: The work in hand.
+        traffic: What all channels of the room carried.
         visits: Those of the whole profile.
         on_known: Called when a peer proved a device that was let in.
     """
@@ -367,6 +385,8 @@ class RoomLinks:
         self.visits = visits
         self.links: dict[Peer, Link] = {}
         self.tasks = Tasks(_LOG, "the work for a peer failed")
+        self.traffic = ChannelTraffic()
+        self._minute = LastMinute(self._counts(), self.now())
         self._profile = profile
         self._on_farewell = on_farewell
         self.on_known = on_known
@@ -382,6 +402,32 @@ class RoomLinks:
     def now() -> float:
         """The loop's clock."""
         return asyncio.get_running_loop().time()
+
+    def sample(self) -> None:
+        """Remember what was carried so far; see ``LastMinute``."""
+        self._minute.sample(self._counts(), self.now())
+
+    def facts(self) -> dict[str, Any]:
+        """What the doctor tells of the room: nothing by which others know it."""
+        links = self.links.values()
+        return {
+            "room": self.room.id[:SHOWN_ID_CHARACTERS],
+            "members": self.room.facts.present_count,
+            "writers": len(self.room.heads),
+            "logsOpen": self.room.logs.open_count,
+            "connections": sum(link.session.is_member for link in links),
+            "channels": sum(link.open_count for link in links),
+            "lastMinute": self._minute.rise(self._counts(), self.now()),
+        }
+
+    def _counts(self) -> dict[str, int]:
+        traffic = self.traffic
+        return {
+            "messagesSent": traffic.messages_sent,
+            "bytesSent": traffic.bytes_sent,
+            "messagesReceived": traffic.messages_received,
+            "bytesReceived": traffic.bytes_received,
+        }
 
     def knows(self, peer: Peer) -> bool:
         """True once the peer proved a device that was let into the room."""

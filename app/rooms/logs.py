@@ -330,6 +330,11 @@ class RoomLogs:
         """Whose log peers call by this name."""
         return self._writers.get(discovery_key)
 
+    @property
+    def open_count(self) -> int:
+        """Cores that are open."""
+        return len(self._open)
+
     def channel_of(self, writer: bytes) -> tuple[str, bytes]:
         """Protocol and id of a log's channels."""
         return PROTOCOL, self._discovery_keys[writer]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from net.aio.deferred import settled
 from net.aio.driver import Driver, Outcome
 from net.aio.errors import ConnectTimeoutError
-from net.aio.facts import DhtStats, dht_stats, network_facts
+from net.aio.facts import DhtStats, Traffic, dht_stats, network_facts
 from net.aio.lan import InterfaceWatcher, local_addresses
 from net.aio.resolve import default_bootstrap, resolve
 from net.aio.server import Firewall, Server
@@ -409,6 +409,11 @@ class DHT(DhtVerbs):
     def stats(self) -> DhtStats:
         """Figures of now; only after the start."""
         return dht_stats(self.machine, self.driver)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the sockets carried; only after the start."""
+        return self.driver.endpoint.traffic
 
     def doctor_facts(self) -> dict[str, Any]:
         """What the doctor reports of the network, as plain data."""

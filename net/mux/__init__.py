@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from net.mux.channel import Channel, ChannelState
+from net.mux.channel import Channel, ChannelState, ChannelTraffic
 from net.mux.mux import Mux
 
-__all__ = ["Channel", "ChannelState", "Mux"]
+__all__ = ["Channel", "ChannelState", "ChannelTraffic", "Mux"]

@@ -35,6 +35,16 @@ class ChannelState(Enum):
     """Closed, refused, or the connection ended."""
 
 
+@dataclass(slots=True)
+class ChannelTraffic:
+    """What one or several channels carried, both ways, opening and closing aside."""
+
+    messages_sent: int = 0
+    bytes_sent: int = 0
+    messages_received: int = 0
+    bytes_received: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelHandlers:
     """What a channel calls; each may raise ``RemoteProtocolError``."""
@@ -64,6 +74,7 @@ class Channel:
         state: How far the channel is.
         remote_handshake: What the other side said when opening.
         closed_by_remote: True when the other side or the connection's end closed it.
+        traffic: Where its messages are counted, if anywhere.
     """
 
     __slots__ = (
@@ -77,6 +88,7 @@ class Channel:
         "remote_handshake",
         "remote_id",
         "state",
+        "traffic",
     )
 
     def __init__(
@@ -96,6 +108,7 @@ class Channel:
         self.handlers = handlers
         self.local_id = local_id
         self.remote_id = 0
+        self.traffic: ChannelTraffic | None = None
         self._mux = mux
         self._prefixes = [
             (Writer().uint(kind).finish(), Writer().uint(local_id).uint(kind).finish())
@@ -133,6 +146,9 @@ class Channel:
             raise LocalProtocolError(
                 f"a message of {len(message)} bytes", code="too-large"
             )
+        if self.traffic is not None:
+            self.traffic.messages_sent += 1
+            self.traffic.bytes_sent += len(message)
         item_prefix, frame_prefix = self._prefixes[kind]
         if self._mux.corked:
             self._mux.put_item(self.local_id, item_prefix, message)

@@ -19,7 +19,13 @@ from typing import Final, TypeAlias
 
 from net.encoding import Reader
 from net.errors import LocalProtocolError, RemoteProtocolError
-from net.mux.channel import Channel, ChannelHandlers, ChannelState, MessageHandler
+from net.mux.channel import (
+    Channel,
+    ChannelHandlers,
+    ChannelState,
+    ChannelTraffic,
+    MessageHandler,
+)
 from net.mux.messages import (
     MAX_BATCH_BYTES,
     BatchWriter,
@@ -84,6 +90,7 @@ class Mux:
         self._remote: list[_Remote | None] = []
         self._pairings = Pairings()
         self._pair_handlers: dict[tuple[str, bytes | None], PairHandler] = {}
+        self._counted: dict[tuple[str, bytes], ChannelTraffic] = {}
         self._to_open: deque[Channel] = deque()
         self._waiting_opens = 0
         self._waiting_bytes = 0
@@ -171,6 +178,7 @@ class Mux:
                 on_drain=on_drain,
             ),
         )
+        channel.traffic = self._counted.get((protocol, channel_id))
         self._add(channel, self._pairings.find_or_add(protocol, channel_id, aliases))
         self._put_control(control)
         return channel
@@ -191,6 +199,15 @@ class Mux:
     def unpair(self, protocol: str, channel_id: bytes | None) -> None:
         """Forget a handler given to ``pair``."""
         self._pair_handlers.pop((protocol, channel_id), None)
+
+    def count(
+        self, protocol: str, channel_id: bytes, traffic: ChannelTraffic | None
+    ) -> None:
+        """Count what channels carry that are created from now on; None counts none."""
+        if traffic is None:
+            self._counted.pop((protocol, channel_id), None)
+        else:
+            self._counted[protocol, channel_id] = traffic
 
     def reject(self, protocol: str, channel_id: bytes) -> None:
         """Refuse the opens that a pair handler put off."""
@@ -260,6 +277,7 @@ class Mux:
         self._remote.clear()
         self._pairings.clear()
         self._pair_handlers.clear()
+        self._counted.clear()
         self._to_open.clear()
         self._frames.clear()
         self._batch = BatchWriter()
@@ -502,6 +520,9 @@ class Mux:
 
 
 def _deliver(channel: Channel, kind: int, message: bytes) -> None:
+    if channel.traffic is not None:
+        channel.traffic.messages_received += 1
+        channel.traffic.bytes_received += len(message)
     handlers = channel.handlers.messages
     handler = handlers[kind] if kind < len(handlers) else None
     if handler is not None:

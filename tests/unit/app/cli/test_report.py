@@ -22,6 +22,31 @@ FACTS: dict[str, Any] = {
     "profile": "sound",
     "durability": "FULL",
     "topics": 2,
+    "lastMinute": {
+        "packetsSent": 200,
+        "bytesSent": 9_000,
+        "packetsReceived": 90,
+        "bytesReceived": 6_360,
+        "seconds": 60.0,
+    },
+    "process": {"residentBytes": 80 * 1024 * 1024, "cpuMs": 12},
+    "busiestRooms": [
+        {
+            "room": "0123abcd",
+            "members": 200,
+            "writers": 180,
+            "logsOpen": 21,
+            "connections": 20,
+            "channels": 40,
+            "lastMinute": {
+                "messagesSent": 30,
+                "bytesSent": 1_024,
+                "messagesReceived": 12,
+                "bytesReceived": 2_048,
+                "seconds": 60.0,
+            },
+        }
+    ],
     "network": {
         "localAddresses": ["10.0.0.2"],
         "connections": [{"path": "direct"}, {"path": "lan"}, {"path": "direct"}],
@@ -44,6 +69,11 @@ def test_the_verdict_comes_first_and_all_facts_follow_in_words() -> None:
         "plausible, 2027-01-15",
         "sound",
         "1 bad-token, 4 too-short",
+        "290 packets, 15 KiB both ways",
+        "80 MiB",
+        "Room 0123abcd",
+        "200 members, 180 logs (21 open), 20 connections with 40 channels;"
+        " last minute 42 messages, 3 KiB",
     ):
         assert part in text
     assert not set("{}[]'") & set(text)
@@ -53,6 +83,8 @@ def test_the_verdict_comes_first_and_all_facts_follow_in_words() -> None:
     "facts",
     [
         {"verdict": "x", "network": {}},
+        {"verdict": "x", "lastMinute": {"packetsSent": 1, "seconds": 9.6}},
+        {"verdict": "x", "process": {"residentBytes": None}, "busiestRooms": [{}]},
         FACTS | {"network": {}, "state": "starting", "publicAddress": None},
         FACTS | {"clockPlausible": False, "clockMs": 10**20},
     ],

@@ -16,7 +16,7 @@ from app.network import MAX_PEERS
 from app.rooms import exchange, keys
 from app.rooms.exchange import MAX_STRANGERS
 from store import rooms as stored_rooms
-from tests.unit.app.rooms.joined import QuietNetwork, Wires, ends
+from tests.unit.app.rooms.joined import QuietNetwork, Wires, attached, ends
 
 Make = Callable[[str], Awaitable[Messenger]]
 
@@ -106,6 +106,25 @@ async def test_no_more_are_looked_for_than_pass_things_on(
     await let_in(wires, ada, cy)
     await wires.until(lambda: len(room.online) == 2)
     assert ada._exchange.wanted(topic) == 0
+
+
+async def test_the_doctor_tells_what_a_room_carries(person: Make) -> None:
+    ada, bo = [await person(name) for name in ("Ada", "Bo")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    wires.connect(ada, bo)
+    await let_in(wires, ada, bo)
+    [link] = [it.links for it in attached(ada)]
+    before = link.facts()["lastMinute"]
+    await heard(wires, ada, bo, "hello " * 100)
+    told = [it for it in (await ada.doctor())["busiestRooms"] if it["members"] == 2]
+    [room] = ada._rooms.values()
+    assert [it["room"] for it in told] == [room.id[:8]]
+    assert (told[0]["writers"], told[0]["connections"]) == (1, 1)
+    assert told[0]["channels"] == told[0]["logsOpen"] == 2, "the logs of both"
+    after = told[0]["lastMinute"]
+    assert after["bytesSent"] - before["bytesSent"] > 600
+    assert after["messagesReceived"] > before["messagesReceived"], "it has come"
 
 
 async def test_who_left_unheard_comes_back(person: Make) -> None:

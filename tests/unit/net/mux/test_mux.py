@@ -6,7 +6,7 @@ import pytest
 
 from net.constants import MAX_PLAINTEXT_BYTES
 from net.errors import LocalProtocolError, RemoteProtocolError
-from net.mux import ChannelState, Mux
+from net.mux import ChannelState, ChannelTraffic, Mux
 from net.mux import messages as mux_messages
 from net.mux import mux as mux_module
 from net.mux.channel import ChannelHandlers
@@ -48,6 +48,32 @@ def test_messages_sent_at_once_wait_for_the_other_side() -> None:
         ("message 0", b"early"),
     ]
     assert seen_a.events == [("open", b"hello"), ("message 1", b"early reply")]
+
+
+def test_what_channels_carry_is_counted_where_it_is_wanted() -> None:
+    wire, traffic, theirs = Wire(), ChannelTraffic(), ChannelTraffic()
+    for channel_id in (b"x", b"y"):
+        wire.a.count("chat", channel_id, traffic)
+    wire.b.count("chat", b"x", theirs)
+    ends = {
+        channel_id: (
+            Recorder().open(wire.a, "chat", channel_id),
+            Recorder().open(wire.b, "chat", channel_id),
+        )
+        for channel_id in (b"x", b"y", b"z")
+    }
+    for near, far in ends.values():
+        near.send(0, b"12345")
+        far.send(1, b"123")
+        far.send(0, b"1")
+    wire.run()
+    assert traffic == ChannelTraffic(2, 10, 4, 8)
+    assert theirs == ChannelTraffic(2, 4, 1, 5)
+    ends[b"x"][0].close()
+    wire.run()
+    wire.a.count("chat", b"x", None)
+    Recorder().open(wire.a, "chat", b"x").send(0, b"12345")
+    assert traffic == ChannelTraffic(2, 10, 4, 8)
 
 
 def test_a_handler_of_one_id_comes_before_the_handler_of_all() -> None:

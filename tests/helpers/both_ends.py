@@ -36,6 +36,23 @@ class FromBothEnds(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         return piece_of(nodeid)
 
+    def remove_node(self, node: Any) -> str | None:
+        """Share out what a lost worker had, without the test that was its end.
+
+        The original tries that test again, and loses worker after worker.
+        """
+        pieces = self.assigned_work.pop(node)
+        left = [test for tests in pieces.values() for test in tests if not tests[test]]
+        if not left:
+            return None
+        pieces[piece_of(left[0])][left[0]] = True
+        for piece, tests in pieces.items():
+            if not all(tests.values()):
+                self.workqueue[piece] = tests
+        for other in self.nodes:
+            self._reschedule(other)
+        return left[0]
+
     def _assign_work_unit(self, node: Any) -> None:
         if self.nodes.index(node) % 2:
             self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)

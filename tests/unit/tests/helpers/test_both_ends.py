@@ -101,7 +101,18 @@ def test_what_a_lost_worker_had_is_done_by_the_other(
 ) -> None:
     front, back = workers
     back.work(schedule)
-    assert schedule.remove_node(back) == "tests/ui/test_g.py::test_1"
+    lost = "tests/ui/test_g.py::test_1"
+    assert schedule.remove_node(back) == lost
     while front.work(schedule):
         continue
-    assert set(front.done) | set(back.done) == set(TESTS)
+    assert sorted([*front.done, *back.done, lost]) == sorted(TESTS)
+    assert schedule.tests_finished
+
+
+def test_who_ended_without_work_leaves_nothing(
+    workers: tuple[Worker, Worker], schedule: FromBothEnds
+) -> None:
+    front, back = workers
+    while front.work(schedule) or back.work(schedule):
+        continue
+    assert schedule.remove_node(front) is None

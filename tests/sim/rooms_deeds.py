@@ -38,6 +38,7 @@ from app.rooms.operations import (
 )
 from app.rooms.roles import Kind, Right, Role
 from app.rooms.view import RoomView
+from tests.sim import rooms_quarrels
 from tests.sim.rooms_world import NAMES, Peer, World, seat
 from tests.unit.app.rooms.people import admit, found, invite, invite_pair
 
@@ -50,6 +51,7 @@ EMOJIS = ("+", "-", "!")
 def begin(world: World) -> Peer:
     """Ada begins the room and lets in who is there from the start."""
     chance = world.chance
+    world.quarrels = chance.choice((0.0, 0.01, 0.05, 0.15))
     ada = world.peer(seat("Ada"))
     kind = Kind.BROADCAST if chance.random() < 0.1 else Kind.GROUP
     world.write(ada, lambda _: found(kind))
@@ -67,6 +69,9 @@ def step(world: World) -> None:
     chance = world.chance
     world.now_ms += chance.choice((0, 1, 1_000, 60_000, 600_000))
     peer = chance.choice(list(world.peers.values()))
+    if chance.random() < world.quarrels:
+        rooms_quarrels.quarrel(world)
+        return
     turn = chance.random()
     if turn < 0.36:
         others = _reachable(world, peer)

@@ -90,6 +90,7 @@ class Peer:
         self.entropy = CountedEntropy(who.name.encode())
         self.connection = apsw.Connection(":memory:")
         self.connection.deserialize("main", _blank())
+        self.connection.execute("PRAGMA foreign_keys = ON")
         self.row = self.run(lambda connection: rooms.add_room(connection, FRESH))
         self.logs: dict[bytes, list[bytes]] = {}
         self._kept: dict[bytes, int] = {}
@@ -213,6 +214,8 @@ class World:
         peers: By device key; those that were told of the room.
         said: Ids of what people said: writer and sequence.
         groups: Which peers meet; who is in none meets nobody.
+        quarrels: How likely each thing that happens is one where people end each other
+            at the same time.
     """
 
     seed: int
@@ -222,6 +225,7 @@ class World:
     now_ms: int = START_MS
     groups: list[list[Peer]] = field(default_factory=list)
     crash_rate: float = 0.02
+    quarrels: float = 0.0
     watchers: list[Callable[[Peer], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 from app.rooms.law.act import Act
 from app.rooms.law.state import Device, Member, Rank, State, rank_of
 from app.rooms.roles import Kind, Right, Role, has
 from store.autobase import Place
+
+WEAK: Final = -1
+"""The force of an act by which somebody ends one who is not junior to them."""
 
 
 class Cut(NamedTuple):
@@ -31,6 +34,8 @@ class Effect:
     cuts: tuple[Cut, ...] = ()
     role: Role | None = None
     """By which somebody was let in: an invite says it, which may come late."""
+    force: int = field(default=0, compare=False)
+    """Of what ends or lowers somebody: the author's rank, or ``WEAK``."""
 
 
 @dataclass(frozen=True, slots=True)

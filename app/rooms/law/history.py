@@ -4,10 +4,10 @@ An act may make void what stands before it: a removal ends a log where its autho
 seen it, a lower rank judges what its author had not seen. Such an act and everything
 from the first act that it might hit, which is told from the acts themselves, are
 judged together, in rounds: first as if nothing were cut, then with the cuts of
-whatever took effect, until a round gives the cuts that it began with. The first rounds
-leave out what juniors do to seniors, so that no senior's act is void by a junior whom
-it ends. Stretches that overlap are one. So the outcome follows from the set of acts
-alone, and only the stretch is judged again.
+whatever took effect, until a round gives the cuts that it began with. What owners do to
+others is judged before what admins do, and so on, so that no senior's act is void by a
+junior whom it ends. Stretches that overlap are one. So the outcome follows from the set
+of acts alone, and only the stretch is judged again.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.rooms.law.act import Act
-from app.rooms.law.case import Cut, Effect
+from app.rooms.law.case import WEAK, Cut, Effect, open_case
 from app.rooms.law.judgement import judge
 from app.rooms.law.state import State, Undo
 from app.rooms.operations.acts import (
@@ -32,11 +32,13 @@ from app.rooms.operations.acts import (
     SetRole,
     Wake,
 )
+from app.rooms.roles import Role
 from store.autobase import Place
 
 MAX_ROUNDS: Final = 8
 """After as many rounds all cuts of the last ones are taken together."""
 UNITED_ROUNDS: Final = 4
+_LEVELS: Final = (*sorted(Role, reverse=True), WEAK)
 _CUTTING = (SetRole, Remove, RemoveDevice, Rest)
 _BINDING = (Found, Admit, AddDevice)
 _GIVING = (*_BINDING, SetRole, Mute, Wake)
@@ -58,6 +60,24 @@ class _Record:
     @property
     def place(self) -> Place:
         return self.act.place
+
+
+class _Stage(NamedTuple):
+    """Rounds in which what ends or lowers somebody counts from some force on."""
+
+    level: int
+    lost: Set[Place]
+    cuts: Cuts
+    """To begin with."""
+
+
+class _Outcome(NamedTuple):
+    """What rounds led to."""
+
+    cuts: Cuts
+    lost: Set[Place]
+    ended: bool
+    """The last one gave the cuts that it began with."""
 
 
 class History:
@@ -270,41 +290,44 @@ class History:
             start = last + 1
         self._judge(start, len(self._records))
 
-    def _judge(
-        self,
-        start: int,
-        end: int,
-        cuts: Cuts | None = None,
-        *,
-        by_seniors: bool = False,
-    ) -> None:
+    def _judge(self, start: int, end: int, cuts: Cuts | None = None) -> None:
         for record in self._records[start:end]:
-            record.effect = judge(self._state, record.act, cuts, by_seniors=by_seniors)
+            record.effect = judge(self._state, record.act, cuts)
             record.undo = self._state.take_undo()
 
     def _settle_rounds(self, start: int, end: int) -> None:
-        """Judge a stretch, first without what juniors do to seniors."""
-        cuts, sure = self._rounds(start, end, {}, by_seniors=True)
-        self._undo_between(start, end)
-        _, ended = self._rounds(start, end, cuts, by_seniors=False)
-        if not (sure and ended):
+        """Judge a stretch, what the highest ranks do to others before the rest.
+
+        Whose act ends or lowers somebody and does not count there in the rounds of its
+        rank has lost: it is void in those that follow.
+        """
+        sure = True
+        cuts: Cuts = {}
+        lost: set[Place] = set()
+        levels = _LEVELS if self._is_quarrel(start, end) else _LEVELS[-1:]
+        for level in levels:
+            self._undo_between(start, end)
+            outcome = self._rounds(start, end, _Stage(level, lost, cuts))
+            sure = sure and outcome.ended
+            cuts, lost = outcome.cuts, lost | outcome.lost
+        if not sure:
             for record in self._records[start:end]:
                 record.doubtful = True
 
-    def _rounds(
-        self, start: int, end: int, applied: Cuts, *, by_seniors: bool
-    ) -> tuple[Cuts, bool]:
-        """Judge a stretch until its cuts are those that were begun with.
+    def _is_quarrel(self, start: int, end: int) -> bool:
+        """Whether devices of several people end or lower somebody in a stretch."""
+        cutting = (it for it in self._records[start:end] if _cuts(it))
+        return len({it.act.writer for it in cutting}) > 1
 
-        Returns:
-            The cuts it was judged with last, and whether the rounds ended.
-        """
+    def _rounds(self, start: int, end: int, stage: _Stage) -> _Outcome:
+        """Judge a stretch until its cuts are those that were begun with."""
         rounds: list[Cuts] = []
+        applied = stage.cuts
         for _ in range(MAX_ROUNDS):
-            self._judge(start, end, applied, by_seniors=by_seniors)
+            lost = self._judge_stage(start, end, stage, applied)
             cuts = self._collected(start, end)
             if cuts == applied:
-                return applied, True
+                return _Outcome(applied, lost, ended=True)
             rounds.append(cuts)
             applied = cuts
             self._undo_between(start, end)
@@ -313,8 +336,28 @@ class History:
             for device, its in cuts.items():
                 known = united.setdefault(device, [])
                 known.extend(cut for cut in its if cut not in known)
-        self._judge(start, end, united, by_seniors=by_seniors)
-        return united, False
+        lost = self._judge_stage(start, end, stage, united)
+        return _Outcome(united, lost, ended=False)
+
+    def _judge_stage(
+        self, start: int, end: int, stage: _Stage, cuts: Cuts
+    ) -> set[Place]:
+        """One round; gives the acts of enough rank whose authors do not count there."""
+        state, lost = self._state, set()
+        for record in self._records[start:end]:
+            if record.place in stage.lost:
+                continue
+            record.effect = judge(state, record.act, cuts)
+            record.undo = state.take_undo()
+            if not _cuts(record):
+                continue
+            if record.effect is None:
+                if open_case(state, record.act, cuts) is None:
+                    lost.add(record.place)
+            elif record.effect.force < stage.level:
+                state.undo(record.undo)
+                record.undo, record.effect = [], None
+        return lost
 
     def _collected(self, start: int, end: int) -> Cuts:
         """The cuts of what took effect, as far as they might hit an act."""

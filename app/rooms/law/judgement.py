@@ -34,8 +34,6 @@ def judge(
     state: State,
     act: Act,
     cuts: dict[bytes, list[Cut]] | None = None,
-    *,
-    by_seniors: bool = False,
 ) -> Effect | None:
     """Let one act take effect; None when it is void.
 
@@ -43,7 +41,6 @@ def judge(
         state: Everything that stands before the act; changed.
         act: The one that comes next.
         cuts: By device, of acts that stand later.
-        by_seniors: Let nothing take effect by which a junior ends a senior.
     """
     if isinstance(act.body, acts.Found):
         return found(state, act, act.body)
@@ -52,10 +49,6 @@ def judge(
         if isinstance(act.body, acts.AddDevice):
             return introduce_device(state, act, act.body)
         return None
-    if by_seniors and isinstance(act.body, acts.Rest):
-        owner = state.owner_of(act.body.device)
-        if owner is None or not case.outranks(owner):
-            return None
     return _JUDGES[type(act.body)](case, act.body)
 
 

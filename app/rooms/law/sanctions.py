@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from app.rooms.law.admissions import MAX_WRITERS
-from app.rooms.law.case import Case, Cut, Effect
+from app.rooms.law.case import WEAK, Case, Cut, Effect
 from app.rooms.law.state import Device, Member, Muting, Rank, State, Tenure
 from app.rooms.operations.acts import (
     Mute,
@@ -54,7 +54,7 @@ def set_role(case: Case, body: SetRole) -> Effect | None:
     member = replace(target, role=body.role, ranks=ranks)
     state.put(state.members, target.identity, member)
     state.put_room(replace(state.room, writer_count=count))
-    return Effect(tuple(cuts.items()), lowered)
+    return Effect(tuple(cuts.items()), lowered, force=case.role)
 
 
 def remove(case: Case, body: Remove) -> Effect | None:
@@ -80,7 +80,8 @@ def remove(case: Case, body: Remove) -> Effect | None:
     _put_out(case, member, member.devices)
     for device, length in cuts.items():
         _end(state, device, place, length)
-    return Effect(tuple(cuts.items()), _void(place, cuts.items()))
+    voided = _void(place, cuts.items())
+    return Effect(tuple(cuts.items()), voided, force=case.role)
 
 
 def unban(case: Case, body: Unban) -> Effect | None:
@@ -128,7 +129,7 @@ def remove_device(case: Case, body: RemoveDevice) -> Effect | None:
     revoked = replace(state.devices[body.device], revoked=True)
     state.put(state.devices, body.device, revoked)
     touched = ((body.device, body.length),)
-    return Effect(touched, _void(place, touched))
+    return Effect(touched, _void(place, touched), force=case.role)
 
 
 def rest(case: Case, body: Rest) -> Effect | None:
@@ -156,7 +157,9 @@ def rest(case: Case, body: Rest) -> Effect | None:
         resting = replace(state.devices[body.device], resting=True)
         state.put(state.devices, body.device, resting)
     touched = ((body.device, body.length),)
-    return Effect(touched, _void(place, touched))
+    senior = case.outranks(state.members[device.identity])
+    force = case.role if senior else WEAK
+    return Effect(touched, _void(place, touched), force=force)
 
 
 def _settles_rest(case: Case, device: Device) -> bool:

@@ -196,24 +196,31 @@ def test_only_who_has_not_heard_for_long_is_silent() -> None:
 
 
 async def test_the_others_go_on_and_confirmation_with_them(stage: Stage) -> None:
-    bo, cy = stage.people["Bo"], stage.people["Cy"]
-    his, hers = stage.room("Bo"), stage.room("Ada")
-    await leave_ada_behind(stage)
+    """Cy is junior to both who stay."""
+    ada, bo, cy = stage.people.values()
+    his, theirs = stage.room("Bo"), stage.room("Cy")
+    stage.wires.cut(cy, ada)
+    stage.wires.cut(cy, bo)
+    await ada.send("Birds", "where is Cy?")
+    await stage.until_texts("Bo", ["welcome", "where is Cy?"])
+    stage.clock.now_ms += 42 * DAY_MS
     cut_ms = stage.clock.now_ms - 42 * DAY_MS
-    assert not is_resting(his, hers)
+    assert not is_resting(his, theirs)
 
     async def confirmed() -> int:
         await his.refresh()
         return his.facts.confirmed_clock
 
     assert await confirmed() < cut_ms
-    await rest_ada(stage)
-    texts = ["welcome", "where is Ada?"]
+    await stage.until(
+        lambda: all(is_resting(stage.room(x), theirs) for x in ("Ada", "Bo"))
+    )
+    texts = ["welcome", "where is Cy?"]
     for number in range(6):
-        who = (bo, cy)[number % 2]
+        who = (ada, bo)[number % 2]
         await who.send("Birds", f"word {number}")
         texts.append(f"word {number}")
-        await stage.until_texts("Bo" if who is cy else "Cy", texts)
+        await stage.until_texts("Ada" if who is bo else "Bo", texts)
 
     async def so() -> bool:
         return await confirmed() > cut_ms + 41 * DAY_MS
@@ -221,6 +228,22 @@ async def test_the_others_go_on_and_confirmation_with_them(stage: Stage) -> None
     await stage.until_so(so)
     # Whoever rests stays a member.
     assert his.facts.present_count == 3
+
+
+async def test_a_senior_who_rests_may_still_undo_it(stage: Stage) -> None:
+    """The others go on without Ada, the owner; only confirmation waits for her."""
+    his = stage.room("Bo")
+    await leave_ada_behind(stage)
+    cut_ms = stage.clock.now_ms - 42 * DAY_MS
+    await rest_ada(stage)
+    texts = ["welcome", "where is Ada?"]
+    for number in range(6):
+        who, other = (("Bo", "Cy"), ("Cy", "Bo"))[number % 2]
+        await stage.people[who].send("Birds", f"word {number}")
+        texts.append(f"word {number}")
+        await stage.until_texts(other, texts)
+    await his.refresh()
+    assert 0 < his.facts.confirmed_clock <= cut_ms
 
 
 async def test_what_was_said_in_vain_is_said_again_once(stage: Stage) -> None:

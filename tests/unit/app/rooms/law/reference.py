@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.rooms.law import Act
-from app.rooms.law.case import Cut
+from app.rooms.law.case import Cut, open_case
 from app.rooms.law.history import MAX_ROUNDS, UNITED_ROUNDS
 from app.rooms.law.judgement import judge
 from app.rooms.law.state import State
@@ -16,8 +16,10 @@ from app.rooms.operations.acts import (
     Rest,
     SetRole,
 )
+from store.autobase import Place
 
 Cuts = list[Cut]
+CUTTING = (SetRole, Remove, RemoveDevice, Rest)
 
 
 def hits(cutting: Act, acts: list[Act]) -> list[int]:
@@ -66,37 +68,58 @@ def judge_all(founder: bytes, acts: list[Act]) -> State:
     state = State(founder)
     for start, end in stretches(acts):
         part = acts[start:end]
-        begun = _judged(state, part, [], by_seniors=True)
-        State.undo(state.take_undo())
-        _judged(state, part, begun, by_seniors=False)
+        begun: Cuts = []
+        lost: set[Place] = set()
+        writers = {act.writer for act in part if isinstance(act.body, CUTTING)}
+        for level in (4, 3, 2, 1, 0, -1) if len(writers) > 1 else (-1,):
+            State.undo(state.take_undo())
+            begun, found = _judged(state, part, begun, level, lost)
+            lost = lost | found
         state.take_undo()
     return state
 
 
-def _judged(state: State, part: list[Act], begun: Cuts, *, by_seniors: bool) -> Cuts:
-    """Judge a stretch in rounds; gives the cuts of the last one."""
+def _judged(
+    state: State, part: list[Act], begun: Cuts, level: int, lost: set[Place]
+) -> tuple[Cuts, set[Place]]:
+    """Judge a stretch in rounds; the cuts of the last one, and who lost in it."""
     rounds: list[Cuts] = [begun]
     while True:
-        cuts = _round(state, part, rounds[-1], by_seniors=by_seniors)
+        cuts, out = _round(state, part, rounds[-1], level, lost)
         if cuts == rounds[-1]:
-            return cuts
+            return cuts, out
         State.undo(state.take_undo())
         rounds.append(cuts)
         if len(rounds) > MAX_ROUNDS:
             united = [cut for cuts in rounds[-UNITED_ROUNDS:] for cut in cuts]
-            _round(state, part, united, by_seniors=by_seniors)
-            return united
+            _, out = _round(state, part, united, level, lost)
+            return united, out
 
 
-def _round(state: State, part: list[Act], applied: Cuts, *, by_seniors: bool) -> Cuts:
+def _round(
+    state: State, part: list[Act], applied: Cuts, level: int, lost: set[Place]
+) -> tuple[Cuts, set[Place]]:
     by_device: dict[bytes, Cuts] = {}
     for cut in applied:
         by_device.setdefault(cut.device, []).append(cut)
     cuts: Cuts = []
+    out: set[Place] = set()
+    kept = state.take_undo()
     for act in part:
-        effect = judge(state, act, by_device, by_seniors=by_seniors)
+        cutting = isinstance(act.body, CUTTING)
+        if act.place in lost:
+            continue
+        effect = judge(state, act, by_device)
+        undo = state.take_undo()
+        if cutting and effect is None and open_case(state, act, by_device) is None:
+            out.add(act.place)
+        if cutting and effect is not None and effect.force < level:
+            State.undo(undo)
+            continue
+        kept += undo
         cuts += effect.cuts if effect is not None else ()
-    return [
+    state._undo = kept
+    hitting = [
         cut
         for cut in cuts
         if any(
@@ -106,3 +129,4 @@ def _round(state: State, part: list[Act], applied: Cuts, *, by_seniors: bool) ->
             for act in part
         )
     ]
+    return hitting, out

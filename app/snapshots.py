@@ -245,6 +245,8 @@ class RoomSnapshot:
     peers: int
     """Devices of this room connected now."""
     can_write: bool = True
+    farewell: str = ""
+    """How this person came to be out of it, as a sentence; what was here stays."""
     mentions: int = 0
     """Unread messages that call this person."""
     last_message: MessageSnapshot | None = None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from store import contents, drafts
 from store.database import Connection
+from store.settings import get_setting, set_setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
     """
     contents.forget(connection, row)
     drafts.forget(connection, row)
+    tell_removal(connection, row, b"")
     connection.execute("DELETE FROM room_key WHERE room = ?", (row,))
     connection.execute(
         "DELETE FROM writer WHERE room = ? AND key <> ?", (row, own_device)
@@ -134,6 +136,16 @@ def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
         " WHERE id = ?",
         (row,),
     )
+
+
+def tell_removal(connection: Connection, row: int, told: bytes) -> None:
+    """Remember that somebody showed this person's removal; empty: forget it."""
+    set_setting(connection, f"removal/{row}", told)
+
+
+def told_removal(connection: Connection, row: int) -> bytes:
+    """What ``tell_removal`` got last."""
+    return get_setting(connection, f"removal/{row}") or b""
 
 
 def begin_log(

@@ -21,7 +21,13 @@ from app.cli.output import (
 )
 from app.client import Client
 from app.errors import UserFacingError
-from app.events import CoreStopped, HistoryDoubted, MessagesChanged, MessageStored
+from app.events import (
+    CoreStopped,
+    HistoryDoubted,
+    MessagesChanged,
+    MessageStored,
+    RoomChanged,
+)
 from app.snapshots import MessageSnapshot, ScheduledSnapshot
 
 MAX_PAGE = 1000
@@ -216,6 +222,7 @@ async def _follow(context: Context, me: Client) -> None:
     ids = [r.room for r in rooms if r.room == wanted.lower()]
     ids = ids or [r.room for r in rooms if r.name == wanted]
     ids = ids or [r.room for r in rooms if r.room.startswith(wanted.lower())]
+    farewell = next((r.farewell for r in rooms if r.room in ids), "")
     with suppress(NotImplementedError):
         loop = asyncio.get_running_loop()
         task = asyncio.current_task()
@@ -227,6 +234,10 @@ async def _follow(context: Context, me: Client) -> None:
                 raise UserFacingError("core-stopped", event.sentence)
             if isinstance(event, HistoryDoubted) and event.room in ids:
                 warn(event.sentence)
+            elif isinstance(event, RoomChanged) and event.room.room in ids:
+                if event.room.farewell not in ("", farewell):
+                    warn(one_line(event.room.farewell))
+                farewell = event.room.farewell
             elif isinstance(event, MessageStored) and event.message.room in ids:
                 _put(context, event.message)
             elif isinstance(event, MessagesChanged) and event.room in ids:

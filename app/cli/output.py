@@ -89,8 +89,8 @@ def one_line(text: str) -> str:
 def room_object(room: RoomSnapshot) -> dict[str, Any]:
     """A room as ``covey rooms --json`` prints it.
 
-    Left out are unread mentions where there are none, and how far its history is
-    verified where it is.
+    Left out are unread mentions where there are none, how far its history is
+    verified where it is, and the farewell while this person is in.
     """
     verifying = {
         "verifying": True,
@@ -105,6 +105,7 @@ def room_object(room: RoomSnapshot) -> dict[str, Any]:
         "members": room.members,
         "peers": room.peers,
         **({"mentions": room.mentions} if room.mentions else {}),
+        **({"farewell": room.farewell} if room.farewell else {}),
         **(verifying if room.verifying else {}),
     }
 

@@ -88,6 +88,20 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
+class FindRemoval:
+    """Find what shows that the peer's device is out, and give it to ``part``."""
+
+    device: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalTold:
+    """The peer shows that this device is out (``app/rooms/removals.py``)."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Released:
     """This session fetches a log no more: let the others of the room fetch it."""
 
@@ -113,6 +127,8 @@ Effect = (
     | CheckSigned
     | Proven
     | Acknowledged
+    | FindRemoval
+    | RemovalTold
     | Released
     | Ended
 )

@@ -79,6 +79,8 @@ class RoomFacts:
     """Somebody who is out holds the key that is used now."""
     confirmed_clock: int = 0
     """Up to where the history can never change any more."""
+    farewell: str = ""
+    """How this person came to be out, as a sentence; empty while it is in."""
     knows_itself_only: bool = False
     """Of a personal room that this device let itself into, and no other so far."""
 

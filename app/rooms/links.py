@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from app.errors import UserFacingError
 from app.network import Peer
 from app.rooms import asides, keys
 from app.rooms.asides import Aside
@@ -24,8 +25,10 @@ from app.rooms.effects import (
     CheckSigned,
     Detach,
     Ended,
+    FindRemoval,
     Proven,
     Released,
+    RemovalTold,
     Send,
     ShowHead,
     StopVisit,
@@ -35,6 +38,7 @@ from app.rooms.effects import (
 from app.rooms.facts import RoomFacts
 from app.rooms.hole_lists import AskHoles
 from app.rooms.messages import HAVE, MESSAGE_COUNT, PROTOCOL
+from app.rooms.removals import find_evidence
 from app.rooms.replication import Session, Sources
 from app.rooms.roles import Kind
 from app.rooms.visits import Errand, Visits
@@ -260,6 +264,11 @@ class Link:
             self._speak_aside()
         elif isinstance(effect, Acknowledged):
             self.tasks.spawn(links.record_held(effect))
+        elif isinstance(effect, FindRemoval):
+            self.tasks.spawn(self._part(effect.device))
+        elif isinstance(effect, RemovalTold) and self.proven is not None:
+            device = self.proven.device
+            self.tasks.spawn(self.room.removal_told(device, effect.data))
         elif isinstance(effect, Released):
             links.released(self, effect.writer)
         elif isinstance(effect, Ended):
@@ -344,6 +353,15 @@ class Link:
         if head is not None:
             self.session.show(head)
             self.pump()
+
+    async def _part(self, device: bytes) -> None:
+        try:
+            evidence = await find_evidence(self.room, device)
+        except (StoreError, UserFacingError) as error:
+            _LOG.info("a removal could not be shown: %s", error)
+            evidence = None
+        self.session.part(evidence)
+        self.pump()
 
     async def _check(self, effect: CheckSigned) -> None:
         await self.room.logs.check_signed(effect.head)
@@ -485,6 +503,9 @@ class RoomLinks:
                 self._parted.add(link.peer)
                 if effect.reason == "bye" and link.proven is not None:
                     self._dismissed(link.proven)
+                elif self.room.is_member:
+                    # It may have been let in again while it was told.
+                    self._open_again(self.room.facts)
             elif effect.reason in ("silent", "stranger"):
                 self._reopen_later(link.peer)
         if self.room.left and effect.reason == "bye":

@@ -10,6 +10,7 @@ only the two ends of one connection and holders of the room key can compute::
     2 Signed   fixed32 writer | uint fork | uint length | fixed32 tree hash
                buffer signature
     3 Bye      uint reason
+    4 Removed  see app/rooms/removals.py
 
 ``Have`` says what is durable at its sender, and so acknowledges it; the blocks travel
 on Hypercore's channels. When each is said is the business of
@@ -29,9 +30,9 @@ from net.errors import RemoteProtocolError
 PROTOCOL = "covey/room"
 PROTOCOL_VERSION = 1
 
-DEVICE, HAVE, SIGNED, BYE = range(4)
+DEVICE, HAVE, SIGNED, BYE, REMOVED = range(5)
 """Numbers of the channel's messages."""
-MESSAGE_COUNT = 4
+MESSAGE_COUNT = 5
 
 MAX_HEADS = 256
 """Heads in one ``Have``."""

@@ -35,6 +35,8 @@ class Outlook:
     is_member: bool
     rights: frozenset[Right] = frozenset()
     muted_until_ms: int = 0
+    farewell: str = ""
+    """How this person came to be out, as a sentence."""
 
     def require(self, right: Right) -> None:
         """Refuse what this person may not do now.
@@ -43,7 +45,7 @@ class Outlook:
             UserFacingError: ``not-a-member``, ``read-only`` or ``muted``.
         """
         if not self.is_member:
-            raise not_a_member()
+            raise not_a_member(self.farewell)
         if right not in self.rights:
             raise UserFacingError("read-only", "You may read this room, but not write.")
         if right in SPEECH and self.muted_until_ms > self.clock:
@@ -74,8 +76,12 @@ class Outlook:
         return self.seal(encode_entry(clock, links, payload), self.length + behind)
 
 
-def not_a_member() -> UserFacingError:
-    """What is said to somebody who is out."""
+def not_a_member(farewell: str = "") -> UserFacingError:
+    """What is said to somebody who is out.
+
+    Args:
+        farewell: How that came, as a sentence, if it is known.
+    """
     return UserFacingError(
-        "not-a-member", "You are not a member of this room any more."
+        "not-a-member", farewell or "You are not a member of this room any more."
     )

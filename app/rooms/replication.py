@@ -7,7 +7,9 @@ brings (``remote_opened``, ``receive``, ``log_asked``), by what the room did
 
     PROVING --- both sides proved the room key and a device ---> OPEN
        |                                                          |
-       +--- wrong proof, nonsense, silence, removed --> CLOSED <--+
+       |                                      removed: PARTING <--+
+       |                                                  |       |
+       +--- wrong proof, nonsense, silence ----> CLOSED <-+-------+
 
 Before OPEN nothing of the room is told. Then both sides say what they hold. The blocks
 travel on Hypercore's channels, one a log, and a session decides which of those are
@@ -15,6 +17,8 @@ open: those of the two devices at the ends, where whatever is written shall arri
 once; and those of which the peer has more, as long as that is so and a while longer.
 Whoever lacks something opens; the other side is asked by ``log_asked``. A peer's
 ``Have`` is its acknowledgement. Only logs of devices the rules let in are fetched.
+
+Who was removed is shown the act that did it, if that can be found, and nothing else.
 
 A peer that is no member as far as known here may bring the logs that make it one, is
 told and served nothing, and has a limited time. What it is asked for does not depend on
@@ -44,8 +48,10 @@ from app.rooms.effects import (
     Detach,
     Effect,
     Ended,
+    FindRemoval,
     Proven,
     Released,
+    RemovalTold,
     Send,
     ShowHead,
     StopVisit,
@@ -58,6 +64,7 @@ from app.rooms.messages import (
     DEVICE,
     HAVE,
     MAX_HEADS,
+    REMOVED,
     SIGNED,
     Reason,
     RemoteHead,
@@ -99,6 +106,8 @@ QUIET_S = 60.0
 """After so long without news a log's channel is closed."""
 MAX_VISITED = 256
 """Blocks that a stranger is asked for of one log."""
+PART_LIMIT_S = 10.0
+"""In which it is found what shows somebody's removal."""
 STRANGER_LIMIT_S = 60.0
 """In which a peer that is no member brings something that is new here."""
 
@@ -108,6 +117,7 @@ class SessionState(Enum):
 
     PROVING = "proving"
     OPEN = "open"
+    PARTING = "parting"
     CLOSED = "closed"
 
 
@@ -188,6 +198,7 @@ class Session:
         self._telling = Telling()
         self._acked = 0
         self._shown: set[bytes] = set()
+        self._shown_out = False
         self._checked: set[bytes] = set()
         self._channels: dict[bytes, _LogChannel] = {}
         self._fetched = 0
@@ -264,6 +275,8 @@ class Session:
         if self._deadline is not None and now >= self._deadline:
             if self.state is SessionState.PROVING:
                 self._end("silent", fault=False)
+            elif self.state is SessionState.PARTING:
+                self.part(None)
             elif self._is_newcomer:
                 self._deadline = now + STRANGER_LIMIT_S
             else:
@@ -304,7 +317,9 @@ class Session:
 
     def receive(self, kind: int, data: bytes, now: float) -> None:
         """Take a message of the peer."""
-        if self.state is SessionState.CLOSED:
+        if self.state is SessionState.PARTING and kind == BYE:
+            self._end("removed", fault=False)
+        if self.state in (SessionState.PARTING, SessionState.CLOSED):
             return
         try:
             self._receive(kind, data, now)
@@ -380,7 +395,7 @@ class Session:
         if self.state is not SessionState.OPEN:
             return
         if self._removed():
-            self._part(Reason.REMOVED, "removed")
+            self._put_out(now)
             return
         if self.is_member and not before:
             self._became_member(now)
@@ -404,11 +419,24 @@ class Session:
 
     def say_bye(self) -> None:
         """Tell the peer that this side leaves the room, and end."""
-        self._part(Reason.LEFT, "left")
+        self._detach_all()
+        if self.state is SessionState.OPEN:
+            self._send(BYE, encode_bye(Reason.LEFT))
+        self._end("left", fault=False)
+
+    def part(self, evidence: bytes | None) -> None:
+        """The answer to ``FindRemoval``: show it and end."""
+        if self.state is not SessionState.PARTING:
+            return
+        if evidence is not None:
+            self._send(REMOVED, evidence)
+        self._send(BYE, encode_bye(Reason.REMOVED))
+        self._end("removed", fault=False)
 
     def channel_closed(self) -> None:
         """The channel or its connection is gone."""
-        self._end("closed", fault=False)
+        parting = self.state is SessionState.PARTING
+        self._end("removed" if parting else "closed", fault=False)
 
     def _receive(self, kind: int, data: bytes, now: float) -> None:
         if kind == DEVICE:
@@ -423,6 +451,9 @@ class Session:
         elif kind == BYE:
             decode_bye(data)
             self._end("bye", fault=False)
+        elif kind == REMOVED and not self._shown_out:
+            self._shown_out = True
+            self._effects.append(RemovalTold(data))
 
     def _receive_device(self, data: bytes, now: float) -> None:
         if self.state is not SessionState.PROVING or not self._key_proven:
@@ -732,16 +763,16 @@ class Session:
     def _send(self, kind: int, data: bytes) -> None:
         self._effects.append(Send(kind, data))
 
-    def _part(self, why: Reason, reason: str) -> None:
-        """Say why there is nothing more to hear.
+    def _put_out(self, now: float) -> None:
+        """Serve the peer no more: it was removed, and is to hear of that.
 
-        The logs are closed before, for the peer hears no more of them afterwards; the
-        last block of one may be what tells it of its removal.
+        The logs are closed at once; the last block of one may be what tells it.
         """
         self._detach_all()
-        if self.state is SessionState.OPEN:
-            self._send(BYE, encode_bye(why))
-        self._end(reason, fault=False)
+        self._stop_visit()
+        self.state = SessionState.PARTING
+        self._deadline = now + PART_LIMIT_S
+        self._effects.append(FindRemoval(self.remote_device))
 
     def _detach_all(self) -> None:
         for writer in tuple(self._channels):

@@ -44,6 +44,7 @@ from app.rooms.page_source import PageSource
 from app.rooms.pages import AskPage
 from app.rooms.previews import Previews
 from app.rooms.receipts import Receipts
+from app.rooms.removals import check_evidence, decode_evidence
 from app.rooms.resting import Resting
 from app.rooms.roles import Right, may_write
 from app.rooms.signals import Sharing, Signals
@@ -55,6 +56,7 @@ from app.snapshots import (
     RoomSnapshot,
 )
 from app.tasks import Tasks
+from net.errors import RemoteProtocolError
 from store import contents
 from store.contents import Counts, MessageRow
 from store.database import Connection
@@ -331,6 +333,7 @@ class Room:
             members=self.facts.present_count,
             peers=len(self.online),
             can_write=writes,
+            farewell=self.facts.farewell,
             last_message=self.message(last) if last is not None else None,
         )
         return self.previews.added(known, last.place if last is not None else None)
@@ -614,6 +617,28 @@ class Room:
         """Count again what is unread: it was read elsewhere."""
         await self._recount()
         self.publish_changed()
+
+    async def removal_told(self, teller: bytes, data: bytes) -> None:
+        """A peer shows that this person was removed; see ``app/rooms/removals.py``.
+
+        Args:
+            teller: Its device, proven.
+            data: The evidence.
+        """
+        row, now_ms = self.row, self._around.now_ms
+        try:
+            removal = check_evidence(
+                decode_evidence(data),
+                room=row.room,
+                room_key=row.key,
+                identity=self.identity,
+            )
+        except RemoteProtocolError as error:
+            _LOG.warning("a peer showed no removal: %s", error.code)
+            return
+        await self._transact(
+            lambda it, view: view.hear_removal(it, removal, teller, now_ms=now_ms())
+        )
 
     async def introduce(self, device: bytes, identity: bytes) -> None:
         """See ``RoomView.introduce``."""

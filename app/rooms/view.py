@@ -38,6 +38,7 @@ from app.rooms.operations import (
     decode_operation,
 )
 from app.rooms.outlook import Outlook, not_a_member
+from app.rooms.removals import Removal, decode_removal, seen_from
 from app.rooms.roles import Right
 from app.rooms.room_keys import RoomKeys
 from app.rooms.sayings import Sayings
@@ -129,6 +130,7 @@ class _Rights(NamedTuple):
     muted_until_ms: int
     is_member: bool
     epoch: bytes
+    farewell: str
 
 
 class RoomView:
@@ -166,6 +168,7 @@ class RoomView:
         self._identities: dict[bytes, bytes] = {}
         self._unsettled = 0
         self._said_clock = 0
+        self._told_out: Removal | None = None
         self._rights: _Rights | None = None
         self._guests: dict[bytes, bytes] = {}
 
@@ -199,6 +202,8 @@ class RoomView:
             )
         self.law.add(acts)
         self._said_clock = self._said(connection, acts)
+        told = rooms.told_removal(connection, row)
+        self._told_out = decode_removal(told) if told else None
         self._rights = None
         linearizer = self._timeline.linearizer
         # Also logs of those whom nobody let in: nothing of them counts.
@@ -348,8 +353,9 @@ class RoomView:
             self._rights = _Rights(
                 frozenset(right for right in Right if law.may(own, right)),
                 law.muted_until_ms(member.identity) if member is not None else 0,
-                law.is_inside(own),
+                self._is_in,
                 law.epoch.id if law.epoch is not None else self.keys.first,
+                "" if self._is_in else self._farewell(),
             )
         rights = self._rights
         linearizer = self._timeline.linearizer
@@ -362,6 +368,7 @@ class RoomView:
             rights.is_member,
             rights.all,
             rights.muted_until_ms,
+            rights.farewell,
         )
 
     def _seal(self, epoch: bytes, entry: bytes, sequence: int) -> bytes:
@@ -506,14 +513,63 @@ class RoomView:
             UserFacingError: ``not-a-member``.
         """
         member = self.law.member_of(self.own)
-        if member is None or not self.law.is_inside(self.own):
-            raise not_a_member()
+        if member is None or not self._is_in:
+            raise not_a_member(self._farewell())
         return member
+
+    @property
+    def _is_in(self) -> bool:
+        return self._told_out is None and self.law.is_inside(self.own)
+
+    def _farewell(self) -> str:
+        return self.facts(0).farewell
+
+    def hear_removal(
+        self, connection: Connection, removal: Removal, teller: bytes, *, now_ms: int
+    ) -> Applied:
+        """Hear that this person was removed, by an act that is not here yet.
+
+        It is believed if its author is senior as far as known here; otherwise if it is
+        shown by somebody else who is in.
+
+        Args:
+            connection: The transaction's.
+            removal: What was shown, and proven to stand in its author's log.
+            teller: The device that showed it, proven.
+            now_ms: The wall clock.
+        """
+        law, same = self.law, Applied(self.own, self.length(self.own))
+        me, author = law.member_of(self.own), law.member_of(removal.writer)
+        if me is None or not self._is_in:
+            return same
+        if self.length(removal.writer) > removal.sequence:
+            # It is here, and the rules do not let it count.
+            return same
+        by = author.identity if author is not None else b""
+        witness = law.member_of(teller)
+        seen = witness is not None and law.is_inside(teller) and witness.identity != by
+        if by != me.identity and not law.outranks(by, me.identity) and not seen:
+            return same
+        self._hear_out(connection, removal)
+        facts = self.facts(now_ms)
+        return replace(same, facts=facts, outlook=self.outlook())
+
+    def _hear_out(self, connection: Connection, told: Removal | None) -> None:
+        self._told_out, self._rights = told, None
+        rooms.tell_removal(
+            connection, self.row.row, told.encode() if told is not None else b""
+        )
+
+    def block_key(self, block: bytes, place: Place) -> bytes:
+        """The key of one block, to show it to somebody who has no other."""
+        return self.keys.ring.block_key(
+            block, writer=place.writer, sequence=place.sequence
+        )
 
     def facts(self, now_ms: int) -> RoomFacts:
         """What the rules say, frozen; the time tells which invites are open."""
         lacked, missing = self._wants()
-        return room_facts(
+        facts = room_facts(
             self.law,
             self.row.name,
             lacked=lacked,
@@ -584,6 +640,10 @@ class RoomView:
         row, writer = self.row.row, applied.writer
         rooms.set_derived(connection, row, writer, applied.length)
         news = _News()
+        told = self._told_out
+        if told and told.writer == writer and told.sequence < applied.length:
+            # From here on the rules say what it means.
+            self._hear_out(connection, None)
         self._judge(connection, portion, news)
         # Its first entry that had seen its being let in may be among these.
         self._recount(writer)
@@ -599,7 +659,8 @@ class RoomView:
             )
             if writer == self.own:
                 ids = {it.sequence: self._sayings.id_of(it, b) for b, it, _ in said}
-        facts = self.facts(now_ms) if portion.acts else None
+        heard = told is not self._told_out
+        facts = self.facts(now_ms) if portion.acts or heard else None
         if facts is not None:
             rooms.set_title(connection, row, name=facts.name, kind=facts.kind.word)
         self._settle(connection, portion.count)

@@ -47,6 +47,7 @@ TARGETS = (
     "test_hole_lists.py",
     "test_acts.py",
     "test_pages.py",
+    "test_removals.py",
     "test_signals.py",
     "test_audit.py",
     "test_udx.py::test_one_packet",
@@ -67,6 +68,9 @@ DECODERS: dict[str, tuple[str, ...]] = {
         *("unlock", "_before"),
     ),
     "app/rooms/pages.py": ("decode_*", "open_page", "_read_*"),
+    "app/rooms/removals.py": (
+        *("decode_evidence", "check_*", "_stands_there", "_read_*", "_number"),
+    ),
     "app/rooms/signals.py": ("decode_*",),
     "app/rooms/seals.py": ("_check", "_open", "EpochSeal.open", "open_*", "read_*"),
     "net/encoding/compact.py": ("Reader.*", "zig_zag_inverse", "_safe"),

@@ -109,6 +109,9 @@ class Conversation(QObject):
     def _get_can_write(self) -> bool:
         return self._room is not None and self._room.can_write
 
+    def _get_farewell(self) -> str:
+        return self._room.farewell if self._room is not None else ""
+
     def _get_member_count(self) -> int:
         return self._room.members if self._room else 0
 
@@ -132,6 +135,7 @@ class Conversation(QObject):
     colour = Property(int, lambda s: texts.colour_index(s._get_room()), notify=opened)
     kind = Property(str, _get_kind, notify=changed)
     canWrite = Property(bool, _get_can_write, notify=changed)
+    farewell = Property(str, _get_farewell, notify=changed)
     memberCount = Property(int, _get_member_count, notify=changed)
     subtitle = Property(str, _get_subtitle, notify=changed)
     draft = Property(str, _get_draft, notify=draftChanged)

@@ -28,7 +28,8 @@ Rectangle {
         visible: !composer.room.canWrite
         anchors.centerIn: parent
         width: parent.width - 2 * Theme.l
-        text: composer.room.kind === "broadcast"
+        text: composer.room.farewell !== "" ? composer.room.farewell
+            : composer.room.kind === "broadcast"
             ? qsTr("Only admins write here. You read along.")
             : qsTr("You cannot write in this room.")
         color: Theme.muted

@@ -23,6 +23,7 @@ from app.rooms.effects import (
     CheckSigned,
     Detach,
     Ended,
+    FindRemoval,
     Proven,
     Released,
     Send,
@@ -396,6 +397,8 @@ class Crowd:
             mine = member.logs[shown.writer][: shown.length]
             if len(mine) == shown.length and tree_of(mine) != shown.hash:
                 member.freeze(shown.writer, self.now)
+        elif isinstance(effect, FindRemoval):
+            end.session.part(b"shown")
         elif isinstance(effect, Acknowledged):
             held = member.held
             held[effect.device] = max(held.get(effect.device, 0), effect.length)

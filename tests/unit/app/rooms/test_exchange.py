@@ -82,7 +82,7 @@ async def test_who_was_removed_comes_back_on_the_same_connections(person: Make) 
     await wires.until(joining.done, silent=frozenset((ada, cy)))
     assert (await joining).can_write
     assert len(theirs) == 1
-    await wires.until(lambda: len(his.online) == 2)
+    await wires.until(lambda: hers.facts.present_count == 3 and len(his.online) == 2)
     wires.cut(ada, bo)
     wires.cut(ada, cy)
     await heard(wires, bo, cy, "back again")

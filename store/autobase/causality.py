@@ -5,13 +5,18 @@ room in which everybody sees everybody costs a few numbers an entry, however man
 writers it has. Of entries that nobody asks about any more only the sum is kept; who
 links to the middle of that, having heard of nothing for long, has the links of what
 it had seen read again.
+
+In a room of n writers there are n times n numbers, so each is kept as small as can be,
+and what makes looking one up fast only of those that were looked up.
 """
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 from store.autobase.entry import Entry, Link
@@ -26,15 +31,15 @@ class _Steps:
     """How what one writer had seen grew.
 
     ``sequences``, ``others`` and ``lengths`` run side by side, an element for each time
-    that an entry of the writer raised what it had seen of another log; ``by_other`` has
-    the same once more for each other log. ``base`` is what had been seen before all of
-    that, by the entries before ``floor``.
+    that an entry of the writer raised what it had seen of another log; ``asked`` has
+    the same once more for each other log that somebody asked about. ``base`` is what
+    had been seen before all of that, by the entries before ``floor``.
     """
 
-    sequences: list[int] = field(default_factory=list)
+    sequences: array[int] = field(default_factory=partial(array, "Q"))
     others: list[bytes] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-    by_other: dict[bytes, tuple[list[int], list[int]]] = field(default_factory=dict)
+    lengths: array[int] = field(default_factory=partial(array, "Q"))
+    asked: dict[bytes, tuple[array[int], array[int]]] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=dict)
     base: dict[bytes, int] = field(default_factory=dict)
     floor: int = 0
@@ -44,10 +49,21 @@ class _Steps:
         self.sequences.append(sequence)
         self.others.append(other)
         self.lengths.append(length)
-        sequences, lengths = self.by_other.setdefault(other, ([], []))
-        sequences.append(sequence)
-        lengths.append(length)
+        if (asked := self.asked.get(other)) is not None:
+            asked[0].append(sequence)
+            asked[1].append(length)
         self.seen[other] = length
+
+    def of(self, other: bytes) -> tuple[array[int], array[int]]:
+        """The sequences and lengths of the steps in another log."""
+        found = self.asked.get(other)
+        if found is None:
+            at = [index for index, it in enumerate(self.others) if it == other]
+            found = self.asked[other] = (
+                array("Q", [self.sequences[index] for index in at]),
+                array("Q", [self.lengths[index] for index in at]),
+            )
+        return found
 
     def between(self, start: int, end: int) -> Iterable[tuple[bytes, int]]:
         """What the entries from ``start`` to before ``end`` added."""
@@ -64,8 +80,8 @@ class _Steps:
         at = bisect_left(self.sequences, floor)
         for other, length in zip(self.others[:at], self.lengths[:at], strict=True):
             self.base[other] = length
-        for other in set(self.others[:at]):
-            sequences, lengths = self.by_other[other]
+        for other in self.asked.keys() & set(self.others[:at]):
+            sequences, lengths = self.asked[other]
             gone = bisect_left(sequences, floor)
             del sequences[:gone], lengths[:gone]
         del self.sequences[:at], self.others[:at], self.lengths[:at]
@@ -93,9 +109,7 @@ class Causality:
     ) -> None:
         """Begin a log with what ``saved`` gave, and its length when it did."""
         resumed = self._steps[writer] = _Steps(floor=floor, base=dict(base))
-        for other, length in resumed.base.items():
-            resumed.by_other[other] = [], []
-            resumed.seen[other] = length
+        resumed.seen.update(resumed.base)
         for sequence, other, length in steps:
             resumed.note(sequence, other, length)
 
@@ -127,11 +141,11 @@ class Causality:
         if other == writer:
             return sequence + 1
         steps = self._steps.get(writer)
-        if steps is None or other not in steps.by_other:
+        if steps is None or other not in steps.seen:
             return 0
         if sequence < steps.floor - 1:
             raise _forgotten()
-        sequences, lengths = steps.by_other[other]
+        sequences, lengths = steps.of(other)
         before = bisect_left(sequences, sequence + 1)
         return lengths[before - 1] if before else steps.base.get(other, 0)
 
@@ -152,11 +166,11 @@ class Causality:
             LocalProtocolError: ``settled``: that was forgotten.
         """
         steps = self._steps.get(writer)
-        if steps is None or other not in steps.by_other:
+        if steps is None or other not in steps.seen:
             return None
         if steps.base.get(other, 0) > sequence:
             raise _forgotten()
-        sequences, lengths = steps.by_other[other]
+        sequences, lengths = steps.of(other)
         at = bisect_left(lengths, sequence + 1)
         return sequences[at] if at < len(sequences) else None
 

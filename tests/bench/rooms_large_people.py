@@ -159,7 +159,7 @@ class Flock:
 
 
 def _read(room: Room) -> frozenset[tuple[bytes, int]]:
-    return frozenset(room.logs.derived.items())
+    return frozenset(it for it in room.logs.derived.items() if it[1])
 
 
 def _swarm(who: Messenger) -> Swarm:

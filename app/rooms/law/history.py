@@ -13,8 +13,9 @@ of acts alone, and only the stretch is judged again.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from app.rooms.law.act import Act
@@ -38,7 +39,6 @@ from store.autobase import Place
 MAX_ROUNDS: Final = 8
 """After as many rounds all cuts of the last ones are taken together."""
 UNITED_ROUNDS: Final = 4
-_LEVELS: Final = (*sorted(Role, reverse=True), WEAK)
 _CUTTING = (SetRole, Remove, RemoveDevice, Rest)
 _BINDING = (Found, Admit, AddDevice)
 _GIVING = (*_BINDING, SetRole, Mute, Wake)
@@ -66,8 +66,9 @@ class _Stage(NamedTuple):
     """Rounds in which what ends or lowers somebody counts from some force on."""
 
     level: int
-    lost: Set[Place]
-    cuts: Cuts
+    lost: Set[Place] = frozenset()
+    """Acts that are void."""
+    cuts: Mapping[bytes, list[Cut]] = MappingProxyType({})
     """To begin with."""
 
 
@@ -76,6 +77,7 @@ class _Outcome(NamedTuple):
 
     cuts: Cuts
     lost: Set[Place]
+    held: int
     ended: bool
     """The last one gave the cuts that it began with."""
 
@@ -302,14 +304,16 @@ class History:
         rank has lost: it is void in those that follow.
         """
         sure = True
-        cuts: Cuts = {}
-        lost: set[Place] = set()
-        levels = _LEVELS if self._is_quarrel(start, end) else _LEVELS[-1:]
-        for level in levels:
-            self._undo_between(start, end)
-            outcome = self._rounds(start, end, _Stage(level, lost, cuts))
+        stage = _Stage(Role.OWNER if self._is_quarrel(start, end) else WEAK)
+        while True:
+            outcome = self._rounds(start, end, stage)
             sure = sure and outcome.ended
-            cuts, lost = outcome.cuts, lost | outcome.lost
+            # What is held back by its force decides where there is more to do.
+            level = outcome.held if outcome.ended else stage.level - 1
+            if level < WEAK:
+                break
+            self._undo_between(start, end)
+            stage = _Stage(level, stage.lost | outcome.lost, outcome.cuts)
         if not sure:
             for record in self._records[start:end]:
                 record.doubtful = True
@@ -322,12 +326,12 @@ class History:
     def _rounds(self, start: int, end: int, stage: _Stage) -> _Outcome:
         """Judge a stretch until its cuts are those that were begun with."""
         rounds: list[Cuts] = []
-        applied = stage.cuts
+        applied: Cuts = dict(stage.cuts)
         for _ in range(MAX_ROUNDS):
-            lost = self._judge_stage(start, end, stage, applied)
+            lost, held = self._judge_stage(start, end, stage, applied)
             cuts = self._collected(start, end)
             if cuts == applied:
-                return _Outcome(applied, lost, ended=True)
+                return _Outcome(applied, lost, held, ended=True)
             rounds.append(cuts)
             applied = cuts
             self._undo_between(start, end)
@@ -336,14 +340,20 @@ class History:
             for device, its in cuts.items():
                 known = united.setdefault(device, [])
                 known.extend(cut for cut in its if cut not in known)
-        lost = self._judge_stage(start, end, stage, united)
-        return _Outcome(united, lost, ended=False)
+        lost, held = self._judge_stage(start, end, stage, united)
+        return _Outcome(united, lost, held, ended=False)
 
     def _judge_stage(
         self, start: int, end: int, stage: _Stage, cuts: Cuts
-    ) -> set[Place]:
-        """One round; gives the acts of enough rank whose authors do not count there."""
-        state, lost = self._state, set()
+    ) -> tuple[set[Place], int]:
+        """One round.
+
+        Returns:
+            The acts whose authors do not count there, and the highest force of those
+            that are held back; less than ``WEAK`` when none is.
+        """
+        state, held = self._state, WEAK - 1
+        lost: set[Place] = set()
         for record in self._records[start:end]:
             if record.place in stage.lost:
                 continue
@@ -355,9 +365,10 @@ class History:
                 if open_case(state, record.act, cuts) is None:
                     lost.add(record.place)
             elif record.effect.force < stage.level:
+                held = max(held, record.effect.force)
                 state.undo(record.undo)
                 record.undo, record.effect = [], None
-        return lost
+        return lost, held
 
     def _collected(self, start: int, end: int) -> Cuts:
         """The cuts of what took effect, as far as they might hit an act."""

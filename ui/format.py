@@ -83,6 +83,15 @@ def list_time(at_ms: int, today: date) -> str:
     return QLocale().toString(moment, QLocale.FormatType.ShortFormat)
 
 
+def full_time(at_ms: int) -> str:
+    """Day and time, such as ``Wed 28 Oct 2026, 14:32``."""
+    local = _local(at_ms)
+    day = QLocale().toString(
+        QDate(local.year, local.month, local.day), "ddd d MMM yyyy"
+    )
+    return f"{day}, {clock_time(at_ms)}"
+
+
 def size(byte_count: int) -> str:
     """A number of bytes in the system's language, such as ``1.4 MB``."""
     return QLocale().formattedDataSize(
@@ -141,20 +150,27 @@ def rich_text(text: str, link_colour: str) -> str:
     position = 0
     for match in _LINK.finditer(text):
         link = match.group().rstrip(_TRAILING)
-        pieces.append(_escaped(text[position : match.start()]))
+        pieces.append(escaped(text[position : match.start()]))
         target = html.escape(link, quote=True)
         pieces.append(
             f'<a href="{target}" style="color:{link_colour}">{html.escape(link)}</a>'
         )
         position = match.start() + len(link)
-    pieces.append(_escaped(text[position:]))
+    pieces.append(escaped(text[position:]))
     return "".join(pieces)
 
 
-def _escaped(text: str) -> str:
-    escaped = html.escape(text)
-    escaped = re.sub(r"  +", lambda run: "&nbsp;" * len(run.group()), escaped)
-    return escaped.replace("\n", "<br>")
+def first_link(text: str) -> str:
+    """The link with which a text begins, or nothing."""
+    found = _LINK.match(text)
+    return found.group().rstrip(_TRAILING) if found is not None else ""
+
+
+def escaped(text: str) -> str:
+    """The text as HTML that shows exactly these characters and lines."""
+    body = html.escape(text)
+    body = re.sub(r"  +", lambda run: "&nbsp;" * len(run.group()), body)
+    return body.replace("\n", "<br>")
 
 
 def only_emoji(text: str) -> bool:
@@ -182,8 +198,16 @@ def device_count(count: int) -> str:
     return translate("format", "%n device(s)", None, count)
 
 
-def delivery(delivered_to: int) -> str:
-    """The state of an own message: where it is held."""
+def delivery(delivered_to: int, device_count: int = 0) -> str:
+    """The state of an own message: where it is held.
+
+    Args:
+        delivered_to: Other devices that hold it.
+        device_count: Other devices there are; 0 while that is not known.
+    """
     if delivered_to <= 0:
         return translate("format", "Here only")
+    if delivered_to < device_count:
+        text = translate("format", "On {0} of %n device(s)", None, device_count)
+        return text.format(delivered_to)
     return translate("format", "On %n device(s)", None, delivered_to)

@@ -23,6 +23,8 @@ from app.events import (
     NetworkChanged,
     RoomChanged,
     RoomLeft,
+    ScheduledChanged,
+    TypingChanged,
 )
 from app.snapshots import (
     MessageSnapshot,
@@ -35,6 +37,7 @@ from ui.bridge import Bridge
 from ui.gateway import Core, Gateway
 from ui.models.conversation import Conversation
 from ui.models.doors import MAX_NAME_CHARS, Inviter, Joiner, RoomMaker
+from ui.models.emoji import EmojiModel
 from ui.models.network import NetworkView
 from ui.models.rooms import RoomListModel
 from ui.window_state import WindowState
@@ -89,6 +92,7 @@ class Session(QObject):
         self._conversation = Conversation(
             bridge=bridge, rooms=self._rooms, now_ms=now_ms, parent=self
         )
+        self._emoji = EmojiModel(state=state, parent=self)
         self._maker = RoomMaker(bridge=bridge, parent=self)
         self._inviter = Inviter(bridge=bridge, parent=self)
         self._joiner = Joiner(bridge=bridge, parent=self)
@@ -132,6 +136,7 @@ class Session(QObject):
     rooms = Property(QObject, lambda s: s._rooms, constant=True)
     network = Property(QObject, lambda s: s._network, constant=True)
     conversation = Property(QObject, lambda s: s._conversation, constant=True)
+    emoji = Property(QObject, lambda s: s._emoji, constant=True)
     maker = Property(QObject, lambda s: s._maker, constant=True)
     inviter = Property(QObject, lambda s: s._inviter, constant=True)
     joiner = Property(QObject, lambda s: s._joiner, constant=True)
@@ -318,6 +323,12 @@ class Session(QObject):
                 case MessagesChanged(room_id, ids) if room_id == open_room:
                     self._flush_messages(messages)
                     self._conversation.take_changes(ids)
+                case TypingChanged(room_id, key, name, typing):
+                    if room_id == open_room:
+                        self._flush_messages(messages)
+                        self._conversation.take_typing(key, name, typing=typing)
+                case ScheduledChanged(room_id) if room_id == open_room:
+                    self._conversation.take_scheduled()
                 case MembersChanged(room_id) if room_id == open_room:
                     self._conversation.refresh_members()
                 case NetworkChanged(network):

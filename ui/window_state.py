@@ -81,6 +81,25 @@ class WindowState:
         """Remember that the sentence on the profile's key was dismissed."""
         self._say("keyWarningSeen")
 
+    def recent_emoji(self) -> list[str]:
+        """Emoji chosen last, the newest first."""
+        file = self._file()
+        return str(file.value("recentEmoji", "")).split(" ") if file is not None else []
+
+    def keep_recent_emoji(self, signs: list[str]) -> None:
+        """Remember which emoji were chosen last."""
+        self._say("recentEmoji", " ".join(signs))
+
+    def emoji_tone(self) -> int:
+        """The skin tone of hands and people, from 0 (none) to 5."""
+        file = self._file()
+        kept = str(file.value("emojiTone", "0")) if file is not None else "0"
+        return int(kept) if kept in "012345" and len(kept) == 1 else 0
+
+    def keep_emoji_tone(self, tone: int) -> None:
+        """Remember the skin tone."""
+        self._say("emojiTone", str(tone))
+
     def keep_demo(self, side: str, screen: QRect) -> None:
         """Remember what befits one of the demo's two windows.
 

@@ -4,17 +4,30 @@
 <context>
     <name>Conversation</name>
     <message numerus="yes">
-        <source>%n device(s) connected</source>
-        <translation type="vanished">
-            <numerusform>%n device connected</numerusform>
-            <numerusform>%n devices connected</numerusform>
-        </translation>
-    </message>
-    <message numerus="yes">
         <source>%n connected</source>
         <translation>
             <numerusform>%n connected</numerusform>
             <numerusform>%n connected</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>DeliveryLedger</name>
+    <message numerus="yes">
+        <source>%n member(s) not shown</source>
+        <translation>
+            <numerusform>%n member not shown</numerusform>
+            <numerusform>%n members not shown</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>Details</name>
+    <message numerus="yes">
+        <source>used %n time(s)</source>
+        <translation>
+            <numerusform>used %n time</numerusform>
+            <numerusform>used %n times</numerusform>
         </translation>
     </message>
 </context>
@@ -60,6 +73,30 @@
     </message>
 </context>
 <context>
+    <name>OverviewPage</name>
+    <message numerus="yes">
+        <source>%n open</source>
+        <translation>
+            <numerusform>%n open</numerusform>
+            <numerusform>%n open</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n person(s)</source>
+        <translation>
+            <numerusform>%n person</numerusform>
+            <numerusform>%n persons</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n member(s)</source>
+        <translation>
+            <numerusform>%n member</numerusform>
+            <numerusform>%n members</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>RoomRow</name>
     <message numerus="yes">
         <source>%n unread message(s)</source>
@@ -69,10 +106,27 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>%n request(s) to join</source>
+        <translation>
+            <numerusform>%n request to join</numerusform>
+            <numerusform>%n requests to join</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>%n device(s) connected</source>
         <translation>
             <numerusform>%n device connected</numerusform>
             <numerusform>%n devices connected</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>Typists</name>
+    <message numerus="yes">
+        <source>%n people are typing</source>
+        <translation>
+            <numerusform>%n people are typing</numerusform>
+            <numerusform>%n people are typing</numerusform>
         </translation>
     </message>
 </context>
@@ -93,10 +147,72 @@
         </translation>
     </message>
     <message numerus="yes">
+        <source>On {0} of %n device(s)</source>
+        <translation>
+            <numerusform>On {0} of %n device</numerusform>
+            <numerusform>On {0} of %n devices</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
         <source>On %n device(s)</source>
         <translation>
             <numerusform>On %n device</numerusform>
             <numerusform>On %n devices</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>messages</name>
+    <message numerus="yes">
+        <source>%n person(s)</source>
+        <translation>
+            <numerusform>%n person</numerusform>
+            <numerusform>%n persons</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>You and %n other(s)</source>
+        <translation>
+            <numerusform>You and %n other</numerusform>
+            <numerusform>You and %n others</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n vote(s)</source>
+        <translation>
+            <numerusform>%n vote</numerusform>
+            <numerusform>%n votes</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n message(s) in thread</source>
+        <translation>
+            <numerusform>%n message in thread</numerusform>
+            <numerusform>%n messages in thread</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>terms</name>
+    <message numerus="yes">
+        <source>%n week(s)</source>
+        <translation>
+            <numerusform>%n week</numerusform>
+            <numerusform>%n weeks</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n day(s)</source>
+        <translation>
+            <numerusform>%n day</numerusform>
+            <numerusform>%n days</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n hour(s)</source>
+        <translation>
+            <numerusform>%n hour</numerusform>
+            <numerusform>%n hours</numerusform>
         </translation>
     </message>
 </context>

@@ -116,7 +116,7 @@ ZONES: dict[str, Zone] = {
             *("ui", "assets"),
             *("app.client", "app.events", "app.snapshots", "app.errors"),
         ),
-        others=(*QT, "segno", "markdown_it", "linkify_it"),
+        others=(*QT, "segno", "markdown_it", "pygments"),
         never=("asyncio", "socket", "sqlite3"),
     ),
     "assets": Zone(ours=("assets",)),

@@ -1,4 +1,4 @@
-"""The messages of the open room, newest first, grouped by author and minute.
+"""The messages of the open room, newest first, grouped by author and time.
 
 Row 0 is the newest: the view grows from the bottom up. The model holds a window of at
 most :data:`MAX_LOADED` messages of a history of any length; what lies beyond either
@@ -8,70 +8,17 @@ end is fetched in pages by :class:`ui.models.conversation.Conversation`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtCore import QObject
 
 from app.snapshots import MessageSnapshot
 from ui import format as texts
+from ui.models.message_rows import Entry, MessageRow, Neighbourhood, make_row
 from ui.models.rows import RowModel
 
 MAX_LOADED = 1000
 """Messages held at once; beyond it the far end is let go."""
-
-MAX_SHOWN_CHARS = 4000
-"""Characters of one message shown before the reader asks for the rest."""
-
-LINK_COLOUR = "LINK"
-"""Stands in rich text for the colour that the theme puts in."""
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRow:
-    """What one row of the conversation shows."""
-
-    messageId: str
-    author: str
-    authorName: str
-    initials: str
-    colour: int
-    mine: bool
-    body: str
-    """The text to show: plain, or rich when ``rich``."""
-    plain: str
-    """The text as it was written, for copying."""
-    rich: bool
-    emoji: bool
-    """A few emoji alone, shown large."""
-    cut: bool
-    """Whether the text is longer than what is shown."""
-    time: str
-    day: str
-    """Name of the day when this is its first message, else empty."""
-    first: bool
-    """First of its group of bubbles."""
-    last: bool
-    """Last of its group, the one that shows time and state."""
-    fresh: bool
-    """The ``new`` line stands above this message."""
-    sendState: str
-    """``none`` (not ours), ``sending``, ``here``, ``delivered`` or ``failed``."""
-    stateText: str
-    deleted: bool
-    quoteAuthor: str
-    quoteText: str
-
-
-@dataclass(slots=True)
-class Entry:
-    """One message of the window with what is only known here."""
-
-    message: MessageSnapshot
-    pending: bool = False
-    """Given to the core, which has not yet said that it is stored."""
-    failure: str = ""
-    """Why the core did not store it, as a sentence."""
-    expanded: bool = False
 
 
 class MessageListModel(RowModel[MessageRow]):
@@ -86,6 +33,9 @@ class MessageListModel(RowModel[MessageRow]):
         self._entries: list[Entry] = []
         self._ids: set[str] = set()
         self._fresh_id = ""
+        self._thread = ""
+        self._people: dict[str, str] = {}
+        self._device_count = 0
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -254,14 +204,14 @@ class MessageListModel(RowModel[MessageRow]):
             self._entries[at].failure = sentence
             self._refresh(at, at)
 
-    def discard(self, message_id: str) -> str:
-        """Take a failed message out and return its text."""
+    def take_failed(self, message_id: str) -> MessageSnapshot | None:
+        """Take a failed message out and return it."""
         at = self.find(message_id)
         if at < 0 or not self._entries[at].failure:
-            return ""
-        text = self._entries[at].message.text
+            return None
+        message = self._entries[at].message
         self._drop(at)
-        return text
+        return message
 
     def change(
         self, messages: Sequence[MessageSnapshot], *, gone: Iterable[str] = ()
@@ -332,7 +282,11 @@ class MessageListModel(RowModel[MessageRow]):
         before = self._entries[at]
         self._ids.discard(before.message.id)
         self._ids.add(message.id)
-        self._entries[at] = Entry(message, expanded=before.expanded)
+        self._entries[at] = Entry(
+            message,
+            expanded=before.expanded,
+            selected=before.selected and not message.deleted,
+        )
         self._refresh(at - 1, at + 1)
 
     def _insert(self, at: int, entries: list[Entry]) -> None:
@@ -349,108 +303,62 @@ class MessageListModel(RowModel[MessageRow]):
         for at in range(max(0, first), min(last, len(self._entries) - 1) + 1):
             self.put(at, self._row(at))
 
+    def set_people(self, names: dict[str, str], *, device_count: int) -> None:
+        """Who is in the room, for what mentions them and for where messages are.
+
+        Args:
+            names: By their keys.
+            device_count: Their devices besides this one.
+        """
+        if (names, device_count) == (self._people, self._device_count):
+            return
+        self._people, self._device_count = names, device_count
+        for at, entry in enumerate(self._entries):
+            if entry.message.mentions or entry.message.delivered_to:
+                self._refresh(at, at)
+
+    def set_thread(self, root: str) -> None:
+        """Say that the messages are those of one thread; empty for the whole room."""
+        self._thread = root
+
+    @property
+    def selected(self) -> list[MessageSnapshot]:
+        """The messages that were chosen, oldest first."""
+        return [e.message for e in reversed(self._entries) if e.selected]
+
+    def toggle(self, message_id: str) -> None:
+        """Choose a message, or not any more."""
+        at = self.find(message_id)
+        if at < 0 or self._entries[at].pending or self._entries[at].failure:
+            return
+        self._entries[at].selected = not self._entries[at].selected
+        self._refresh(at, at)
+
+    def select_none(self) -> None:
+        """No message is chosen any more."""
+        for at, entry in enumerate(self._entries):
+            if entry.selected:
+                entry.selected = False
+                self._refresh(at, at)
+
     def _row(self, at: int) -> MessageRow:
         entry = self._entries[at]
-        message = entry.message
-        older = self._entries[at + 1].message if at + 1 < len(self._entries) else None
-        newer = self._entries[at - 1].message if at > 0 else None
-        day = texts.local_day(message.sent_at)
-        new_day = older is None or texts.local_day(older.sent_at) != day
-        fresh = message.id == self._fresh_id
-        newer_fresh = newer is not None and newer.id == self._fresh_id
-        name = texts.clean_name(message.author_name) or self.tr("Somebody")
-        readable = not message.deleted and message.kind != "newer"
-        text = self._words(message)
-        cut = len(text) > MAX_SHOWN_CHARS and not entry.expanded
-        shown = text[:MAX_SHOWN_CHARS].rstrip() + "\u2026" if cut else text
-        rich = readable and texts.has_link(shown)
-        state, state_text = self._state(entry)
-        quote_author, quote_text = self._quote(message)
-        return MessageRow(
-            messageId=message.id,
-            author=message.author,
-            authorName=name,
-            initials=texts.initials(name),
-            colour=texts.colour_index(message.author),
-            mine=message.mine,
-            body=texts.rich_text(shown, LINK_COLOUR) if rich else shown,
-            plain=message.text if readable else "",
-            rich=rich,
-            emoji=readable and texts.only_emoji(text),
-            cut=cut,
-            time=self._time(message),
-            day=texts.day_name(day, self._today) if new_day else "",
-            first=new_day or fresh or not _same_group(older, message),
-            last=newer_fresh or not _same_group(message, newer),
-            fresh=fresh,
-            sendState=state,
-            stateText=state_text,
-            deleted=message.deleted,
-            quoteAuthor=quote_author,
-            quoteText=quote_text,
+        quoted = -1
+        if entry.message.reply_to is not None:
+            quoted = self.find(entry.message.reply_to)
+        last = len(self._entries) - 1
+        around = Neighbourhood(
+            older=self._entries[at + 1].message if at < last else None,
+            newer=self._entries[at - 1].message if at > 0 else None,
+            quoted=self._entries[quoted].message if quoted >= 0 else None,
+            fresh_id=self._fresh_id,
+            today=self._today,
+            now_ms=self._now_ms(),
+            thread=self._thread,
+            names=self._people,
+            device_count=self._device_count,
         )
-
-    def _words(self, message: MessageSnapshot) -> str:
-        """What a message says now."""
-        if message.deleted:
-            return self.tr("Message deleted")
-        if message.kind == "newer":
-            return self.tr("Update Covey to see this message")
-        lines = [message.text]
-        if message.forwarded_from is not None:
-            name = texts.clean_name(message.forwarded_from)
-            lines.insert(0, self.tr("Forwarded from {0}:").format(name))
-        if message.poll is not None:
-            lines += (
-                f"\u2022 {texts.preview(option.text)}: {option.count}"
-                for option in message.poll.options
-            )
-        return "\n".join(lines)
-
-    def _time(self, message: MessageSnapshot) -> str:
-        time = texts.clock_time(message.sent_at)
-        return self.tr("{0} \u00b7 edited").format(time) if message.edited else time
-
-    def _state(self, entry: Entry) -> tuple[str, str]:
-        if not entry.message.mine:
-            return "none", ""
-        if entry.pending:
-            return "sending", self.tr("Being stored")
-        if entry.failure:
-            return "failed", entry.failure
-        delivered_to = entry.message.delivered_to
-        return (
-            "delivered" if delivered_to > 0 else "here",
-            texts.delivery(delivered_to),
-        )
-
-    def _quote(self, message: MessageSnapshot) -> tuple[str, str]:
-        if message.reply_to is None:
-            return "", ""
-        at = self.find(message.reply_to)
-        if at >= 0:
-            quoted = self._entries[at].message
-            name = self.tr("You") if quoted.mine else quoted.author_name
-            text = self._words(quoted)
-        elif (reply := message.reply) is not None:
-            name = reply.author_name
-            text = self.tr("Message deleted") if reply.deleted else reply.text
-        else:
-            name = text = ""
-        if not text:
-            return self.tr("Reply"), self.tr("to an earlier message")
-        return texts.clean_name(name), texts.preview(text)
-
-
-def _same_group(older: MessageSnapshot | None, newer: MessageSnapshot | None) -> bool:
-    """Whether two neighbours belong to one group: one author, one minute."""
-    if older is None or newer is None:
-        return False
-    return (
-        older.author == newer.author
-        and not older.edited
-        and older.sent_at // 60000 == newer.sent_at // 60000
-    )
+        return make_row(entry, around)
 
 
 def _delivered(message: MessageSnapshot, delivered_to: int) -> MessageSnapshot:

@@ -13,7 +13,8 @@ from app.snapshots import (
     PollSnapshot,
     PreviewSnapshot,
 )
-from ui.models.messages import MAX_LOADED, MAX_SHOWN_CHARS, MessageListModel
+from ui.models.message_rows import MAX_SHOWN_CHARS
+from ui.models.messages import MAX_LOADED, MessageListModel
 
 NOW = 1_793_197_920_000
 MINUTE = 60_000
@@ -187,9 +188,11 @@ def test_a_failed_message_keeps_its_text_until_taken_back(
         "failed",
         "The disk is full.",
     )
-    assert model.discard("id9") == "hello"
+    taken = model.take_failed("id9")
+    assert taken is not None
+    assert taken.text == "hello"
     assert model.rowCount() == 0
-    assert model.discard("id9") == ""
+    assert model.take_failed("id9") is None
 
 
 def test_delivery_only_grows(model: MessageListModel) -> None:
@@ -277,5 +280,10 @@ def test_polls_and_what_is_forwarded_say_what_they_are(
             replace(message(2, text="look"), forwarded_from="Bo"),
         ]
     )
-    assert model.rows[1].body == "which?\n\u2022 heron: 2\n\u2022 owl: 0"
-    assert model.rows[0].body == "Forwarded from Bo:\nlook"
+    assert model.rows[1].body == "which?"
+    options = model.rows[1].poll["options"]
+    assert [(it["text"], it["count"], it["leads"]) for it in options] == [
+        ("heron", 2, True),
+        ("owl", 0, False),
+    ]
+    assert (model.rows[0].forwarded, model.rows[0].body) == ("Bo", "look")

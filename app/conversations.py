@@ -10,7 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.snapshots import MessageSnapshot, ScheduledSnapshot, SharingSnapshot
+from app.snapshots import (
+    MessageSnapshot,
+    ResponseSnapshot,
+    ScheduledSnapshot,
+    SharingSnapshot,
+)
 
 if TYPE_CHECKING:
     from app.consent import Consent
@@ -307,6 +312,14 @@ class Conversations(ABC):
             UserFacingError: ``disk``.
         """
         return await self._consent.change(typing=typing, presence=presence)
+
+    async def responses(self, room: str, id: str) -> list[ResponseSnapshot]:
+        """Who put which signs under a message, or chose what in a poll, by name.
+
+        Raises:
+            UserFacingError: ``unknown-message``.
+        """
+        return await self._find(room).conversation.reading.responses(id)
 
     async def mark_read(self, room: str, *, up_to: str | None = None) -> None:
         """Count what arrived in a room as read, up to a message or all of it.

@@ -16,6 +16,7 @@ Making a profile ends with one rename, so there is a whole one or none.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import platform
@@ -46,12 +47,13 @@ _SEARCH = namespace("covey/profile", 1)
 Entropy = Callable[[int], bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Profile:
     """An opened profile; its database and lock belong to whoever opened it."""
 
     folder: Path
     name: str
+    """What others see of this person; see ``rename``."""
     phrase: str
     identity_key: bytes
     device: KeyPair
@@ -79,6 +81,18 @@ class Profile:
     def search_key(self) -> bytes:
         """Under which the search index is encrypted, 32 bytes."""
         return blake2b_256(_SEARCH, self.device.secret_key)
+
+    async def rename(self, name: str) -> None:
+        """Be called otherwise from now on, as the devices of this person agreed.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        if name != self.name:
+            self.name = name
+            await asyncio.wrap_future(
+                self.database.write(lambda it: set_setting(it, "name", name.encode()))
+            )
 
     def close(self) -> None:
         """Finish all writes and give the profile free. Blocks."""

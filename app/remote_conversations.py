@@ -10,7 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final
 
-from app.snapshots import MessageSnapshot, ScheduledSnapshot, SharingSnapshot
+from app.snapshots import (
+    MessageSnapshot,
+    ResponseSnapshot,
+    ScheduledSnapshot,
+    SharingSnapshot,
+)
 
 CALLS: Final[dict[str, dict[str, Any]]] = {
     "send": {
@@ -46,6 +51,7 @@ CALLS: Final[dict[str, dict[str, Any]]] = {
     },
     "message": {"room": str, "id": str},
     "messages": {"room": str, "ids": list[str]},
+    "responses": {"room": str, "id": str},
     "schedule": {
         "room": str,
         "text": str,
@@ -254,6 +260,13 @@ class RemoteConversations(ABC):
         """Let others see more or less of this person."""
         found: SharingSnapshot = await self._call(
             SharingSnapshot, "set_sharing", typing=typing, presence=presence
+        )
+        return found
+
+    async def responses(self, room: str, id: str) -> list[ResponseSnapshot]:
+        """Who put what under a message; see ``Conversations.responses``."""
+        found: list[ResponseSnapshot] = await self._call(
+            list[ResponseSnapshot], "responses", room=room, id=id
         )
         return found
 

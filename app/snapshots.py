@@ -49,6 +49,20 @@ class ReactionSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseSnapshot:
+    """What one person put under a message."""
+
+    identity_key: str
+    name: str
+    """Empty of somebody who is not known here."""
+    me: bool
+    emojis: tuple[str, ...]
+    """Signs, in the order in which they stand under the message."""
+    choices: tuple[int, ...]
+    """Of a poll: the numbers of what they chose, from 0."""
+
+
+@dataclass(frozen=True, slots=True)
 class PollOptionSnapshot:
     """One answer of a poll."""
 

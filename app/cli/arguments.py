@@ -169,6 +169,8 @@ def _add_change_commands(add: _Add, common: argparse.ArgumentParser) -> None:
     react.add_argument("id", metavar="ID")
     react.add_argument("emoji", metavar="EMOJI")
     react.add_argument("--off", action="store_true", help="take it away")
+    responses = act("responses", "who put which signs under a message, or chose what")
+    responses.add_argument("id", metavar="ID")
     pin = act("pin", "put a message where all find it")
     pin.add_argument("id", metavar="ID")
     pin.add_argument("--off", action="store_true", help="take it away from there")

@@ -126,6 +126,29 @@ async def _react(context: Context, me: Client) -> None:
     )
 
 
+async def _responses(context: Context, me: Client) -> None:
+    room, id = context.arguments.room, context.arguments.id
+    poll = (await me.message(room, id)).poll
+    options = [it.text for it in poll.options] if poll is not None else []
+    for found in await me.responses(room, id):
+        chosen = [options[number] for number in found.choices if number < len(options)]
+        parts = (
+            one_line(found.name) or found.identity_key[:8],
+            one_line(" ".join(found.emojis)),
+            one_line(f"chose {', '.join(chosen)}") if chosen else "",
+        )
+        context.output.put(
+            {
+                "identityKey": found.identity_key,
+                "name": found.name,
+                "me": found.me,
+                "emojis": list(found.emojis),
+                "choices": [number + 1 for number in found.choices],
+            },
+            "  ".join(part for part in parts if part),
+        )
+
+
 async def _pin(context: Context, me: Client) -> None:
     arguments = context.arguments
     _put(context, await me.pin(arguments.room, arguments.id, on=not arguments.off))
@@ -298,6 +321,7 @@ _COMMANDS: dict[str, Callable[[Context, Client], Awaitable[None]]] = {
     "message edit": _edit,
     "message delete": _delete,
     "message react": _react,
+    "message responses": _responses,
     "message pin": _pin,
     "message forward": _forward,
     "message vote": _vote,

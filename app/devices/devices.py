@@ -147,8 +147,7 @@ class Devices:
     @property
     def name(self) -> str:
         """What others see of this person."""
-        face = face_of(self.records)
-        return self.profile.name if face is None else face.name
+        return self.profile.name
 
     async def set_face(self, name: str | None, picture: bytes | None) -> None:
         """Be seen otherwise, in all rooms and from all devices.
@@ -167,6 +166,8 @@ class Devices:
             before.picture if picture is None else picture,
         )
         await self.say(SettingRecord(SETTING, face.encode()))
+        with explained():
+            await self.profile.rename(face.name)
         for known in tuple(self._rooms.values()):
             await self._show_face(known)
 
@@ -584,6 +585,8 @@ class Devices:
             await self._read_records()
         if self.revoked or not room.is_member:
             return
+        if (face := face_of(self.records)) is not None:
+            await self.profile.rename(face.name)
         await self._show_oneself(room)
         await self._follow_rooms()
         if self._people is not None:

@@ -19,6 +19,7 @@ from app.snapshots import (
     PollSnapshot,
     PreviewSnapshot,
     ReactionSnapshot,
+    ResponseSnapshot,
 )
 from store import contents
 from store.contents import MessageRow, Preview, Reaction, Tally, ThreadSize
@@ -31,6 +32,9 @@ MAX_REACTIONS_SHOWN: Final = 64
 """Different signs shown under one message: those that came first."""
 MAX_ASKED: Final = 50
 """Messages that are asked for by their ids at once: all of them fit in an answer."""
+
+MAX_RESPONSES_TOLD: Final = 1_000
+"""People told of who put something under one message."""
 
 _NO_TALLY = Tally((), ())
 
@@ -67,6 +71,37 @@ class Reading:
     def __init__(self, room: Room) -> None:
         """Read a room that is loaded."""
         self._room = room
+
+    async def responses(self, id: str) -> list[ResponseSnapshot]:
+        """Who put what under a message, or chose what in a poll, by name.
+
+        Raises:
+            UserFacingError: ``unknown-message``.
+        """
+        found, members = await self.row_of(id), self._room.facts.members
+        signs, tally = await self._room.read(
+            lambda connection: (
+                contents.reactions(connection, [found]).get(found.id, ()),
+                contents.tallies(connection, [found]).get(found.id, _NO_TALLY),
+            )
+        )
+        emojis: dict[bytes, list[str]] = {}
+        for sign in signs:
+            for who in sign.identities:
+                emojis.setdefault(who, []).append(sign.emoji)
+        votes = dict(tally.votes)
+        told = [
+            ResponseSnapshot(
+                identity_key=who.hex(),
+                name=members[who].name if who in members else "",
+                me=who == self._room.identity,
+                emojis=tuple(emojis.get(who, ())[:MAX_REACTIONS_SHOWN]),
+                choices=votes.get(who, ()),
+            )
+            for who in {**emojis, **votes}
+        ]
+        told.sort(key=lambda it: (it.name.casefold(), it.identity_key))
+        return told[:MAX_RESPONSES_TOLD]
 
     async def history(
         self,

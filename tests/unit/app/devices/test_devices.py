@@ -10,6 +10,8 @@ import pytest
 from app.devices.founding import founding_block
 from app.errors import UserFacingError
 from app.messenger import Messenger
+from app.rooms.guest import Guest
+from app.rooms.invitations import decode_link, decode_request
 from net.crypto import blake2b_256
 from tests.unit.app.devices.conftest import People
 
@@ -242,7 +244,16 @@ async def test_a_new_name_and_picture_are_seen_everywhere(
     await people.wires.until(lambda: facts.facts.members[mine].name == "Ada L.")
     known = await facts._transact(lambda _, view: view.law.members[mine].picture_hash)
     assert known == blake2b_256(picture.read_bytes())
-    await people.wires.until(lambda: phone._devices.name == "Ada L.")
+    await people.wires.until(lambda: phone._profile.name == "Ada L.")
+    # What a device says of itself to strangers, who find it in no room, is that too.
+    link = decode_link(await ada.invite("Birds"))
+    asked = Guest(link, phone._profile, entropy=bytes)
+    assert decode_request(asked.candidate.request.user_data).name == "Ada L."
+    asked.close()
+    await people.close(phone)
+    phone = await people.open("Phone")
+    assert (await phone.profile()).name == "Ada L."
+    people.wires.connect(ada, phone)
     # A room that comes later is told as well.
     await phone.create_room("Cats")
     cats = phone._find("Cats")

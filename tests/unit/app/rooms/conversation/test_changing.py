@@ -50,6 +50,35 @@ async def last_said(room: Room) -> Body:
     return await room.transact(look)
 
 
+async def test_who_responded_is_told_by_name(pair: Pair) -> None:
+    sent = await pair.ada.send("Birds", "a heron")
+    poll = await pair.ada.poll("Birds", "Tea?", ["yes", "no"])
+    await pair.settle()
+    for who, emoji in ((pair.bo, "\N{SPARKLES}"), (pair.bo, "+"), (pair.ada, "+")):
+        await who.react("Birds", sent.id, emoji)
+        await pair.settle()
+    await pair.bo.vote("Birds", poll.id, [1])
+    await pair.settle()
+    told = await pair.ada.responses("Birds", sent.id[:10])
+    assert [(it.name, it.me, it.emojis, it.choices) for it in told] == [
+        ("Ada", True, ("+",), ()),
+        ("Bo", False, ("\N{SPARKLES}", "+"), ()),
+    ]
+    [voter] = await pair.ada.responses("Birds", poll.id)
+    assert (voter.name, voter.emojis, voter.choices) == ("Bo", (), (1,))
+    await pair.bo.react("Birds", sent.id, "+", on=False)
+    await pair.bo.vote("Birds", poll.id, [])
+    assert [it.emojis for it in await pair.bo.responses("Birds", sent.id)] == [
+        ("+",),
+        ("\N{SPARKLES}",),
+    ]
+    assert await pair.bo.responses("Birds", poll.id) == []
+    assert await refused(pair.ada.responses("Birds", "ab" * 32)) == "unknown-message"
+    await pair.ada.delete("Birds", [sent.id])
+    await pair.settle()
+    assert await pair.bo.responses("Birds", sent.id) == []
+
+
 async def test_an_edit_is_read_everywhere_and_told(pair: Pair) -> None:
     sent = await pair.ada.send("Birds", "a haron")
     await pair.settle()

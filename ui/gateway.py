@@ -17,10 +17,11 @@ from app.snapshots import (
     ProfileSnapshot,
     RoomSnapshot,
 )
+from ui.surroundings import Rule
 from ui.talk import Talk
 
 
-class Core(Talk, Protocol):
+class Core(Talk, Rule, Protocol):
     """A running core as its clients see it.
 
     Every method may raise :class:`app.errors.UserFacingError`, whose sentence is fit
@@ -41,16 +42,6 @@ class Core(Talk, Protocol):
 
     async def create_room(self, name: str, *, kind: str = "group") -> RoomSnapshot:
         """Make a room; returns once it is durable."""
-
-    async def invite(
-        self,
-        room: str,
-        *,
-        role: str = "member",
-        expires_ms: int | None = None,
-        uses: int | None = None,
-    ) -> str:
-        """Make an invite link for a room."""
 
     async def join(self, link: str, *, timeout_s: float | None = None) -> RoomSnapshot:
         """Join by link; returns once a member who is online admitted us."""

@@ -32,15 +32,13 @@ from app.snapshots import (
     RoomSnapshot,
 )
 from ui.bridge import Mailbox, pause
+from ui.sample_rule import LINK as LINK
+from ui.sample_rule import SampleRule
 from ui.sample_talk import SampleTalk
 
 PHRASE = (
     "legal winner thank year wave sausage worth useful legal winner thank year wave"
     " sausage worth useful legal winner thank year wave sausage worth title"
-)
-LINK = (
-    "covey://join/yq7r3kbnmtqwx5z1n8ohcdfsg46pjue9ay7w3rkbnmtqwx5z1n8ohcdfsg46pjue9a"
-    "y7w3rkbnmtqwx5z1n8ohcdfsg46"
 )
 
 
@@ -58,7 +56,7 @@ class SampleRoom:
     members: list[MemberSnapshot] = field(default_factory=list)
 
 
-class SampleCore(SampleTalk):
+class SampleCore(SampleTalk, SampleRule):
     """A core of one process's memory.
 
     Attributes:
@@ -69,7 +67,8 @@ class SampleCore(SampleTalk):
     """
 
     def __init__(self, *, name: str, now_ms: int) -> None:
-        super().__init__()
+        SampleTalk.__init__(self)
+        SampleRule.__init__(self)
         self.me = name
         self.now_ms = now_ms
         self.refusal: UserFacingError | None = None
@@ -110,20 +109,6 @@ class SampleCore(SampleTalk):
         """Make a room with only ourselves in it."""
         self._refuse()
         return self.add_room(name, kind=kind, people=()).snapshot
-
-    async def invite(
-        self,
-        room: str,
-        *,
-        role: str = "member",
-        expires_ms: int | None = None,
-        uses: int | None = None,
-    ) -> str:
-        """A link that leads nowhere."""
-        del role, expires_ms, uses
-        self._refuse()
-        self._room(room)
-        return LINK
 
     async def join(self, link: str, *, timeout_s: float | None = None) -> RoomSnapshot:
         """Wait a while, then enter a room."""

@@ -35,6 +35,7 @@ from app.snapshots import (
 from ui import format as texts
 from ui.bridge import Bridge
 from ui.gateway import Core, Gateway
+from ui.models.around import Around
 from ui.models.conversation import Conversation
 from ui.models.doors import MAX_NAME_CHARS, Inviter, Joiner, RoomMaker
 from ui.models.emoji import EmojiModel
@@ -96,6 +97,9 @@ class Session(QObject):
         self._maker = RoomMaker(bridge=bridge, parent=self)
         self._inviter = Inviter(bridge=bridge, parent=self)
         self._joiner = Joiner(bridge=bridge, parent=self)
+        self._around = Around(
+            bridge=bridge, rooms=self._rooms, now_ms=now_ms, parent=self
+        )
         self._clock = QTimer(self)
         self._clock.setInterval(30_000)
         self._clock.timeout.connect(self._notice_time)
@@ -106,6 +110,7 @@ class Session(QObject):
         self._bridge.ended.connect(self._lose_core)
         self._bridge.surprised.connect(self._tell_surprise)
         self._conversation.told.connect(self.tell)
+        self._around.told.connect(self.tell)
         self._maker.entered.connect(self._enter)
         self._joiner.entered.connect(self._enter)
         self._clock.start()
@@ -140,6 +145,7 @@ class Session(QObject):
     maker = Property(QObject, lambda s: s._maker, constant=True)
     inviter = Property(QObject, lambda s: s._inviter, constant=True)
     joiner = Property(QObject, lambda s: s._joiner, constant=True)
+    details = Property(QObject, lambda s: s._around.details, constant=True)
     maxNameChars = Property(int, lambda _: MAX_NAME_CHARS, constant=True)
 
     @property
@@ -202,6 +208,8 @@ class Session(QObject):
         for door in (self._maker, self._inviter, self._joiner):
             door.attach(self._core)
         self._rooms.reset(rooms)
+        self._around.attach(self._core)
+        self._around.settle_in([room.room for room in rooms])
         self.profileChanged.emit()
         opened = self._rooms.snapshot(self._rooms.selected)
         if opened is not None:
@@ -340,6 +348,7 @@ class Session(QObject):
         self._flush_messages(messages)
         if rooms:
             self._rooms.update(rooms.values())
+        self._around.take(batch)
         if open_room in rooms:
             self._conversation.take_room(rooms[open_room])
 
@@ -359,6 +368,7 @@ class Session(QObject):
         sentence = sentence or self.tr("Covey's core has ended.")
         self._core = None
         self._conversation.attach(None, me="")
+        self._around.attach(None)
         for door in (self._maker, self._inviter, self._joiner):
             door.attach(None)
         self._network.stop(sentence)

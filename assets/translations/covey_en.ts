@@ -97,6 +97,16 @@
     </message>
 </context>
 <context>
+    <name>PollView</name>
+    <message numerus="yes">
+        <source>%n vote(s)</source>
+        <translation>
+            <numerusform>%n vote</numerusform>
+            <numerusform>%n votes</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>RoomRow</name>
     <message numerus="yes">
         <source>%n unread message(s)</source>
@@ -194,6 +204,13 @@
 </context>
 <context>
     <name>terms</name>
+    <message numerus="yes">
+        <source>%n year(s)</source>
+        <translation>
+            <numerusform>%n year</numerusform>
+            <numerusform>%n years</numerusform>
+        </translation>
+    </message>
     <message numerus="yes">
         <source>%n week(s)</source>
         <translation>

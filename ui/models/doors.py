@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import Property, QObject, Signal, Slot
 
 from app.errors import UserFacingError
@@ -104,14 +106,45 @@ class Inviter(Door):
 
     @Slot(str)
     def make(self, room: str) -> None:
-        """Make a link; ``link`` holds it once it is there."""
+        """Make a link for members; ``link`` holds it once it is there."""
+        self._make(room, "", role="member")
+
+    @Slot(str, str, int, int, bool)
+    def remake(
+        self, room: str, role: str, hours: int, uses: int, approval: bool
+    ) -> None:
+        """Make another link in place of the one shown, which ends.
+
+        Args:
+            room: Which room.
+            role: As what newcomers come.
+            hours: How long it holds; 0 for ever.
+            uses: How many it lets in; 0 for any number.
+            approval: Whether a person looks at each newcomer.
+        """
+        self._make(
+            room,
+            self._link,
+            role=role,
+            expires_ms=hours * 3_600_000 or None,
+            uses=uses or None,
+            approval=approval,
+        )
+
+    def _make(self, room: str, before: str, **wanted: Any) -> None:
         self.reset()
         self._link = ""
         self.made.emit()
-        if self._core is not None:
-            self._job = self._bridge.run(
-                self._core.invite(room), done=self._take, failed=self._fail
-            )
+        core = self._core
+
+        async def work() -> str:
+            assert core is not None
+            if before:
+                await core.revoke(before)
+            return await core.invite(room, **wanted)
+
+        if core is not None:
+            self._job = self._bridge.run(work(), done=self._take, failed=self._fail)
         self.changed.emit()
 
     def _take(self, link: str) -> None:

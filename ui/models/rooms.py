@@ -22,6 +22,8 @@ class RoomRow:
     colour: int
     kind: str
     unread: int
+    waiting: int
+    """People who wait to be let in."""
     peers: int
     preview: str
     """Last message on one line, or the draft."""
@@ -52,6 +54,7 @@ class RoomListModel(RowModel[RoomRow]):
         self._now_ms = now_ms
         self._today = texts.local_day(now_ms())
         self._arrivals: dict[str, int] = {}
+        self._waiting: dict[str, int] = {}
 
     @property
     def selected(self) -> str:
@@ -89,6 +92,7 @@ class RoomListModel(RowModel[RoomRow]):
         self._snapshots.pop(room, None)
         self._drafts.pop(room, None)
         self._arrivals.pop(room, None)
+        self._waiting.pop(room, None)
         at = self._find(room)
         if at >= 0:
             self.remove(at)
@@ -107,6 +111,12 @@ class RoomListModel(RowModel[RoomRow]):
         else:
             self._drafts.pop(room, None)
         self._refresh(room)
+
+    def set_waiting(self, room: str, count: int) -> None:
+        """So many people wait to be let into a room."""
+        if count != self._waiting.get(room, 0):
+            self._waiting[room] = count
+            self._refresh(room)
 
     def draft(self, room: str) -> str:
         """The unsent text of a room, or empty."""
@@ -168,6 +178,7 @@ class RoomListModel(RowModel[RoomRow]):
             colour=texts.colour_index(snapshot.room),
             kind=snapshot.kind,
             unread=snapshot.unread,
+            waiting=self._waiting.get(snapshot.room, 0),
             peers=snapshot.peers,
             preview=texts.preview(draft) if shows_draft else self._last_line(snapshot),
             draft=shows_draft,

@@ -105,7 +105,8 @@ Item {
     Shortcut { sequence: "Alt+Down"; onActivated: covey.openNeighbour(1) }
     Shortcut {
         sequence: "Escape"
-        enabled: !dialog.name && (conversation.membersShown || page.roomOpen)
+        enabled: !dialog.name && !conversation.detailsDeep
+                 && (conversation.membersShown || page.roomOpen)
         onActivated: {
             if (conversation.membersShown)
                 conversation.membersShown = false

@@ -13,7 +13,7 @@ AbstractButton {
     autoExclusive: true
     hoverEnabled: true
     focusPolicy: Qt.StrongFocus
-    implicitHeight: Math.max(64, words.implicitHeight + 2 * Theme.m)
+    implicitHeight: Math.max(choice.detail ? 64 : 48, words.implicitHeight + 2 * Theme.m)
     Accessible.role: Accessible.RadioButton
     Accessible.name: text
     Accessible.description: detail
@@ -39,11 +39,13 @@ AbstractButton {
             Words {
                 width: parent.width
                 text: choice.text
+                wrapMode: Text.Wrap
                 font.weight: Font.Medium
                 Accessible.ignored: true
             }
             Words {
                 width: parent.width
+                visible: text
                 text: choice.detail
                 color: Theme.muted
                 font.pixelSize: Theme.small

@@ -59,6 +59,16 @@ Popup {
             clip: contentHeight > height
             interactive: contentHeight > height
             boundsBehavior: Flickable.StopAtBounds
+            ScrollBar.vertical: SlimScrollBar {
+                parent: flick.parent
+                anchors.top: flick.top
+                anchors.bottom: flick.bottom
+                anchors.right: parent.right
+                anchors.rightMargin: Theme.xs
+                // Shown all the time where there is more: a cut edge may look like an end.
+                policy: flick.contentHeight > flick.height ? ScrollBar.AlwaysOn : ScrollBar.AsNeeded
+                active: policy === ScrollBar.AlwaysOn
+            }
 
             Column {
                 id: column

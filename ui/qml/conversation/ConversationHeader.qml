@@ -36,6 +36,22 @@ Rectangle {
         label: qsTr("Back to the rooms")
         onClicked: header.back()
     }
+    AbstractButton {
+        objectName: "titleButton"
+        anchors.left: face.left
+        anchors.leftMargin: -Theme.s
+        anchors.right: actions.left
+        anchors.verticalCenter: parent.verticalCenter
+        height: parent.height - Theme.m
+        hoverEnabled: true
+        focusPolicy: Qt.NoFocus
+        Accessible.ignored: true
+        onClicked: header.membersToggled()
+        background: Rectangle {
+            radius: Theme.radius
+            color: parent.down ? Theme.pressed : parent.hovered ? Theme.hover : "transparent"
+        }
+    }
     Avatar {
         id: face
         anchors.left: header.narrow ? backButton.right : parent.left
@@ -97,8 +113,8 @@ Rectangle {
         }
         IconButton {
             objectName: "membersButton"
-            symbol: "users"
-            label: qsTr("Members")
+            symbol: "info"
+            label: qsTr("Details")
             checked: header.membersShown
             onClicked: header.membersToggled()
         }

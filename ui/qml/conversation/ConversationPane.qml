@@ -3,12 +3,15 @@ import QtQuick
 import QtQuick.Controls.Basic
 import "../theme"
 import "../controls"
+import "../details"
 
 Rectangle {
     id: pane
 
     property bool narrow: false
     property bool membersShown: false
+    // Whether the details show one of their pages, so that Escape leads back first.
+    property bool detailsDeep: false
     signal back()
     signal wanted(string dialog)
     signal linkActivated(string link)
@@ -80,10 +83,12 @@ Rectangle {
                 anchors.right: parent.right
                 anchors.top: pane.beside ? header.bottom : parent.top
                 anchors.bottom: parent.bottom
-                width: pane.beside ? 288 : Math.min(320, parent.width)
-                sourceComponent: MembersPanel {
+                width: pane.beside ? 320 : Math.min(360, parent.width)
+                sourceComponent: DetailsPanel {
                     onClosed: pane.membersShown = false
-                    onInviteWanted: pane.wanted("Invite")
+                    onWanted: dialog => pane.wanted(dialog)
+                    onDeepChanged: pane.detailsDeep = deep
+                    Component.onDestruction: pane.detailsDeep = false
                 }
             }
         }

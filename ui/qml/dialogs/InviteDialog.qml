@@ -7,6 +7,20 @@ Sheet {
     id: dialog
 
     readonly property var inviter: covey.inviter
+    readonly property var spans: [0, 1, 24, 168]
+    readonly property var counts: [0, 1, 5, 25]
+    readonly property var roles: covey.details.invitesAs.length > 0
+        ? covey.details.invitesAs : ["member"]
+    property bool choosing: false
+    readonly property int codeSize: choosing ? 168 : 264
+    property string role: "member"
+    property int hours: 0
+    property int uses: 0
+    property bool approval: false
+
+    function remake() {
+        inviter.remake(covey.conversation.room, role, hours, uses, approval)
+    }
 
     objectName: "inviteDialog"
     title: qsTr("Invite to %1").arg(covey.conversation.name)
@@ -18,12 +32,12 @@ Sheet {
 
         Item {
             width: parent.width
-            height: 264
+            height: dialog.codeSize
             visible: !dialog.inviter.failure
             Rectangle {
                 anchors.centerIn: parent
-                width: 264
-                height: 264
+                width: dialog.codeSize
+                height: dialog.codeSize
                 radius: Theme.l
                 color: "#ffffff"
                 border.width: 1
@@ -44,7 +58,7 @@ Sheet {
                     cache: true
                     smooth: false
                     // Whole pixels a module keep the code sharp.
-                    width: implicitWidth > 0 ? implicitWidth * Math.max(1, Math.floor(264 / implicitWidth)) : 0
+                    width: implicitWidth > 0 ? implicitWidth * Math.max(1, Math.floor(dialog.codeSize / implicitWidth)) : 0
                     height: width
                     Accessible.role: Accessible.Graphic
                     Accessible.name: qsTr("QR code of the invite link")
@@ -107,6 +121,74 @@ Sheet {
                 }
             }
         }
+        Column {
+            width: parent.width
+            spacing: Theme.m
+
+            ActionButton {
+                objectName: "inviteOptionsButton"
+                anchors.horizontalCenter: parent.horizontalCenter
+                visible: !dialog.choosing
+                kind: "quiet"
+                symbol: "sliders-horizontal"
+                text: qsTr("Role, time limit, approval")
+                onClicked: {
+                    dialog.choosing = true
+                    roleSelect.forceActiveFocus()
+                }
+            }
+            Select {
+                id: roleSelect
+                objectName: "inviteRoleSelect"
+                width: parent.width
+                visible: dialog.choosing
+                label: qsTr("Whoever comes by it is")
+                options: dialog.roles.map(it => covey.details.roleName(it))
+                index: dialog.roles.indexOf(dialog.role)
+                onPicked: at => {
+                    dialog.role = dialog.roles[at]
+                    dialog.remake()
+                }
+            }
+            Select {
+                objectName: "inviteHoursSelect"
+                width: parent.width
+                visible: dialog.choosing
+                label: qsTr("It holds")
+                options: [qsTr("Until somebody ends it"), qsTr("For an hour"),
+                          qsTr("For a day"), qsTr("For a week")]
+                index: dialog.spans.indexOf(dialog.hours)
+                onPicked: at => {
+                    dialog.hours = dialog.spans[at]
+                    dialog.remake()
+                }
+            }
+            Select {
+                objectName: "inviteUsesSelect"
+                width: parent.width
+                visible: dialog.choosing
+                label: qsTr("It lets in")
+                options: [qsTr("Any number of people"), qsTr("One person"),
+                          qsTr("Five people"), qsTr("25 people")]
+                index: dialog.counts.indexOf(dialog.uses)
+                onPicked: at => {
+                    dialog.uses = dialog.counts[at]
+                    dialog.remake()
+                }
+            }
+            Toggle {
+                objectName: "inviteApproval"
+                width: parent.width
+                visible: dialog.choosing
+                text: qsTr("A person looks at each newcomer")
+                detail: qsTr("You or a moderator lets them in or declines.")
+                checked: dialog.approval
+                onToggled: {
+                    dialog.approval = checked
+                    dialog.remake()
+                }
+            }
+        }
         Words {
             objectName: "inviteFailure"
             width: parent.width
@@ -117,7 +199,10 @@ Sheet {
         }
     }
 
-    onAboutToShow: inviter.make(covey.conversation.room)
+    onAboutToShow: {
+        covey.details.show(covey.conversation.room)
+        inviter.make(covey.conversation.room)
+    }
     onOpened: copyButton.forceActiveFocus()
     onClosed: inviter.reset()
 }

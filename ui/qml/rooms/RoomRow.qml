@@ -14,6 +14,7 @@ AbstractButton {
     required property int colour
     required property string kind
     required property int unread
+    required property int waiting
     required property int peers
     required property string preview
     required property bool draft
@@ -34,6 +35,8 @@ AbstractButton {
         const parts = [name]
         if (unread > 0)
             parts.push(qsTr("%n unread message(s)", "", unread))
+        if (waiting > 0)
+            parts.push(qsTr("%n request(s) to join", "", waiting))
         if (peers > 0)
             parts.push(qsTr("%n device(s) connected", "", peers))
         parts.push(draft ? qsTr("Draft: %1").arg(preview) : preview, time)
@@ -117,8 +120,8 @@ AbstractButton {
             id: last
             anchors.left: row.draft ? draftMark.right : face.right
             anchors.leftMargin: row.draft ? Theme.xs : Theme.m
-            anchors.right: badge.visible ? badge.left : parent.right
-            anchors.rightMargin: badge.visible ? Theme.s : Theme.l + Theme.xs
+            anchors.right: marks.left
+            anchors.rightMargin: marks.width > 0 ? Theme.s : 0
             y: 39
             text: row.preview
             color: row.selected ? Theme.muted : Theme.muted
@@ -127,24 +130,40 @@ AbstractButton {
             maximumLineCount: 1
             Accessible.ignored: true
         }
-        Rectangle {
-            id: badge
-            visible: row.unread > 0
+        Row {
+            id: marks
             anchors.right: parent.right
             anchors.rightMargin: Theme.l + Theme.xs
             anchors.verticalCenter: last.verticalCenter
-            width: Math.max(height, number.implicitWidth + 12)
-            height: 20
-            radius: 10
-            color: Theme.accent
-            Words {
-                id: number
-                anchors.centerIn: parent
-                text: row.unread > 999 ? "999+" : row.unread
-                color: Theme.accentInk
-                font.pixelSize: 11
-                font.weight: Font.DemiBold
-                Accessible.ignored: true
+            spacing: Theme.xs
+            Rectangle {
+                visible: row.waiting > 0
+                width: 28
+                height: 20
+                radius: 10
+                color: Theme.warnSoft
+                Icon {
+                    anchors.centerIn: parent
+                    name: "user-check"
+                    size: 14
+                    color: Theme.warn
+                }
+            }
+            Rectangle {
+                visible: row.unread > 0
+                width: Math.max(height, number.implicitWidth + 12)
+                height: 20
+                radius: 10
+                color: Theme.accent
+                Words {
+                    id: number
+                    anchors.centerIn: parent
+                    text: row.unread > 999 ? "999+" : row.unread
+                    color: Theme.accentInk
+                    font.pixelSize: 11
+                    font.weight: Font.DemiBold
+                    Accessible.ignored: true
+                }
             }
         }
     }

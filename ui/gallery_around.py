@@ -1,0 +1,86 @@
+"""The gallery's pictures of what is around the talk: see :mod:`ui.gallery`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from ui.sample import key_of
+from ui.scene import Picture, Scene
+from ui.worlds import lively_world
+
+GARDEN = "Garden collective"
+_DAY = 86_400_000
+
+
+async def ruled_world(scene: Scene) -> str:
+    """Make the garden a room that Ada owns and has looked after for a while."""
+    core = scene.core
+    room = next(it for it in await core.rooms() if it.name == GARDEN).room
+    keys = {it.name: it.identity_key for it in await core.members(room)}
+    await core.set_role(room, keys[core.me], "owner")
+    await core.set_role(room, keys["Grace Hopper"], "moderator")
+    await core.configure(
+        room,
+        description="Beds, compost and tools behind the old school. Saturdays at ten.",
+        retention_ms=90 * _DAY,
+    )
+    await core.mute(room, keys["Mary Anning"], until_ms=core.now_ms + _DAY)
+    await core.invite(room, expires_ms=7 * _DAY, uses=5)
+    await core.invite(room, role="reader", approval=True)
+    core.knock(room, "Rachel Carson", key_of("Rachel Carson"))
+    core.knock(room, "Maria Sibylla Merian", key_of("Merian"), role="reader")
+    core.doors[room].banned[key_of("Spam")] = core.stranger("Cheap seeds 24")
+    await scene.settle(0.1)
+    return room
+
+
+def _page(name: str) -> Callable[[Scene], Awaitable[None]]:
+    """The panel beside the garden, opened at one of its pages."""
+
+    async def pose(scene: Scene) -> None:
+        await ruled_world(scene)
+        await scene.open_room(GARDEN)
+        scene.click("membersButton")
+        await scene.settle()
+        if name:
+            scene.click(name)
+
+    return pose
+
+
+def _about_member(name: str, dialog: str) -> Callable[[Scene], Awaitable[None]]:
+    async def pose(scene: Scene) -> None:
+        await _page("")(scene)
+        scene.click(f"member:{name}")
+        if dialog:
+            scene.evaluate("page.item.forceActiveFocus()")
+            await scene.settle()
+            scene.trigger(dialog)
+
+    return pose
+
+
+async def _invite_options(scene: Scene) -> None:
+    await _page("")(scene)
+    scene.evaluate('page.item.show("Invite")')
+    await scene.settle()
+    scene.click("inviteOptionsButton")
+
+
+async def _knocked(scene: Scene) -> None:
+    await ruled_world(scene)
+
+
+PICTURES_AROUND = (
+    Picture("details", lively_world, _page("")),
+    Picture("requests", lively_world, _page("requestsRow")),
+    Picture("invites", lively_world, _page("invitesRow")),
+    Picture("banned", lively_world, _page("bannedRow")),
+    Picture("room-settings", lively_world, _page("roomSettingsRow")),
+    Picture("member-menu", lively_world, _about_member("Emmy Noether", "")),
+    Picture("role", lively_world, _about_member("Emmy Noether", "roleItem")),
+    Picture("mute", lively_world, _about_member("Emmy Noether", "muteItem")),
+    Picture("ban", lively_world, _about_member("Emmy Noether", "banItem")),
+    Picture("invite-options", lively_world, _invite_options),
+    Picture("knocked", lively_world, _knocked),
+)

@@ -1,0 +1,82 @@
+"""Everything around the talk, in one place: who gets which event, and the core.
+
+Keeps :class:`ui.session.Session` free of what the panel beside a room, the people one
+knows, search and settings are about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from PySide6.QtCore import QObject, Signal
+
+from app.events import Event, MembersChanged, RequestsChanged, RoomChanged
+from ui.bridge import Bridge
+from ui.gateway import Core
+from ui.models.details import Details
+from ui.models.rooms import RoomListModel
+
+
+class Around(QObject):
+    """The view models around the conversation.
+
+    Attributes:
+        details: What is beside the open room.
+
+    Signals:
+        told: A sentence for the person.
+    """
+
+    told = Signal(str)
+
+    def __init__(
+        self,
+        *,
+        bridge: Bridge,
+        rooms: RoomListModel,
+        now_ms: Callable[[], int],
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self._rooms = rooms
+        self._core: Core | None = None
+        self.details = Details(bridge=bridge, now_ms=now_ms, parent=self)
+        self.details.told.connect(self.told)
+        self.details.counted.connect(rooms.set_waiting)
+
+    def attach(self, core: Core | None) -> None:
+        """Use this core from now on; None while there is none."""
+        self._core = core
+        self.details.attach(core)
+
+    def settle_in(self, rooms: Iterable[str]) -> None:
+        """The rooms are known: ask who waits at their doors."""
+        core = self._core
+        if core is None:
+            return
+
+        async def ask() -> None:
+            for room in rooms:
+                self._rooms.set_waiting(room, len(await core.requests(room)))
+
+        self._bridge.run(ask(), failed=lambda error: self.told.emit(error.sentence))
+
+    def take(self, batch: Iterable[Event]) -> None:
+        """The core told these; each room is looked at once."""
+        doors: dict[str, None] = {}
+        changed: dict[str, None] = {}
+        for event in batch:
+            match event:
+                case RequestsChanged(room):
+                    doors[room] = changed[room] = None
+                case MembersChanged(room):
+                    changed[room] = None
+                case RoomChanged(snapshot):
+                    changed[snapshot.room] = None
+                case _:
+                    pass
+        for room in changed:
+            self.details.notice(room)
+        if doors:
+            self.settle_in(list(doors))

@@ -1,0 +1,6 @@
+// Putting a member out for good.
+import QtQuick
+
+RemoveDialog {
+    ban: true
+}

@@ -56,9 +56,9 @@ ASK_TWICE_S = 1.0
 """After so long without them, who was in the room before asks again to be let in."""
 MAX_TOLD_ROOMS = 16
 """Rooms of which the doctor tells, those with most connections."""
-ENOUGH_PEERS = 12
+ENOUGH_PEERS = 16
 """With so many connected no more are looked for: what one says reaches everybody by
-others. In a room whose members all do that, each has about twice as many."""
+others. In a room whose members all do that, each has about twenty."""
 LOOK_AGAIN_S = (60.0, 120.0, 300.0)
 """Pauses between look-ups for members of a room while none is connected.
 

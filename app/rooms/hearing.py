@@ -28,10 +28,10 @@ _LOG = logging.getLogger("covey.room")
 MIN_PAUSE_S = 10.0
 FEW_DEVICES = 8
 """So many need no longer pauses."""
-PAUSE_S_PER_DEVICE = 3.0
-"""For each further one: so a room of any size acknowledges up to some 15 times a minute
-in all while it is talked in, and not at all while it is not."""
-MAX_PAUSE_S = 3600.0
+PAUSE_S_PER_DEVICE = 10.0
+"""For each further one: so a large room acknowledges up to five times a minute in all,
+whatever its size, while it is talked in, and not at all while it is not."""
+MAX_PAUSE_S = 6 * 3600.0
 
 
 def pause_s(devices: int) -> float:

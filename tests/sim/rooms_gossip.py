@@ -81,13 +81,22 @@ class Gossip(Crowd):
                 first = LogHead(1, tree_of([b"first"]))
                 member.heads[who.device.public_key] = first
 
-    def weave(self, chance: random.Random, degree: int) -> None:
-        """Connect everybody with about so many, as chance has it."""
+    def weave(self, chance: random.Random, wanted: int) -> None:
+        """Connect everybody as the swarm does: some of all are looked for.
+
+        Args:
+            chance: Decides whom each one finds.
+            wanted: Who has so many connections looks for no more.
+        """
         linked: set[frozenset[int]] = set()
-        for _ in range(degree // 2):
-            ring = list(range(len(self.members)))
-            chance.shuffle(ring)
-            for first, second in zip(ring, ring[1:] + ring[:1], strict=True):
+        order = list(range(len(self.members)))
+        chance.shuffle(order)
+        for first in order:
+            others = [it for it in order if it != first]
+            chance.shuffle(others)
+            for second in others:
+                if len(self.members[first].ends) >= wanted:
+                    break
                 if frozenset((first, second)) not in linked:
                     linked.add(frozenset((first, second)))
                     self.link(self.members[first], self.members[second])

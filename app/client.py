@@ -39,6 +39,7 @@ from app.remote_conversations import RemoteConversations
 from app.remote_devices import RemoteDevices
 from app.remote_directs import RemoteDirects
 from app.remote_moderations import RemoteModerations
+from app.remote_preferences import RemotePreferences
 from app.snapshots import (
     DeliverySnapshot,
     MemberSnapshot,
@@ -60,7 +61,13 @@ START_LIMIT_S = 30.0
 RETRY_S = 0.05
 
 
-class Client(RemoteConversations, RemoteModerations, RemoteDirects, RemoteDevices):
+class Client(
+    RemoteConversations,
+    RemoteModerations,
+    RemoteDirects,
+    RemoteDevices,
+    RemotePreferences,
+):
     """One connection to the core of a profile.
 
     Attributes:

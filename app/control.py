@@ -46,6 +46,7 @@ from app.remote_conversations import CALLS as CONVERSATION_CALLS
 from app.remote_devices import CALLS as DEVICE_CALLS
 from app.remote_directs import CALLS as DIRECT_CALLS
 from app.remote_moderations import CALLS as MODERATION_CALLS
+from app.remote_preferences import CALLS as PREFERENCE_CALLS
 from net.errors import RemoteProtocolError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ CALLS: dict[str, dict[str, Any]] = {
     **DIRECT_CALLS,
     **CONVERSATION_CALLS,
     **DEVICE_CALLS,
+    **PREFERENCE_CALLS,
     "delivery": {"room": str, "id": str},
     "search": {
         "query": str,

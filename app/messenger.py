@@ -41,6 +41,7 @@ from app.faults import explained
 from app.hub import Hub
 from app.moderations import Moderations
 from app.own_devices import OwnDevices
+from app.preferences import Preferences
 from app.rooms import invitations, keys
 from app.rooms.blocks import log_key
 from app.rooms.exchange import Exchange
@@ -82,7 +83,7 @@ MIN_PREFIX = 4
 """Letters of an id that name a room."""
 
 
-class Messenger(Conversations, Moderations, Directs, OwnDevices):
+class Messenger(Conversations, Moderations, Directs, OwnDevices, Preferences):
     """One profile at work; ``start`` and ``close`` it, or ``connect`` to one elsewhere.
 
     Attributes:

@@ -33,6 +33,7 @@ TARGETS = (
     "test_proofs.py",
     "test_heads.py",
     "test_fork_proofs.py",
+    "test_fork_messages.py",
     "test_hyperbee.py::test_blocks_are_read_or_refused",
     "test_hyperbee.py::test_headers_are_read_or_refused",
     "test_hyperbee.py::test_messages_are_read_or_refused",
@@ -62,6 +63,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
         *("_decode", "_read_*", "read_*"),
         *("_open_*", "open_*"),
     ),
+    "app/rooms/fork_messages.py": ("decode_*", "_read_*", "_end"),
     "app/rooms/hole_lists.py": ("decode_*", "_read_*"),
     "app/rooms/key_ring.py": (
         *("KeyRing.open", "KeyRing._seal", "KeyRing._miss"),
@@ -114,6 +116,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "store/hypercore/manifest.py": ("decode_*", "read_*", "_read_*", "_skip_*"),
     "store/hypercore/signatures.py": ("decode_*", "_read_*", "_verify_*", "_patched"),
     "store/hypercore/fork_proof.py": ("decode_*", "_read_*", "is_proven_end"),
+    "store/hypercore/told_history.py": ("ToldHistory.*",),
     "store/hypercore/proofs/build.py": ("build_proof", "_*", "need"),
     "store/hypercore/proofs/verify.py": ("verify_*", "fold", "grow", "_*"),
     "store/hypercore/proofs/reorg.py": ("*_reorg", "_*"),

@@ -236,3 +236,39 @@ def test_changes_are_taken_before_anything_is_settled() -> None:
         linearizer.settle([])
     assert list(linearizer.take_changes().done) == [Place(1, name(1), 0)]
     assert linearizer.settle([]) == ()
+
+
+def test_a_log_that_is_frozen_holds_up_nobody() -> None:
+    """What links beyond is as if it did not, also where it waited for that."""
+    one, two = name(1), name(2)
+    linearizer = Linearizer()
+    first = Entry(one, 0, 5, (), b"first")
+    beyond = Entry(two, 0, 9, (Link(one, 3),), b"had seen a half")
+    assert linearizer.receive(first, horizon=FAR) is Verdict.TAKEN
+    assert linearizer.receive(beyond, horizon=FAR) is Verdict.WAITING
+    with pytest.raises(LocalProtocolError) as caught:
+        linearizer.freeze(one, 0)
+    assert caught.value.code == "taken"
+    linearizer.freeze(one, 1)
+    assert linearizer.woken() == [two]
+    assert linearizer.clipped(beyond.links) == (Link(one, 1),)
+    assert linearizer.receive(beyond, horizon=FAR) is Verdict.TAKEN
+    assert linearizer.causality.current(two, one) == 1
+    half = Entry(one, 1, 7, (), b"a half")
+    assert linearizer.receive(half, horizon=FAR) is Verdict.FROZEN
+    linearizer.take_changes()
+    assert list(linearizer.order.tail) == [first.place, beyond.place]
+
+
+def test_nobody_waits_for_a_log_that_was_frozen() -> None:
+    one, two = name(1), name(2)
+    stays = [Stay(one, 0), Stay(two, 0)]
+    linearizer = Linearizer({two: 1})
+    for entry in (
+        Entry(two, 0, 3, (), b"last"),
+        Entry(one, 0, 5, (Link(two, 1),), b"a"),
+        Entry(one, 1, 8, (), b"b"),
+    ):
+        assert linearizer.receive(entry, horizon=FAR) is Verdict.TAKEN
+    linearizer.take_changes()
+    assert [place.clock for place in linearizer.settle(stays)] == [3, 5, 8]

@@ -162,3 +162,34 @@ def test_what_changes_while_it_is_looked_at_is_not_lost(room: Room) -> None:
     room.say(ADA, Edit(ids[0], "newest"))
     (again,) = contents.changed(room.connection, limit=1)
     assert again.serial > row.serial
+
+
+def test_what_was_read_stays_read_when_all_is_derived_anew(room: Room) -> None:
+    """Numbers are others then; what is unread comes last, with all that names it."""
+    old = [room.entry(BO, Message(f"old {number}")) for number in range(2)]
+    new = [room.entry(CY, Message(f"new {number}")) for number in range(2)]
+    gone = room.entry(CY, Message("counts no more"))
+    liked = room.entry(BO, React(new[0].id, "+", on=True))
+    room.put(BO, old)
+    assert read(room)
+    room.put(CY, [*new, gone])
+    room.put(BO, [liked])
+    unread = contents.unread_ids(room.connection, room.row)
+    assert unread == [new[0].id, new[1].id, gone.id]
+    contents.forget(room.connection, room.row)
+    assert contents.unread_ids(room.connection, room.row) == []
+    # What was unread comes first now.
+    room.put(CY, new)
+    room.put(BO, [*old, liked])
+    with room.connection:
+        contents.restore_read(room.connection, room.row, unread)
+    assert counted(room) == (2, 0)
+    assert contents.unread_ids(room.connection, room.row) == [it.id for it in new]
+    [first, *_] = room.page()[2:]
+    assert first.text == "new 0"
+    [reactions] = contents.reactions(room.connection, [first]).values()
+    assert [it.emoji for it in reactions] == ["+"]
+    changed = contents.changed(room.connection, limit=9)
+    assert {it.message.id for it in changed} <= {new[0].id, new[1].id}
+    assert read(room, new[0].id)
+    assert counted(room) == (1, 0)

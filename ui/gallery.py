@@ -18,6 +18,7 @@ from app.errors import UserFacingError
 from app.snapshots import NetworkSnapshot
 from ui.application import log_qt_message, make_application
 from ui.gallery_around import PICTURES_AROUND
+from ui.gallery_talk import PICTURES_TALK
 from ui.scene import WIDE, Picture, Scene
 from ui.worlds import (
     broken_world,
@@ -147,6 +148,7 @@ PICTURES = (
     Picture("not-sent", lively_world, _failed_message),
     Picture("draft", lively_world, _draft),
     *PICTURES_AROUND,
+    *PICTURES_TALK,
 )
 
 

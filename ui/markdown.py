@@ -75,7 +75,7 @@ def blocks(text: str, names: tuple[str, ...] = ()) -> tuple[Block, ...]:
     """
     if len(text) > MAX_MARKED_CHARS:
         return ()
-    tokens = _parser().parse(text)
+    tokens = _parser().parse(_end_quotes(text))
     found = tuple(_pieces(tokens, names))
     infos = (token.info for token in tokens if token.type == "fence")
     shown = "".join((*(block.plain for block in found), *infos))
@@ -83,6 +83,20 @@ def blocks(text: str, names: tuple[str, ...] = ()) -> tuple[Block, ...]:
     if len(found) > MAX_BLOCKS or _letter_count(shown) != _letter_count(text):
         return ()
     return found
+
+
+def _end_quotes(text: str) -> str:
+    """The text with a free line behind each quote, which else would go on."""
+    lines: list[str] = []
+    fenced = quoted = False
+    for line in text.split("\n"):
+        start = line.lstrip()
+        if quoted and not fenced and start and not start.startswith(">"):
+            lines.append("")
+        quoted = start.startswith(">")
+        fenced ^= start.startswith(("```", "~~~"))
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _letter_count(text: str) -> int:
@@ -173,7 +187,8 @@ def _line(
     plain = "".join(_said(child) for child in token.children or ())
     if depth:
         step = 18 * depth
-        indent = f"margin-left:{step}px; text-indent:-{14 if prefix else 0}px"
+        hang = 14 if prefix else 0
+        indent = f"margin: 2px 0 2px {step}px; text-indent:-{hang}px"
         mark = f"{prefix}&nbsp;&nbsp;" if prefix else ""
         return (f'<p style="{indent}">{mark}{body}</p>', f"{prefix} {plain}".strip())
     return body, plain

@@ -12,6 +12,16 @@
     </message>
 </context>
 <context>
+    <name>DeleteSheet</name>
+    <message numerus="yes">
+        <source>Delete %n message(s)?</source>
+        <translation>
+            <numerusform>Delete %n message?</numerusform>
+            <numerusform>Delete %n messages?</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>DeliveryLedger</name>
     <message numerus="yes">
         <source>%n member(s) not shown</source>
@@ -107,6 +117,16 @@
     </message>
 </context>
 <context>
+    <name>RoomPane</name>
+    <message numerus="yes">
+        <source>People, %n request(s)</source>
+        <translation>
+            <numerusform>People, %n request</numerusform>
+            <numerusform>People, %n requests</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>RoomRow</name>
     <message numerus="yes">
         <source>%n unread message(s)</source>
@@ -131,12 +151,32 @@
     </message>
 </context>
 <context>
+    <name>SelectionBar</name>
+    <message numerus="yes">
+        <source>%n chosen</source>
+        <translation>
+            <numerusform>%n chosen</numerusform>
+            <numerusform>%n chosen</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>Typists</name>
     <message numerus="yes">
         <source>%n people are typing</source>
         <translation>
             <numerusform>%n people are typing</numerusform>
             <numerusform>%n people are typing</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
+    <name>WaitingLine</name>
+    <message numerus="yes">
+        <source>%n message(s) waiting to be sent</source>
+        <translation>
+            <numerusform>%n message waiting to be sent</numerusform>
+            <numerusform>%n messages waiting to be sent</numerusform>
         </translation>
     </message>
 </context>

@@ -162,7 +162,7 @@ class Conversation(QObject):
         return f"{members} \u00b7 {connected}"
 
     def _get_draft(self) -> str:
-        return self._rooms.draft(self._get_room())
+        return self._composing.text()
 
     room = Property(str, _get_room, notify=opened)
     name = Property(str, _get_name, notify=changed)

@@ -100,14 +100,16 @@ Item {
 
     Shortcut { sequence: "Ctrl+N"; onActivated: page.show("NewRoom") }
     Shortcut { sequence: "Ctrl+J"; onActivated: page.show("Join") }
-    Shortcut { sequence: "Ctrl+I"; enabled: page.roomOpen; onActivated: page.show("Invite") }
+    Shortcut { sequence: "Ctrl+Shift+I"; enabled: page.roomOpen; onActivated: page.show("Invite") }
     Shortcut { sequence: "Alt+Up"; onActivated: covey.openNeighbour(-1) }
     Shortcut { sequence: "Alt+Down"; onActivated: covey.openNeighbour(1) }
     Shortcut {
         sequence: "Escape"
-        enabled: !dialog.name && !conversation.detailsDeep
+        enabled: !dialog.name && !conversation.detailsDeep && !conversation.covered
                  && (conversation.membersShown || page.roomOpen)
         onActivated: {
+            if (conversation.stepBack())
+                return
             if (conversation.membersShown)
                 conversation.membersShown = false
             else if (page.narrow)

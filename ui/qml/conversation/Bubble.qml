@@ -10,14 +10,17 @@ Item {
     property int widest: 520
     signal menuWanted(real x, real y)
     signal linkActivated(string link)
+    signal ledgerWanted()
 
     readonly property bool mine: row.mine
-    readonly property bool bare: row.emoji && !row.quoteText
+    readonly property bool polled: row.kind === "poll" && !row.deleted
+    readonly property bool pieced: row.blocks.length > 0
+    readonly property bool bare: row.emoji && !row.quoteText && !row.forwarded
     readonly property bool shownState: row.last || row.sendState === "sending"
-                                       || row.sendState === "failed"
+                                       || row.sendState === "failed" || row.pinned
+                                       || row.expiry || polled
     readonly property int side: bare ? 2 : 12
     readonly property int inner: widest - 2 * side
-    readonly property color ink: mine ? Theme.mineInk : Theme.text
     readonly property color soft: bare ? Theme.muted : mine ? Theme.mineMuted : Theme.faint
     readonly property real stateWidth: shownState ? mark.implicitWidth : 0
     // Where the last line of the text ends; the state stands beside it when it fits.
@@ -25,14 +28,16 @@ Item {
         const shape = [words.contentWidth, words.contentHeight, words.width]
         return shape[0] > 0 ? words.positionToRectangle(words.length).x : 0
     }
-    readonly property bool beside: shownState && !bare && !row.cut
+    readonly property bool beside: shownState && !bare && !row.cut && !pieced && !polled
         && lastEnd + stateWidth + 14 <= inner
 
     implicitWidth: Math.max(
-        Math.min(Math.ceil(words.contentWidth), inner),
+        pieced ? pieces.wanted : Math.min(Math.ceil(words.contentWidth), inner),
         beside ? lastEnd + stateWidth + 14 : stateWidth,
         author.visible ? author.implicitWidth : 0,
+        label.visible ? label.implicitWidth : 0,
         quote.visible ? quote.implicitWidth : 0,
+        polled ? Math.min(inner, 340) : 0,
         more.visible ? more.width : 0) + 2 * side
     implicitHeight: column.implicitHeight + (bare ? 4 : 15)
 
@@ -45,15 +50,15 @@ Item {
         topRightRadius: bubble.mine && !bubble.row.first ? 6 : radius
         bottomRightRadius: bubble.mine && !bubble.row.last ? 6 : radius
         color: bubble.mine ? Theme.mine : Theme.theirs
-        border.width: bubble.mine ? 0 : 1
-        border.color: Theme.theirsLine
+        border.width: bubble.row.callsMe ? 2 : bubble.mine ? 0 : 1
+        border.color: bubble.row.callsMe ? Theme.accent : Theme.theirsLine
     }
     Column {
         id: column
         x: bubble.side
         y: bubble.bare ? 0 : 7
         width: parent.width - 2 * bubble.side
-        spacing: 2
+        spacing: 3
 
         Words {
             id: author
@@ -66,66 +71,64 @@ Item {
             elide: Text.ElideRight
             Accessible.ignored: true
         }
-        Item {
-            id: quote
-            visible: bubble.row.quoteText
-            width: parent.width
-            implicitWidth: Math.min(bubble.inner, Math.max(quoteName.implicitWidth,
-                                                           quoteText.implicitWidth) + 12)
-            height: 40
-            Rectangle {
-                width: 3
-                height: parent.height - 4
-                radius: 1.5
-                color: bubble.mine ? Theme.mineMuted : Theme.accent
-            }
-            Words {
-                id: quoteName
-                x: 12
-                width: parent.width - 12
-                text: bubble.row.quoteAuthor
-                color: bubble.mine ? Theme.mineMuted : Theme.accentText
-                font.pixelSize: Theme.caption
-                font.weight: Font.DemiBold
-                elide: Text.ElideRight
-                Accessible.ignored: true
-            }
-            Words {
-                id: quoteText
-                x: 12
-                y: 18
-                width: parent.width - 12
-                text: bubble.row.quoteText
+        Row {
+            id: label
+            visible: bubble.row.forwarded
+            spacing: 5
+            Icon {
+                anchors.verticalCenter: parent.verticalCenter
+                name: "forward"
+                size: 14
                 color: bubble.soft
-                font.pixelSize: Theme.small
+            }
+            Words {
+                objectName: "forwardedLabel"
+                width: Math.min(implicitWidth, bubble.inner - 20)
+                text: qsTr("Forwarded from %1").arg(bubble.row.forwarded)
+                color: bubble.soft
+                font.pixelSize: Theme.caption
                 elide: Text.ElideRight
                 Accessible.ignored: true
             }
         }
+        Quote {
+            id: quote
+            objectName: "quote"
+            visible: bubble.row.quoteText
+            width: parent.width
+            widest: bubble.inner
+            mine: bubble.mine
+            author: bubble.row.quoteAuthor
+            words: bubble.row.quoteText
+            onClicked: covey.conversation.jump(bubble.row.quoteId)
+        }
         Item {
             width: parent.width
-            height: words.height
-            TextEdit {
+            height: bubble.pieced ? pieces.height : words.height
+            Said {
                 id: words
-                objectName: "messageText"
+                visible: !bubble.pieced
+                objectName: bubble.pieced ? "" : "messageText"
                 width: Math.min(implicitWidth, bubble.inner)
-                readOnly: true
-                selectByMouse: true
-                activeFocusOnPress: true
-                wrapMode: TextEdit.Wrap
-                textFormat: bubble.row.rich ? TextEdit.RichText : TextEdit.PlainText
-                text: bubble.row.rich ? bubble.coloured(bubble.row.body) : bubble.row.body
-                color: bubble.row.deleted ? bubble.soft : bubble.ink
-                selectionColor: Theme.accent
-                selectedTextColor: Theme.accentInk
-                font.family: Theme.family
+                mine: bubble.mine
+                rich: bubble.row.rich && !bubble.pieced
+                body: bubble.pieced ? "" : bubble.row.body
+                color: bubble.row.deleted ? bubble.soft : mine ? Theme.mineInk : Theme.text
                 font.pixelSize: bubble.row.emoji ? 40 : 15
                 font.italic: bubble.row.deleted
-                Accessible.ignored: true
-                onLinkActivated: link => bubble.linkActivated(link)
-                HoverHandler {
-                    enabled: bubble.row.rich
-                    cursorShape: words.hoveredLink ? Qt.PointingHandCursor : Qt.IBeamCursor
+                font.weight: bubble.polled ? Font.DemiBold : Font.Normal
+                onActivated: link => bubble.linkActivated(link)
+            }
+            Loader {
+                id: pieces
+                readonly property int wanted: item ? item.wanted : 0
+                active: bubble.pieced
+                width: parent.width
+                sourceComponent: Pieces {
+                    blocks: bubble.row.blocks
+                    mine: bubble.mine
+                    widest: bubble.inner
+                    onActivated: link => bubble.linkActivated(link)
                 }
             }
             MessageState {
@@ -134,10 +137,19 @@ Item {
                 anchors.right: parent.right
                 anchors.bottom: parent.bottom
                 anchors.bottomMargin: -2
-                time: bubble.row.time
-                sendState: bubble.row.sendState
-                stateText: bubble.row.stateText
+                row: bubble.row
                 ink: bubble.soft
+                onLedgerWanted: bubble.ledgerWanted()
+            }
+        }
+        Loader {
+            active: bubble.polled
+            visible: active
+            width: parent.width
+            sourceComponent: PollView {
+                poll: bubble.row.poll
+                messageId: bubble.row.messageId
+                mine: bubble.mine
             }
         }
         ActionButton {
@@ -153,10 +165,9 @@ Item {
         MessageState {
             visible: bubble.shownState && !bubble.beside
             anchors.right: parent.right
-            time: bubble.row.time
-            sendState: bubble.row.sendState
-            stateText: bubble.row.stateText
+            row: bubble.row
             ink: bubble.soft
+            onLedgerWanted: bubble.ledgerWanted()
         }
     }
     TapHandler {
@@ -166,10 +177,5 @@ Item {
     TapHandler {
         acceptedDevices: PointerDevice.TouchScreen
         onLongPressed: bubble.menuWanted(width / 2, height / 2)
-    }
-
-    function coloured(html: string): string {
-        const link = mine ? Theme.mineLink : Theme.accentText
-        return html.replace(/style="color:LINK"/g, 'style="color:' + link + '"')
     }
 }

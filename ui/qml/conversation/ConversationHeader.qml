@@ -108,7 +108,7 @@ Rectangle {
             visible: !header.narrow
             symbol: "user-plus"
             label: qsTr("Invite")
-            keys: "Ctrl+I"
+            keys: "Ctrl+Shift+I"
             onClicked: header.wanted("Invite")
         }
         IconButton {

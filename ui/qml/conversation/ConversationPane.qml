@@ -7,6 +7,7 @@ import "../details"
 
 Rectangle {
     id: pane
+    objectName: "conversationPane"
 
     property bool narrow: false
     property bool membersShown: false
@@ -24,7 +25,55 @@ Rectangle {
             content.item.focusText()
     }
 
+    // Reactions and emoji for the text share one picker.
+    property string reactsTo
+    readonly property bool covered: picker.opened || (sheet.item && sheet.item.opened)
+
+    function pick(item, messageId) {
+        reactsTo = messageId
+        picker.openAt(item)
+    }
+    function showSheet(name, properties) {
+        sheet.setSource(name + ".qml", properties)
+        sheet.item.open()
+    }
+    // Steps back from whatever is going on; false when nothing is.
+    function stepBack(): bool {
+        const room = covey.conversation
+        if (room.selectedCount > 0)
+            room.selectNone()
+        else if (room.composing.mode)
+            room.composing.cancel()
+        else if (room.threadRoot)
+            room.openThread("")
+        else
+            return false
+        return true
+    }
+
     color: Theme.window
+
+    EmojiPicker {
+        id: picker
+        onChosen: sign => {
+            if (pane.reactsTo)
+                covey.conversation.actions.react(pane.reactsTo, sign)
+            else
+                content.item.insertText(sign)
+        }
+        onClosed: pane.focusText()
+    }
+    Loader { id: sheet }
+    Connections {
+        target: sheet.item
+        function onClosed() { pane.focusText() }
+        ignoreUnknownSignals: true
+    }
+    Connections {
+        target: sheet.item
+        function onDone() { content.item.clearText() }
+        ignoreUnknownSignals: true
+    }
 
     EmptyState {
         visible: !pane.roomOpen && covey.rooms.count > 0
@@ -48,6 +97,8 @@ Rectangle {
         active: pane.roomOpen
         sourceComponent: Item {
             function focusText() { composer.focusText() }
+            function insertText(text) { composer.insertText(text) }
+            function clearText() { composer.clearText() }
 
             ConversationHeader {
                 id: header
@@ -58,17 +109,44 @@ Rectangle {
                 onWanted: dialog => pane.wanted(dialog)
                 onMembersToggled: pane.membersShown = !pane.membersShown
             }
-            MessageList {
+            Column {
+                id: bars
                 anchors.top: header.bottom
-                anchors.bottom: composer.top
-                width: side.active && pane.beside ? parent.width - side.width : parent.width
+                width: composer.width
+                ThreadBar { width: parent.width }
+                PinsBar {
+                    width: parent.width
+                    visible: pins.count > 0 && !covey.conversation.threadRoot
+                }
+            }
+            MessageList {
+                anchors.top: bars.bottom
+                anchors.bottom: typing.visible ? typing.top : composer.top
+                width: composer.width
                 onLinkActivated: link => pane.linkActivated(link)
                 onInviteWanted: pane.wanted("Invite")
+                onSheetWanted: (name, properties) => pane.showSheet(name, properties)
+                onPickerWanted: (id, item) => pane.pick(item, id)
+                onWritingWanted: composer.focusText()
+            }
+            TypingLine {
+                id: typing
+                anchors.bottom: composer.top
+                width: composer.width
             }
             Composer {
                 id: composer
                 anchors.bottom: parent.bottom
                 width: side.active && pane.beside ? parent.width - side.width : parent.width
+                onSheetWanted: (name, properties) => pane.showSheet(name, properties)
+                onPickerWanted: item => pane.pick(item, "")
+            }
+            SelectionBar {
+                anchors.bottom: parent.bottom
+                width: composer.width
+                height: Math.max(implicitHeight, composer.height)
+                visible: covey.conversation.selectedCount > 0
+                onSheetWanted: (name, properties) => pane.showSheet(name, properties)
             }
             Rectangle {
                 anchors.fill: parent

@@ -9,6 +9,9 @@ Item {
 
     signal linkActivated(string link)
     signal inviteWanted()
+    signal writingWanted()
+    signal sheetWanted(string name, var properties)
+    signal pickerWanted(string messageId, var item)
 
     readonly property var room: covey.conversation
     // How far the view is from the newest row that is loaded, in pixels.
@@ -41,6 +44,8 @@ Item {
         topMargin: Theme.m
         activeFocusOnTab: true
         currentIndex: -1
+        highlightFollowsCurrentItem: false
+        keyNavigationEnabled: false
         flickDeceleration: 6000
         maximumFlickVelocity: 6000
         ScrollBar.vertical: SlimScrollBar { id: bar }
@@ -49,6 +54,8 @@ Item {
 
         delegate: MessageRow {
             onMenuWanted: (row, item, x, y) => menu.show(row, item, x, y)
+            onReactionWanted: (row, item) => area.pickerWanted(row.messageId, item)
+            onLedgerWanted: id => area.sheetWanted("DeliverySheet", { messageId: id })
             onLinkActivated: link => area.linkActivated(link)
         }
         header: Item { width: 1; height: 1 }
@@ -64,14 +71,19 @@ Item {
 
         Keys.onPressed: event => {
             const page = height * 0.9
-            const steps = { [Qt.Key_Up]: -80, [Qt.Key_Down]: 80,
-                            [Qt.Key_PageUp]: -page, [Qt.Key_PageDown]: page }
+            const pages = { [Qt.Key_PageUp]: -page, [Qt.Key_PageDown]: page }
             if (event.key === Qt.Key_End) {
                 area.room.jumpToNewest()
-            } else if (event.key in steps) {
+                currentIndex = 0
+            } else if (event.key in pages) {
                 const top = originY
                 const bottom = Math.max(top, originY + contentHeight - height + bottomSpace)
-                contentY = Math.max(top, Math.min(bottom, contentY + steps[event.key]))
+                contentY = Math.max(top, Math.min(bottom, contentY + pages[event.key]))
+            } else if (event.key === Qt.Key_Up || event.key === Qt.Key_Down) {
+                area.step(event.key === Qt.Key_Up ? 1 : -1)
+            } else if (currentItem) {
+                event.accepted = area.act(event, currentItem)
+                return
             } else {
                 return
             }
@@ -85,6 +97,42 @@ Item {
             else
                 area.settledHeight = height
         }
+    }
+
+    // Row 0 is the newest, at the bottom.
+    function step(by) {
+        const from = list.currentIndex < 0 ? -1 : list.currentIndex
+        list.currentIndex = Math.max(0, Math.min(list.count - 1, from + by))
+        list.positionViewAtIndex(list.currentIndex, ListView.Contain)
+    }
+    function act(event, row): bool {
+        const control = event.modifiers & Qt.ControlModifier
+        switch (event.key) {
+        case Qt.Key_Return:
+        case Qt.Key_Enter:
+        case Qt.Key_Menu:
+            menu.show(row, row, Theme.xl, Math.min(row.height, list.height / 2))
+            return true
+        case Qt.Key_Space:
+            area.room.toggleSelected(row.messageId)
+            return true
+        case Qt.Key_C:
+            if (control && row.plain)
+                covey.copy(row.plain)
+            return control
+        case Qt.Key_Delete:
+            if (row.settled && !row.deleted && (row.mine || area.room.canModerate))
+                area.sheetWanted("DeleteSheet", { ids: [row.messageId] })
+            return true
+        }
+        return false
+    }
+    function showRow(at) {
+        list.positionViewAtIndex(at, ListView.Center)
+        list.currentIndex = at
+        const found = list.itemAtIndex(at)
+        if (found)
+            found.flash()
     }
 
     function look() {
@@ -107,6 +155,11 @@ Item {
     Connections {
         target: area.room
         function onScrollToNewest() { settle.restart() }
+        function onJumped(at) {
+            settle.stop()
+            area.showRow(at)
+        }
+        function onOpened() { list.currentIndex = -1 }
         function onArrived(author, text) {
             list.Accessible.announce(qsTr("%1: %2").arg(author).arg(text))
         }
@@ -140,22 +193,13 @@ Item {
         onClicked: area.room.jumpToNewest()
     }
 
-    ThemedMenu {
+    MessageMenu {
         id: menu
-
-        property var row: null
-
-        function show(row, item, x, y) {
-            menu.row = row
-            menu.popup(item, x, y)
-        }
-
-        ThemedMenuItem {
-            objectName: "copyTextItem"
-            symbol: "copy"
-            text: qsTr("Copy text")
-            enabled: menu.row && menu.row.plain
-            onTriggered: covey.copy(menu.row.plain)
+        onSheetWanted: (name, properties) => area.sheetWanted(name, properties)
+        onPickerWanted: (id, item) => area.pickerWanted(id, item)
+        onClosed: {
+            if (covey.conversation.composing.mode)
+                area.writingWanted()
         }
     }
 }

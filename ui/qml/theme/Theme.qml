@@ -42,8 +42,18 @@ QtObject {
     readonly property color mineInk: dark ? "#eaf6f3" : "#0f2623"
     readonly property color mineMuted: dark ? "#b4d6cf" : "#3a5954"
     readonly property color mineLink: dark ? "#8ce9da" : "#065c54"
+    readonly property color mineSunken: dark ? "#10403a" : "#c3e6dd"
+    readonly property color mineBar: dark ? "#1f6359" : "#a9d9cd"
     readonly property color theirs: dark ? "#202b29" : "#ffffff"
     readonly property color theirsLine: dark ? "#202b29" : "#e4ebe8"
+
+    // Code
+    readonly property color codeGround: dark ? "#121a18" : "#f4f7f6"
+    readonly property color codeComment: dark ? "#97a6a2" : "#5b6a66"
+    readonly property color codeKeyword: dark ? "#8fb8ff" : "#2348a8"
+    readonly property color codeString: dark ? "#8fd694" : "#23651f"
+    readonly property color codeNumber: dark ? "#f2b27a" : "#8a4408"
+    readonly property color codeName: dark ? "#d6a8f5" : "#75309c"
 
     // Meaning
     readonly property color good: dark ? "#5fd28b" : "#157a3c"
@@ -79,6 +89,7 @@ QtObject {
 
     // Type, in pixels at 100 %
     readonly property string family: "Inter"
+    readonly property string mono: "monospace"
     readonly property int caption: 12
     readonly property int small: 13
     readonly property int body: 14

@@ -1,0 +1,33 @@
+// Deleting loses something, so it is asked for.
+import QtQuick
+import "../theme"
+import "../controls"
+
+Sheet {
+    id: sheet
+
+    property var ids: []
+
+    title: ids.length === 1 ? qsTr("Delete this message?")
+                            : qsTr("Delete %n message(s)?", "", ids.length)
+    subtitle: qsTr("It goes from every device in the room, also from those that are offline now: as soon as they are back.")
+
+    actions: [
+        ActionButton {
+            objectName: "confirmDeleteButton"
+            kind: "danger"
+            text: qsTr("Delete")
+            focus: true
+            onClicked: {
+                covey.conversation.actions.remove(sheet.ids)
+                covey.conversation.selectNone()
+                sheet.close()
+            }
+        },
+        ActionButton {
+            kind: "secondary"
+            text: qsTr("Keep")
+            onClicked: sheet.close()
+        }
+    ]
+}

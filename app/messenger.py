@@ -326,7 +326,11 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices, Preferences):
         ]
 
     async def approve(self, room: str, id: str) -> None:
-        """Let in who waits; ``id`` is that of ``requests`` or its beginning.
+        """Let in who waits.
+
+        Args:
+            room: Which room.
+            id: That of ``requests``, its beginning, or a name that one of them has.
 
         Raises:
             UserFacingError: ``unknown-request``, or why the invite does not hold.
@@ -650,6 +654,9 @@ class Messenger(Conversations, Moderations, Directs, OwnDevices, Preferences):
         ids = [newcomer.id for newcomer in self._exchange.pending(room)]
         found = [id for id in ids if id.hex().startswith(text.lower())]
         if len(text) < MIN_PREFIX or not found:
+            waiting = self._exchange.pending(room)
+            found = [it.id for it in waiting if it.name == text]
+        if not found:
             raise UserFacingError(
                 "unknown-request", "Nobody waits to be let in under that name."
             )

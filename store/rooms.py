@@ -122,6 +122,7 @@ def forget_room(connection: Connection, row: int, own_device: bytes) -> None:
     contents.forget(connection, row)
     drafts.forget(connection, row)
     tell_removal(connection, row, b"")
+    set_setting(connection, f"requests/{row}", b"")
     connection.execute("DELETE FROM room_key WHERE room = ?", (row,))
     connection.execute(
         "DELETE FROM writer WHERE room = ? AND key <> ?", (row, own_device)

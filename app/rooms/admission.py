@@ -25,6 +25,7 @@ from app.rooms.invitations import (
     Admitted,
     Refusal,
 )
+from app.rooms.kept_requests import KeptRequest
 from app.rooms.law import admission_signable
 from app.rooms.operations import Admit
 from app.rooms.roles import Role
@@ -90,6 +91,7 @@ class _Waiting:
     answer_key: bytes
     token: bytes
     """Names the request in the DHT."""
+    kept: KeptRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,7 @@ class Host:
         terms: Callable[[Newcomer], Awaitable[Terms]],
         later_keys: Callable[[], Awaitable[tuple[bytes, ...]]],
         on_waiting: Callable[[], None],
+        now_ms: Callable[[], int],
     ) -> None:
         """Begin without invites.
 
@@ -140,6 +143,7 @@ class Host:
             terms: Tells what the rules say to a newcomer.
             later_keys: Gives the keys after the room's first, newest first.
             on_waiting: Called when others wait than before.
+            now_ms: The wall clock.
         """
         self._room = room
         self._tasks = tasks
@@ -147,6 +151,9 @@ class Host:
         self._terms = terms
         self._later_keys = later_keys
         self._on_waiting = on_waiting
+        self._now_ms = now_ms
+        self._kept = list(room.kept_requests)
+        self._unkept = False
         self._desks: dict[bytes, _Desk] = {}
         self._declined: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
         self._stale = False
@@ -160,6 +167,9 @@ class Host:
         member.add_invite(record)
         self._desks[invite_key] = _Desk(door, member)
         door.serve(member, lambda event: self._happened(invite_key, event))
+        for kept in self._kept:
+            if kept.invite_key == invite_key:
+                door.recall(record.id, kept.receipt)
 
     def serve_no_more(self, invite_key: bytes) -> Door:
         """Answer no more; gives the door back."""
@@ -234,7 +244,24 @@ class Host:
         for id in ids:
             del self.waiting[id]
         if ids:
-            self._on_waiting()
+            self._others_wait()
+
+    def _others_wait(self) -> None:
+        """Tell it, and keep those who wait now over a restart."""
+        self._on_waiting()
+        if not self._unkept:
+            self._unkept = True
+            self._tasks.spawn(self._keep())
+
+    async def _keep(self) -> None:
+        self._unkept = False
+        try:
+            await self._room.keep_requests(
+                [*(it.kept for it in self.waiting.values()), *self._kept]
+            )
+        except StoreError as error:
+            # They wait all the same, and would be asked for anew after a restart.
+            _LOG.error("who waits could not be stored: %s", error)
 
     def _happened(self, invite_key: bytes, event: MemberEvent) -> None:
         if not isinstance(event, RequestReceived):
@@ -248,6 +275,8 @@ class Host:
             reason = Refusal.VERSION if newer else Refusal.CLOSED
             self._refuse(invite_key, event.ticket, reason)
             return
+        # From here on it is among those who wait, or decided.
+        self._kept = [it for it in self._kept if it.receipt != waiting.kept.receipt]
         self._tasks.spawn(self._consider(waiting))
 
     async def _consider(self, waiting: _Waiting) -> None:
@@ -305,7 +334,7 @@ class Host:
             return
         desk.door.pump()
         self.waiting[mine.id] = waiting
-        self._on_waiting()
+        self._others_wait()
 
     def _read(self, invite_key: bytes, event: RequestReceived) -> _Waiting:
         """What a newcomer asks, its proof checked.
@@ -334,7 +363,10 @@ class Host:
             event.ticket, name, proof.identity, proof.device, invite_key
         )
         token = token_of(invite_key, event.receipt.user_data)
-        return _Waiting(newcomer, body, request.answer_key, token)
+        same = (it for it in self._kept if it.receipt == event.receipt)
+        fresh = KeptRequest(invite_key, self._now_ms(), event.receipt)
+        kept = next(same, fresh)
+        return _Waiting(newcomer, body, request.answer_key, token, kept)
 
     async def _decide(self, waiting: _Waiting) -> str:
         """Let in when the rules allow it, and answer.

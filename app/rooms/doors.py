@@ -16,7 +16,14 @@ from typing import Any
 from app.network import Network, Peer
 from app.tasks import Tasks
 from net.errors import LocalProtocolError
-from net.pairing import Candidate, CandidatePoll, CandidateState, Exchange, Member
+from net.pairing import (
+    Candidate,
+    CandidatePoll,
+    CandidateState,
+    Exchange,
+    Member,
+    Receipt,
+)
 from net.pairing.events import (
     Announce,
     CandidateEvent,
@@ -122,6 +129,13 @@ class Door:
             poll = self._member_poll = MemberPoll(self.group, entropy=self._entropy)
             self._begin_poll(poll, self._look_for_requests(poll, self._network))
         self._pump_soon()
+
+    def recall(self, invite_id: bytes, receipt: Receipt) -> None:
+        """Have a request decided that waited before the last start."""
+        if self._member is not None:
+            now = asyncio.get_running_loop().time()
+            self._member.recall(invite_id, receipt, now)
+            self._pump_soon()
 
     def look_again(self, token: bytes) -> None:
         """A request was ignored: where it waits in the DHT it may be read again."""

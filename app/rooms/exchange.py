@@ -183,6 +183,7 @@ class Exchange:
             terms=partial(_terms, room, self._around.now_ms),
             later_keys=partial(_later_keys, room),
             on_waiting=lambda: self._around.publish(RequestsChanged(room.id)),
+            now_ms=self._around.now_ms,
         )
         attached = _Attached(room, links, host)
         self._attached[room.row.room] = attached
@@ -336,7 +337,8 @@ class Exchange:
     def pending(self, room: Room) -> list[Newcomer]:
         """Who waits for a person of the room to decide, oldest first."""
         host = self._attached[room.row.room].host
-        return [waiting.newcomer for waiting in host.waiting.values()]
+        oldest = sorted(host.waiting.values(), key=lambda it: it.kept.since_ms)
+        return [waiting.newcomer for waiting in oldest]
 
     async def approve(self, room: Room, id: bytes) -> None:
         """Let somebody in who waits; see ``pending``.

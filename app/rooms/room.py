@@ -25,7 +25,7 @@ from app.events import (
 )
 from app.faults import OWN_FORK, explained
 from app.profile import Profile
-from app.rooms import anew, proposals
+from app.rooms import anew, kept_requests, proposals
 from app.rooms.blocks import LogHead
 from app.rooms.clearing import Clearing
 from app.rooms.conversation import Conversation
@@ -35,6 +35,7 @@ from app.rooms.gaps import Gaps
 from app.rooms.hearing import Hearing
 from app.rooms.hole_lists import AskHoles, HoleList
 from app.rooms.intake import Intake
+from app.rooms.kept_requests import KeptRequest
 from app.rooms.logs import RoomLogs
 from app.rooms.moderation import Moderation
 from app.rooms.operations import Admit, Body
@@ -122,6 +123,7 @@ class Room:
         clearing: What is done about words that are gone.
         gaps: What is done about blocks that are gone everywhere.
         receipts: What other devices hold.
+        kept_requests: Who waited for a person to let them in before the last start.
         turning: When the key turns.
         previews: What others told that is not verified yet.
         listener: Set by whoever talks to peers.
@@ -172,6 +174,7 @@ class Room:
         self.logs.on_head = self._head_changed
         self.receipts = Receipts(self, profile.database, surroundings.publish)
         self._counts = Counts(0, 0, None)
+        self.kept_requests: list[KeptRequest] = []
         self._tasks = Tasks(None)
         write, now_ms = self._outbox.write, surroundings.now_ms
         self._hearing = Hearing(write, self._tasks, surroundings.entropy)
@@ -258,6 +261,10 @@ class Room:
         self.clearing.look()
         await self._recount()
         await self.receipts.load()
+        row, now_ms = self.row.row, self._around.now_ms()
+        self.kept_requests = await self.read(
+            lambda connection: kept_requests.kept(connection, row, now_ms=now_ms)
+        )
         self._arm_refresh()
         self.turning.facts_changed(self.facts)
         self._resting.facts_changed()
@@ -617,6 +624,19 @@ class Room:
         """Count again what is unread: it was read elsewhere."""
         await self._recount()
         self.publish_changed()
+
+    async def keep_requests(self, requests: Sequence[KeptRequest]) -> None:
+        """Remember who waits to be let in, for ``kept_requests`` after a restart.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        row = self.row.row
+        await asyncio.wrap_future(
+            self._around.profile.database.write(
+                lambda connection: kept_requests.keep(connection, row, requests)
+            )
+        )
 
     async def removal_told(self, teller: bytes, data: bytes) -> None:
         """A peer shows that this person was removed; see ``app/rooms/removals.py``.

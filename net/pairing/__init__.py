@@ -22,7 +22,13 @@ from net.pairing.invite import (
     read_invite,
 )
 from net.pairing.member import Member
-from net.pairing.messages import Additional, Admission, Decision
+from net.pairing.messages import (
+    Additional,
+    Admission,
+    Decision,
+    Receipt,
+    decode_receipt,
+)
 from net.pairing.polling import CandidatePoll, MemberPoll, Mode
 from net.pairing.request import CandidateRequest, create_receipt, verify_receipt
 
@@ -44,6 +50,7 @@ __all__ = [
     "Mode",
     "Outgoing",
     "Paired",
+    "Receipt",
     "Rejected",
     "RequestLapsed",
     "RequestReceived",
@@ -51,6 +58,7 @@ __all__ = [
     "create_invite",
     "create_receipt",
     "decode_invite",
+    "decode_receipt",
     "read_invite",
     "verify_receipt",
 ]

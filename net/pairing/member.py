@@ -41,9 +41,15 @@ from net.pairing.events import (
     RequestReceived,
 )
 from net.pairing.invite import InviteRecord
-from net.pairing.messages import Additional, Admission, Decision, decode_request
+from net.pairing.messages import (
+    Additional,
+    Admission,
+    Decision,
+    Receipt,
+    decode_request,
+)
 from net.pairing.pace import Pace
-from net.pairing.request import OpenedRequest, open_sealed
+from net.pairing.request import OpenedRequest, open_sealed, verify_receipt
 from net.pairing.sealing import reply_key_pair, request_id
 
 
@@ -192,6 +198,27 @@ class Member:
             Whether it is dealt with, so that it need not be fetched again.
         """
         return self._receive(data, now, peer=None)
+
+    def recall(self, invite_id: bytes, receipt: Receipt, now: float) -> bool:
+        """Have a request decided that came before this machine was made.
+
+        It is answered in the DHT, and on connections that ask again meanwhile.
+
+        Args:
+            invite_id: Of ``RequestReceived``.
+            receipt: The same.
+            now: Seconds of the clock given.
+
+        Returns:
+            Whether it is reported again.
+        """
+        invite = self._invites.get(invite_id)
+        data = receipt.encode()
+        if invite is None or not verify_receipt(data, invite.record.public_key):
+            self.dropped[Drop.UNKNOWN_INVITE] += 1
+            return False
+        opened = OpenedRequest(invite.record.public_key, receipt)
+        return self._ask(opened, invite, now, peer=None)
 
     def confirm(
         self,

@@ -159,6 +159,46 @@ async def test_who_waits_is_told_so_and_let_in_later(person: Make) -> None:
     assert (await again).members == 2
 
 
+async def test_who_waits_still_does_after_a_restart(person: Make) -> None:
+    """And is answered, though it is not there any more."""
+    ada, bo, cy = [await person(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    links = [await ada.invite("Birds", approval=True) for _ in range(2)]
+    for who, link in ((bo, links[0]), (cy, links[1])):
+        wires.connect(ada, who)
+        assert await kept_waiting(wires, who, link)
+        wires.cut(ada, who)
+    ids = await waiting_at(wires, ada, 2)
+    folder = ada._profile.folder
+    await ada.close()
+    # What the network had of the requests is lost meanwhile.
+    network = QuietNetwork(Records())
+    ada = Messenger(profiles.open_profile(folder), network)
+    await ada.start()
+    try:
+        assert await waiting_at(wires, ada, 2) == ids
+        names = [request.name for request in await ada.requests("Birds")]
+        assert names == ["Bo", "Cy"]
+        await ada.approve("Birds", "Bo")
+        await wires.until(lambda: len(network.records.values) == 1)
+        assert [member.name for member in await ada.members("Birds")] == ["Ada", "Bo"]
+        bo._exchange._network.records = network.records  # type: ignore[union-attr]
+        again = asyncio.create_task(bo.join(links[0], timeout_s=60))
+        await wires.until(lambda: bool(bo._rooms))
+        wires.connect(ada, bo)
+        await wires.until(again.done)
+        assert (await again).members == 2
+        await ada.deny("Birds", "Cy")
+        await ada.close()
+        # Nobody waits any more.
+        ada = Messenger(profiles.open_profile(folder), network)
+        await ada.start()
+        assert ada._find("Birds").kept_requests == []
+    finally:
+        await ada.close()
+
+
 async def test_a_person_declines_once(
     person: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

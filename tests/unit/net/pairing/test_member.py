@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -77,6 +78,24 @@ def test_a_request_that_is_held_says_so_to_whoever_asks() -> None:
     assert not member.waits(0)
     with pytest.raises(LocalProtocolError):
         member.hold(ticket)
+
+
+def test_a_request_is_recalled_by_a_member_that_begins_anew() -> None:
+    before, after = member_of(RECORD), member_of(RECORD, peers=(1,))
+    before.receive_request(0, REQUEST.encoded, 0.0)
+    asked = reported(before)
+    changed = replace(asked.receipt, user_data=asked.receipt.user_data + b"!")
+    assert not after.recall(asked.invite_id, changed, 0.0)
+    assert not after.recall(b"i" * 32, asked.receipt, 0.0)
+    assert after.dropped[Drop.UNKNOWN_INVITE] == 2
+    assert after.recall(asked.invite_id, asked.receipt, 0.0)
+    assert reported(after) == asked
+    # Whoever asks again meanwhile waits with it, and the network gets the answer too.
+    after.receive_request(1, REQUEST.encoded, 0.0)
+    after.deny(asked.ticket)
+    assert answers(after) == [(1, Status.REJECTED)]
+    [record] = after.records_to_put()
+    assert REQUEST.open(record.value).status is Status.REJECTED
 
 
 def test_an_extension_has_a_limit() -> None:

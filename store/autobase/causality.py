@@ -145,6 +145,8 @@ class Causality:
             return 0
         if sequence < steps.floor - 1:
             raise _forgotten()
+        if not steps.sequences or sequence >= steps.sequences[-1]:
+            return steps.seen[other]
         sequences, lengths = steps.of(other)
         before = bisect_left(sequences, sequence + 1)
         return lengths[before - 1] if before else steps.base.get(other, 0)

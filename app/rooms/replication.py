@@ -375,7 +375,8 @@ class Session:
             self._refusals.pop(writer, None)
             if channel.stalled_at is not None:
                 channel.stalled_at = now + self._patience_s(writer)
-        if self._heads[writer].forked:
+        mine = self._heads.get(writer)
+        if mine is not None and mine.forked:
             # What did not fit together before may now.
             self._resting.pop(writer, None)
         if writer == self._visiting:

@@ -330,6 +330,7 @@ class Room:
         """The room's line in the list."""
         me = self.facts.member_of(self.device)
         writes = me is not None and me.present and may_write(self.facts.kind, me.role)
+        writes = writes and self.device not in self.logs.proofs
         last = self._counts.last
         known = RoomSnapshot(
             room=self.id,

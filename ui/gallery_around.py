@@ -34,6 +34,13 @@ async def ruled_world(scene: Scene) -> str:
     return room
 
 
+def _dialog(name: str) -> Callable[[Scene], Awaitable[None]]:
+    async def pose(scene: Scene) -> None:
+        scene.evaluate(f'page.item.show("{name}")')
+
+    return pose
+
+
 def _page(name: str) -> Callable[[Scene], Awaitable[None]]:
     """The panel beside the garden, opened at one of its pages."""
 
@@ -71,7 +78,51 @@ async def _knocked(scene: Scene) -> None:
     await ruled_world(scene)
 
 
+async def _people(scene: Scene) -> None:
+    core = scene.core
+    core.meet("Maria Sibylla Merian", "asking", "I draw moths; Mary sent me.")
+    core.meet("Alexander", "asking", "")
+    grace = core.meet("Grace Hopper", "accepted")
+    core.meet("Emmy Noether", "accepted")
+    core.meet("Rachel Carson", "calling")
+    core.meet("Cheap seeds 24", "blocked")
+    core.kept["verified-people"] = f'["{grace.identity_key}"]'
+    scene.face.session._around.people.verified.attach(core)
+    await scene.settle(0.1)
+
+
+async def _people_list(scene: Scene) -> None:
+    await _people(scene)
+    scene.evaluate('page.item.show("People")')
+
+
+async def _write(scene: Scene) -> None:
+    await _people(scene)
+    link = "covey://contact/" + key_of("Rosalind")
+    scene.evaluate(f'page.item.show("Write", {{ offered: "{link}" }})')
+
+
+async def _safety(scene: Scene) -> None:
+    await _people(scene)
+    key = key_of("Emmy Noether")
+    scene.evaluate(f'covey.people.compare("{key}", "Emmy Noether")')
+    scene.evaluate('page.item.show("Safety")')
+
+
+async def _compared(scene: Scene) -> None:
+    await _safety(scene)
+    await scene.settle(0.1)
+    scene.evaluate("covey.people.setVerified(true)")
+
+
 PICTURES_AROUND = (
+    Picture("message-requests", lively_world, _people),
+    Picture("people", lively_world, _people_list),
+    Picture("people-empty", lively_world, _dialog("People")),
+    Picture("write", lively_world, _write),
+    Picture("contact-code", lively_world, _dialog("Code")),
+    Picture("safety-number", lively_world, _safety),
+    Picture("compared", lively_world, _compared),
     Picture("details", lively_world, _page("")),
     Picture("requests", lively_world, _page("requestsRow")),
     Picture("invites", lively_world, _page("invitesRow")),

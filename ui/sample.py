@@ -32,6 +32,7 @@ from app.snapshots import (
     RoomSnapshot,
 )
 from ui.bridge import Mailbox, pause
+from ui.sample_people import SamplePeople
 from ui.sample_rule import LINK as LINK
 from ui.sample_rule import SampleRule
 from ui.sample_talk import SampleTalk
@@ -56,7 +57,7 @@ class SampleRoom:
     members: list[MemberSnapshot] = field(default_factory=list)
 
 
-class SampleCore(SampleTalk, SampleRule):
+class SampleCore(SampleTalk, SampleRule, SamplePeople):
     """A core of one process's memory.
 
     Attributes:
@@ -69,6 +70,7 @@ class SampleCore(SampleTalk, SampleRule):
     def __init__(self, *, name: str, now_ms: int) -> None:
         SampleTalk.__init__(self)
         SampleRule.__init__(self)
+        SamplePeople.__init__(self)
         self.me = name
         self.now_ms = now_ms
         self.refusal: UserFacingError | None = None

@@ -111,6 +111,7 @@ class Session(QObject):
         self._bridge.surprised.connect(self._tell_surprise)
         self._conversation.told.connect(self.tell)
         self._around.told.connect(self.tell)
+        self._around.people.entered.connect(self._enter)
         self._maker.entered.connect(self._enter)
         self._joiner.entered.connect(self._enter)
         self._clock.start()
@@ -146,6 +147,7 @@ class Session(QObject):
     inviter = Property(QObject, lambda s: s._inviter, constant=True)
     joiner = Property(QObject, lambda s: s._joiner, constant=True)
     details = Property(QObject, lambda s: s._around.details, constant=True)
+    people = Property(QObject, lambda s: s._around.people, constant=True)
     maxNameChars = Property(int, lambda _: MAX_NAME_CHARS, constant=True)
 
     @property
@@ -208,7 +210,7 @@ class Session(QObject):
         for door in (self._maker, self._inviter, self._joiner):
             door.attach(self._core)
         self._rooms.reset(rooms)
-        self._around.attach(self._core)
+        self._around.attach(self._core, me=self._profile.identity_key)
         self._around.settle_in([room.room for room in rooms])
         self.profileChanged.emit()
         opened = self._rooms.snapshot(self._rooms.selected)

@@ -116,6 +116,16 @@ class People(Protocol):
         """Sixty digits that both sides see alike."""
 
 
+class Keeping(Protocol):
+    """Texts that the window keeps, encrypted, by name."""
+
+    async def preference(self, name: str) -> str:
+        """What is kept under a name; empty when nothing is."""
+
+    async def set_preference(self, name: str, value: str) -> None:
+        """Keep a text under a name of small letters and hyphens."""
+
+
 class Lookup(Protocol):
     """Finding what was said."""
 

@@ -10,10 +10,17 @@ from collections.abc import Callable, Iterable
 
 from PySide6.QtCore import QObject, Signal
 
-from app.events import Event, MembersChanged, RequestsChanged, RoomChanged
+from app.events import (
+    ContactsChanged,
+    Event,
+    MembersChanged,
+    RequestsChanged,
+    RoomChanged,
+)
 from ui.bridge import Bridge
 from ui.gateway import Core
 from ui.models.details import Details
+from ui.models.people import People
 from ui.models.rooms import RoomListModel
 
 
@@ -22,6 +29,7 @@ class Around(QObject):
 
     Attributes:
         details: What is beside the open room.
+        people: Whom one knows.
 
     Signals:
         told: A sentence for the person.
@@ -42,13 +50,18 @@ class Around(QObject):
         self._rooms = rooms
         self._core: Core | None = None
         self.details = Details(bridge=bridge, now_ms=now_ms, parent=self)
+        self.people = People(bridge=bridge, parent=self)
+        self.details.verified = self.people.verified
+        self.people.verified.changed.connect(self.details.refresh)
+        self.people.told.connect(self.told)
         self.details.told.connect(self.told)
         self.details.counted.connect(rooms.set_waiting)
 
-    def attach(self, core: Core | None) -> None:
+    def attach(self, core: Core | None, *, me: str = "") -> None:
         """Use this core from now on; None while there is none."""
         self._core = core
         self.details.attach(core)
+        self.people.attach(core, me=me)
 
     def settle_in(self, rooms: Iterable[str]) -> None:
         """The rooms are known: ask who waits at their doors."""
@@ -66,6 +79,7 @@ class Around(QObject):
         """The core told these; each room is looked at once."""
         doors: dict[str, None] = {}
         changed: dict[str, None] = {}
+        people = False
         for event in batch:
             match event:
                 case RequestsChanged(room):
@@ -74,9 +88,13 @@ class Around(QObject):
                     changed[room] = None
                 case RoomChanged(snapshot):
                     changed[snapshot.room] = None
+                case ContactsChanged():
+                    people = True
                 case _:
                     pass
         for room in changed:
             self.details.notice(room)
+        if people:
+            self.people.refresh()
         if doors:
             self.settle_in(list(doors))

@@ -6,7 +6,7 @@ offered is what the rules allow now. What is refused is told as a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,9 @@ class PersonRow:
 class Details(QObject):
     """View model of the panel beside the open room.
 
+    Attributes:
+        verified: Identity keys that this person has compared.
+
     Signals:
         changed: Anything that is shown changed.
         chosenChanged: Another member is meant by what comes next.
@@ -95,6 +98,7 @@ class Details(QObject):
         self._busy = ""
         self._failure = ""
         self._exported = ""
+        self.verified: Container[str] = ()
         self._members = MemberListModel(parent=self)
         self._invites: RowModel[InviteRow] = RowModel(InviteRow, self)
         self._requests: RowModel[PersonRow] = RowModel(PersonRow, self)
@@ -318,7 +322,12 @@ class Details(QObject):
         known, members, requests = found
         self._known = known
         self._people = {it.identity_key: it for it in known.people}
-        self._members.show(members, people=self._people, now_ms=self._now_ms())
+        self._members.show(
+            members,
+            people=self._people,
+            verified=self.verified,
+            now_ms=self._now_ms(),
+        )
         self._invites.replace_all([self._invite_row(it) for it in known.invites])
         self._requests.replace_all([self._request_row(it) for it in requests])
         self._banned.replace_all(

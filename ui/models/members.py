@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject
@@ -29,6 +29,8 @@ class MemberRow:
     online: bool
     me: bool
     muted: bool
+    verified: bool
+    """This person has compared the safety number."""
     may: list[str]
     """What may be done about this member: ``role``, ``mute``, ``remove``."""
 
@@ -44,6 +46,7 @@ class MemberListModel(RowModel[MemberRow]):
         members: Iterable[MemberSnapshot],
         *,
         people: Mapping[str, PersonSnapshot] | None = None,
+        verified: Container[str] = (),
         now_ms: int = 0,
     ) -> None:
         """Show these members, changing only the rows that differ.
@@ -51,11 +54,12 @@ class MemberListModel(RowModel[MemberRow]):
         Args:
             members: They.
             people: What may be done about them, by identity key, where it is known.
+            verified: Identity keys that were compared.
             now_ms: The time, by which mutes end.
         """
         known = people or {}
         wanted = [
-            self._row(member, known.get(member.identity_key), now_ms)
+            self._row(member, known.get(member.identity_key), verified, now_ms)
             for member in members
         ]
         wanted.sort(key=lambda row: (not row.me, not row.online, row.name.casefold()))
@@ -66,7 +70,11 @@ class MemberListModel(RowModel[MemberRow]):
             self.replace_all(wanted)
 
     def _row(
-        self, member: MemberSnapshot, person: PersonSnapshot | None, now_ms: int
+        self,
+        member: MemberSnapshot,
+        person: PersonSnapshot | None,
+        verified: Container[str],
+        now_ms: int,
     ) -> MemberRow:
         name = texts.clean_name(member.name) or self.tr("Somebody")
         muted = person is not None and person.muted_until > now_ms
@@ -84,6 +92,7 @@ class MemberListModel(RowModel[MemberRow]):
             online=member.online or member.me,
             me=member.me,
             muted=muted,
+            verified=member.identity_key in verified,
             may=list(person.may) if person is not None else [],
         )
 

@@ -22,7 +22,9 @@ Item {
         dialog.item.open()
     }
     function follow(link) {
-        if (link.startsWith("covey://"))
+        if (link.startsWith("covey://contact/"))
+            show("Write", { offered: link })
+        else if (link.startsWith("covey://"))
             show("Join", { offered: link })
         else
             Qt.openUrlExternally(link)
@@ -80,12 +82,21 @@ Item {
         id: dialog
 
         property string name
+        property string next
     }
     Connections {
         target: dialog.item
+        function onWanted(name) {
+            dialog.next = name
+            dialog.item.close()
+        }
         function onClosed() {
-            dialog.name = ""
-            conversation.focusText()
+            const next = dialog.next
+            dialog.name = dialog.next = ""
+            if (next)
+                Qt.callLater(page.show, next)
+            else
+                conversation.focusText()
         }
     }
     // Where there is but one room and space for it, nothing is left to choose.

@@ -9,6 +9,8 @@ Popup {
     property string title
     property string subtitle
     property int widest: 440
+    // Another dialog is to take this one's place.
+    signal wanted(string dialog)
     default property alias body: holder.data
     property alias actions: actionRow.data
     readonly property bool narrow: parent ? parent.width < 520 : false

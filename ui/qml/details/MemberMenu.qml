@@ -21,6 +21,21 @@ ThemedMenu {
     function shown(word) { return may.indexOf(word) >= 0 }
 
     ThemedMenuItem {
+        objectName: "writeMemberItem"
+        symbol: "message-circle"
+        text: qsTr("Write to them alone")
+        onTriggered: covey.people.write(menu.key, "")
+    }
+    ThemedMenuItem {
+        objectName: "compareMemberItem"
+        symbol: "shield-check"
+        text: qsTr("Compare safety number")
+        onTriggered: {
+            covey.people.compare(menu.key, covey.details.chosenName)
+            menu.wanted("Safety")
+        }
+    }
+    ThemedMenuItem {
         objectName: "copyMemberKeyItem"
         symbol: "copy"
         text: qsTr("Copy contact key")

@@ -18,6 +18,7 @@ AbstractButton {
     required property bool online
     required property bool me
     required property bool muted
+    required property bool verified
     required property var may
     signal menuWanted()
 
@@ -30,7 +31,7 @@ AbstractButton {
     ListView.onPooled: visible = false
     ListView.onReused: visible = true
     Accessible.role: Accessible.ListItem
-    Accessible.name: [name, role, detail].filter(x => x).join(", ")
+    Accessible.name: [name, verified ? qsTr("Safety number compared") : "", role, detail].filter(x => x).join(", ")
     Accessible.onPressAction: clicked()
 
     TapHandler {
@@ -75,21 +76,30 @@ AbstractButton {
                     id: title
                     width: Math.min(implicitWidth, parent.width
                                     - (role.visible ? role.width + Theme.s : 0)
-                                    - (quiet.visible ? quiet.width + Theme.xs : 0))
+                                    - signs.width - Theme.xs)
                     text: member.name
                     font.weight: Font.Medium
                     elide: Text.ElideRight
                     Accessible.ignored: true
                 }
-                Icon {
-                    id: quiet
-                    visible: member.muted
+                Row {
+                    id: signs
                     anchors.left: title.right
                     anchors.leftMargin: Theme.xs
                     anchors.verticalCenter: title.verticalCenter
-                    name: "mic-off"
-                    size: 14
-                    color: Theme.warn
+                    spacing: Theme.xs
+                    Icon {
+                        visible: member.verified
+                        name: "badge-check"
+                        size: 15
+                        color: Theme.accentText
+                    }
+                    Icon {
+                        visible: member.muted
+                        name: "mic-off"
+                        size: 14
+                        color: Theme.warn
+                    }
                 }
                 Rectangle {
                     id: role

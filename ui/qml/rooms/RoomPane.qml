@@ -85,6 +85,25 @@ Rectangle {
             anchors.rightMargin: Theme.m
             anchors.verticalCenter: parent.verticalCenter
             IconButton {
+                objectName: "peopleButton"
+                symbol: "contact"
+                label: covey.people.asking.count > 0
+                    ? qsTr("People, %n request(s)", "", covey.people.asking.count) : qsTr("People")
+                onClicked: pane.wanted("People")
+                Rectangle {
+                    visible: covey.people.asking.count > 0
+                    anchors.right: parent.right
+                    anchors.top: parent.top
+                    anchors.margins: 6
+                    width: 10
+                    height: 10
+                    radius: 5
+                    color: Theme.accent
+                    border.width: 1
+                    border.color: Theme.surface
+                }
+            }
+            IconButton {
                 objectName: "joinButton"
                 symbol: "link"
                 label: qsTr("Join by link")
@@ -133,6 +152,20 @@ Rectangle {
             }
         }
         delegate: RoomRow {}
+        header: Item {
+            width: list.width
+            height: asking.visible ? asking.height + Theme.xs : 0
+            RowButton {
+                id: asking
+                objectName: "askingRow"
+                width: parent.width
+                visible: covey.people.asking.count > 0
+                symbol: "inbox"
+                text: qsTr("Message requests")
+                badge: covey.people.asking.count
+                onClicked: pane.wanted("People")
+            }
+        }
         move: Transition {
             NumberAnimation { property: "y"; duration: Theme.calmly; easing.type: Easing.OutCubic }
         }

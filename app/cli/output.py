@@ -26,6 +26,8 @@ _DIRECTION_MARKS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e")
 _DIRECTION_ISOLATES = frozenset("\u2066\u2067\u2068\u2069")
 _MISLEADING = _DIRECTION_MARKS | _DIRECTION_ISOLATES
 _CONTINUED = "\n    "
+MAX_QUOTED_CHARS = 40
+"""Of what a message answers."""
 _JSON_ESCAPES = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
 """Control characters that JSON need not escape, but some terminals obey."""
 
@@ -195,7 +197,7 @@ def message_line(message: MessageSnapshot) -> str:
     text = printable(_words(message)).replace("\n", _CONTINUED)
     doubt = "" if message.verified else " (not verified)"
     author = one_line(message.author_name) or message.author[:8]
-    return f"{at}  {author}{doubt}: {text}"
+    return f"{printable(message.id[:8])}  {at}  {author}{doubt}: {text}"
 
 
 def _words(message: MessageSnapshot) -> str:
@@ -207,8 +209,17 @@ def _words(message: MessageSnapshot) -> str:
     text = message.text
     if message.forwarded_from is not None:
         text = f"(forwarded from {message.forwarded_from}) {text}"
+    if (reply := message.reply) is not None:
+        said = "(deleted)" if reply.deleted else one_line(reply.text)
+        if len(said) > MAX_QUOTED_CHARS:
+            said = said[: MAX_QUOTED_CHARS - 1] + "\u2026"
+        text = f"(to {one_line(reply.author_name)}: {said}) {text}"
     if message.edited:
         text += " (edited)"
+    if message.pinned:
+        text += " (pinned)"
+    if message.thread_size:
+        text += f" ({message.thread_size} in its thread)"
     for number, option in enumerate(message.poll.options if message.poll else (), 1):
         mine = "*" if option.mine else " "
         text += f"\n{number}.{mine} {one_line(option.text)}: {option.count}"

@@ -147,8 +147,7 @@ def room_facts(
     }
     devices = _device_facts(law, lacked, guests or {}, frozen)
     room, epoch = law.room, law.epoch
-    joined = [member.joined.clock for member in law.members.values()]
-    since_ms = min(joined, default=clock) if epoch is None else epoch.place.clock
+    since_ms = _first_clock(law, clock) if epoch is None else epoch.place.clock
     return RoomFacts(
         kind=room.kind,
         name=room.name or name,
@@ -168,6 +167,12 @@ def room_facts(
         # The founder's device and this one.
         knows_itself_only=room.kind is Kind.PERSONAL and len(law.devices) <= 2,
     )
+
+
+def _first_clock(law: Law, default: int) -> int:
+    """The clock of the act by which the first member came."""
+    joined = (member.joined.clock for member in law.members.values())
+    return min(joined, default=default)
 
 
 def _device_facts(

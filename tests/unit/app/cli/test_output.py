@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -117,6 +118,21 @@ def test_a_message_says_what_became_of_it() -> None:
     told = replace(plain, forwarded_from=HOSTILE)
     assert "(forwarded from " in message_line(told)
     assert harmless(message_line(told))
+
+
+def test_a_message_says_how_it_is_named_and_where_it_belongs() -> None:
+    plain = message("Ada", "a heron")
+    long = message_line(replace(plain, id="0123456789"))
+    assert re.match(r"01234567  \d{4}-", long)
+    rooted = replace(plain, pinned=True, thread_size=2)
+    assert message_line(rooted).endswith("a heron (pinned) (2 in its thread)")
+    asked = PreviewSnapshot("i" * 64, "k" * 64, "Bo", "what\n" + "?" * 99)
+    line = message_line(replace(plain, reply=asked))
+    assert line.endswith("Ada: (to Bo: what " + "?" * 34 + "\u2026) a heron")
+    gone = replace(asked, text="", deleted=True)
+    assert "(to Bo: (deleted)) a heron" in message_line(replace(plain, reply=gone))
+    hostile = replace(asked, author_name=HOSTILE, text=HOSTILE)
+    assert harmless(message_line(replace(plain, reply=hostile)))
 
 
 def test_a_poll_shows_its_answers_and_what_they_got() -> None:

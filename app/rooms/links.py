@@ -39,8 +39,9 @@ from app.rooms.facts import RoomFacts
 from app.rooms.hole_lists import AskHoles
 from app.rooms.messages import HAVE, MESSAGE_COUNT, PROTOCOL
 from app.rooms.removals import find_evidence
-from app.rooms.replication import Session, Sources
+from app.rooms.replication import Session
 from app.rooms.roles import Kind
+from app.rooms.sources import Sources
 from app.rooms.visits import Errand, Visits
 from app.tasks import Tasks
 from app.traffic import LastMinute

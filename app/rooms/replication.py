@@ -81,6 +81,7 @@ from app.rooms.messages import (
     encode_signed,
 )
 from app.rooms.roles import may_write
+from app.rooms.sources import Sources
 from app.rooms.telling import Telling, gather_s, later_s
 from net.errors import RemoteProtocolError
 
@@ -132,31 +133,6 @@ class _LogChannel:
     """While it is fetched: when the peer has brought nothing for too long."""
     stalled: bool = False
     """That was so, and nothing has come since: fetch on a channel opened anew."""
-
-
-class Sources:
-    """From whom each log is fetched, so that not everybody sends it."""
-
-    def __init__(self) -> None:
-        self._taken: dict[bytes, set[Session]] = {}
-
-    def take(self, writer: bytes, session: Session, limit: int) -> bool:
-        """True when this session may fetch a log, as one of so many."""
-        taken = self._taken.setdefault(writer, set())
-        if session not in taken and len(taken) >= limit:
-            return False
-        taken.add(session)
-        return True
-
-    def release(self, writer: bytes, session: Session) -> bool:
-        """Give a place back; True when the session had one."""
-        taken = self._taken.get(writer)
-        if taken is None or session not in taken:
-            return False
-        taken.remove(session)
-        if not taken:
-            del self._taken[writer]
-        return True
 
 
 class Session:
@@ -498,6 +474,7 @@ class Session:
             if before is None and len(self._remote_heads) >= MAX_WRITERS:
                 raise RemoteProtocolError("too many writers", code="too-many")
             self._remote_heads[head.writer] = head
+            self._hear(head, now)
             if head.writer == self._own:
                 self._acknowledged()
             channel = self._channels.get(head.writer)
@@ -553,7 +530,8 @@ class Session:
         if not self.is_member:
             return
         members = self._facts.present_count
-        soon, later = now + gather_s(members), now + later_s(members)
+        turns = 1 if self._terms.is_initiator else 2
+        soon, later = now + turns * gather_s(members), now + later_s(members)
         for writer in writers:
             head = self._heads.get(writer)
             if head is None or head == self._told.get(writer):
@@ -575,6 +553,13 @@ class Session:
             return True
         remote = self._remote_heads.get(writer)
         return remote is not None and remote.length >= head.length
+
+    def _hear(self, head: RemoteHead, now: float) -> None:
+        """Put off telling the peer what it says itself."""
+        mine = self._heads.get(head.writer)
+        if mine is not None and mine.length <= head.length:
+            later = now + later_s(self._facts.present_count)
+            self._telling.put_off(head.writer, later)
 
     def _tell_due(self, now: float) -> None:
         """Tell everything that waits, once something of it is due."""

@@ -16,8 +16,8 @@ from app.rooms.blocks import LogHead
 from app.rooms.effects import Attach, Send
 from app.rooms.facts import DeviceFact, MemberFact, RoomFacts
 from app.rooms.messages import HAVE
-from app.rooms.replication import Sources
 from app.rooms.roles import Kind, Role
+from app.rooms.sources import Sources
 from tests.unit.app.rooms.crowd import CARRIED, Crowd, CrowdMember, LinkEnd, tree_of
 from tests.unit.app.rooms.people import Person, person
 

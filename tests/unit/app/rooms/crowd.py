@@ -35,7 +35,8 @@ from app.rooms.effects import (
 from app.rooms.facts import RoomFacts
 from app.rooms.messages import SignedHead
 from app.rooms.operations import Admit, Body, Message
-from app.rooms.replication import Session, Sources
+from app.rooms.replication import Session
+from app.rooms.sources import Sources
 from app.rooms.view import Applied, RoomView
 from net.crypto import blake2b_256, discovery_key
 from store import contents, rooms

@@ -83,13 +83,13 @@ def search(text: str, *, limit: int) -> list[Emoji]:
     wanted = text.casefold().strip(":").replace("_", " ").split()
     if not wanted:
         return []
-    ranked: list[tuple[int, int, Emoji]] = []
+    ranked: list[tuple[int, int, int, Emoji]] = []
     for at, it in enumerate(everything()):
         rank = _rank(it, wanted)
         if rank is not None:
-            ranked.append((rank, at, it))
-    ranked.sort(key=lambda found: found[:2])
-    return [it for _, _, it in ranked[:limit]]
+            ranked.append((rank, len(it.code) if rank < 20 else 0, at, it))
+    ranked.sort(key=lambda found: found[:3])
+    return [found[-1] for found in ranked[:limit]]
 
 
 def _rank(it: Emoji, wanted: list[str]) -> int | None:

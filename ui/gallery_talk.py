@@ -195,7 +195,7 @@ async def _typing(scene: Scene) -> None:
 
 async def _sheet(scene: Scene, name: str, properties: str = "{}") -> None:
     await _talk(scene)
-    _evaluate(scene, "conversationPane", f'pane.showSheet("{name}", {properties})')
+    _evaluate(scene, "conversationPane", f'showSheet("{name}", {properties})')
 
 
 async def _ledger(scene: Scene) -> None:

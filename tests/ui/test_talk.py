@@ -51,6 +51,12 @@ def choose(stage: Stage, text: str, item: str) -> None:
     """Take a line of a message's menu."""
     stage.click_item(bubble(stage, text), RIGHT)
     stage.click(item)
+    gone(stage, item)
+
+
+def gone(stage: Stage, name: str) -> None:
+    """Wait until a menu or a dialog has closed, to its last frame."""
+    stage.wait_until(lambda: not stage.shows(name), what=f"{name} is gone")
 
 
 def hover(stage: Stage, item: QQuickItem) -> None:
@@ -72,8 +78,9 @@ def test_a_reply_names_what_it_answers_and_leads_there(
     stage.press(Qt.Key.Key_Return)
     bubble(stage, "I do")
     stage.wait_until(
-        lambda: [m.reply_to for m in stage.run(core.history(garden))]
-        == [None, first.id]
+        lambda: (
+            [m.reply_to for m in stage.run(core.history(garden))] == [None, first.id]
+        )
     )
     assert not stage.sees("Reply to Grace")
     for number in range(120):
@@ -232,6 +239,7 @@ def test_several_are_chosen_copied_and_deleted(
     stage.click_item(bubble(stage, "two"))
     stage.click("deleteSelectedButton")
     stage.click("confirmDeleteButton")
+    gone(stage, "confirmDeleteButton")
     stage.wait_until(
         lambda: words(stage) == ["Message deleted", "Message deleted", "three"]
     )
@@ -248,6 +256,7 @@ def test_a_message_is_forwarded_with_a_label(
     stage.type("cho")
     stage.wait_until(lambda: not stage.shows("forwardTo:Garden"))
     stage.click("forwardTo:Choir")
+    gone(stage, "forwardList")
     stage.click("room:Choir")
     bubble(stage, "Frost tonight")
     stage.wait_for_text("Forwarded from Grace")
@@ -326,6 +335,7 @@ def test_a_poll_is_made_and_voted_in(
     stage.type("Sunday")
     stage.get("pollAnswer:2")
     stage.click("makePollButton")
+    gone(stage, "makePollButton")
     bubble(stage, "Which day?")
     stage.click("pollOption:Sunday")
     stage.wait_for_text("1 vote")
@@ -334,11 +344,13 @@ def test_a_poll_is_made_and_voted_in(
     assert [it.count for it in poll.options] == [0, 1]
     stage.click("pollOption:Friday")
     stage.wait_until(
-        lambda: [
-            it.mine
-            for it in stage.run(core.history(garden))[-1].poll.options  # type: ignore[union-attr]
-        ]
-        == [True, False]
+        lambda: (
+            [
+                it.mine
+                for it in stage.run(core.history(garden))[-1].poll.options  # type: ignore[union-attr]
+            ]
+            == [True, False]
+        )
     )
 
 

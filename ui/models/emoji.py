@@ -43,6 +43,7 @@ class EmojiModel(RowModel[EmojiRow]):
         self._group = ""
         self._query = ""
 
+    searching = Property(bool, lambda s: bool(s._query), notify=changed)
     group = Property(str, lambda s: s._group, notify=changed)
     tone = Property(int, lambda s: s._tone, notify=changed)
     groups = Property(list, lambda _: ["recent", *emoji.GROUPS], constant=True)

@@ -129,7 +129,7 @@ Rectangle {
                 font.pixelSize: 15
                 background: null
                 KeyNavigation.priority: KeyNavigation.BeforeItem
-                KeyNavigation.tab: emojiButton
+                KeyNavigation.tab: completions.shown ? null : emojiButton
                 Accessible.name: qsTr("Message to %1").arg(composer.room.name)
                 Accessible.description: qsTr("Enter sends, Shift and Enter make a new line")
                 onTextChanged: {

@@ -104,6 +104,13 @@ Rectangle {
         anchors.rightMargin: Theme.m
         anchors.verticalCenter: parent.verticalCenter
         IconButton {
+            objectName: "findButton"
+            symbol: "search"
+            label: qsTr("Search in this room")
+            keys: "Ctrl+F"
+            onClicked: covey.finder.begin(header.room.room)
+        }
+        IconButton {
             objectName: "inviteButton"
             visible: !header.narrow
             symbol: "user-plus"

@@ -102,7 +102,7 @@ Popup {
             x: Theme.l
             anchors.top: search.bottom
             anchors.topMargin: 10
-            text: search.text ? qsTr("Found") : picker.names[picker.model.group] || ""
+            text: picker.model.searching ? qsTr("Found") : picker.names[picker.model.group] || ""
             color: Theme.muted
             font.pixelSize: Theme.caption
             font.weight: Font.DemiBold
@@ -197,7 +197,7 @@ Popup {
                     symbolSize: 18
                     symbol: picker.symbols[modelData]
                     label: picker.names[modelData]
-                    checked: picker.model.group === modelData && !search.text
+                    checked: picker.model.group === modelData && !picker.model.searching
                     onClicked: {
                         search.text = ""
                         picker.model.show(modelData)

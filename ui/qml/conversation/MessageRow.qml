@@ -83,7 +83,7 @@ Item {
         y: body.y
         width: parent.width
         height: parent.height - y
-        color: row.selected ? Theme.selected : Theme.accentSoft
+        color: row.selected ? Theme.chosen : Theme.selected
         opacity: row.selected || row.flashing ? 1 : 0
         visible: opacity > 0
         Behavior on opacity { NumberAnimation { duration: Theme.calmly } }

@@ -44,6 +44,7 @@ QtObject {
     readonly property color mineLink: dark ? "#8ce9da" : "#065c54"
     readonly property color mineSunken: dark ? "#10403a" : "#c3e6dd"
     readonly property color mineBar: dark ? "#1f6359" : "#a9d9cd"
+    readonly property color chosen: dark ? "#2b5f57" : "#b4d9cf"
     readonly property color theirs: dark ? "#202b29" : "#ffffff"
     readonly property color theirsLine: dark ? "#202b29" : "#e4ebe8"
 

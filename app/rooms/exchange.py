@@ -275,7 +275,11 @@ class Exchange:
         """See ``NetworkListener``: some of a room, or of those behind an invite."""
         for attached in self._attached.values():
             if attached.topic == topic:
-                return max(ENOUGH_PEERS - len(attached.room.online), 0)
+                devices = attached.room.facts.devices
+                # Whoever has the room's key can prove devices, but no membership.
+                here = [devices.get(it) for it in attached.room.online]
+                known = sum(1 for fact in here if fact is not None and fact.present)
+                return max(ENOUGH_PEERS - known, 0)
         return ENOUGH_PEERS
 
     def _log_asked(self, peer: Peer, discovery_key: bytes) -> bool:

@@ -204,6 +204,12 @@ async def _ledger(scene: Scene) -> None:
     await _sheet(scene, "DeliverySheet", f'{{messageId: "{found}"}}')
 
 
+async def _responses(scene: Scene) -> None:
+    await _talk(scene)
+    found = _message(scene, "Saturday, then")
+    await _sheet(scene, "ResponsesSheet", f'{{messageId: "{found}"}}')
+
+
 async def _forward(scene: Scene) -> None:
     await _sheet(scene, "ForwardSheet", "{ids: ['x']}")
 
@@ -260,6 +266,7 @@ PICTURES_TALK = (
     Picture("talk-select", talking_world, _select),
     Picture("talk-typing", talking_world, _typing, sizes=(NARROW,)),
     Picture("talk-ledger", talking_world, _ledger),
+    Picture("talk-responses", talking_world, _responses, sizes=(NARROW,)),
     Picture("talk-forward", talking_world, _forward),
     Picture("talk-delete", talking_world, _delete, sizes=(NARROW,)),
     Picture("talk-poll", talking_world, _poll),

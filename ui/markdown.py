@@ -30,6 +30,8 @@ MAX_NESTING: Final = 12
 """Marks within marks; deeper ones are shown as written."""
 MAX_BLOCKS: Final = 40
 """Pieces of one message; a message of more is shown as written."""
+MAX_LANGUAGE_CHARS: Final = 60
+"""Of what stands behind the beginning of code."""
 _KEPT_COUNT = 512
 
 _MARKS = re.compile(
@@ -77,8 +79,7 @@ def blocks(text: str, names: tuple[str, ...] = ()) -> tuple[Block, ...]:
         return ()
     tokens = _parser().parse(_end_quotes(text))
     found = tuple(_pieces(tokens, names))
-    infos = (token.info for token in tokens if token.type == "fence")
-    shown = "".join((*(block.plain for block in found), *infos))
+    shown = "".join(block.plain + block.language for block in found)
     # Marks nested too deeply are dropped with what they hold; nothing may be lost.
     if len(found) > MAX_BLOCKS or _letter_count(shown) != _letter_count(text):
         return ()
@@ -244,8 +245,8 @@ def _said(token: Token) -> str:
 
 def _code(token: Token) -> Block:
     code = token.content.rstrip("\n")
-    language = token.info.split()[0][:20] if token.info.split() else ""
-    return Block("code", _coloured(code, language), code, texts.clean_name(language))
+    language = texts.clean_name(token.info)[:MAX_LANGUAGE_CHARS]
+    return Block("code", _coloured(code, language.split(" ")[0]), code, language)
 
 
 def _coloured(code: str, language: str) -> str:

@@ -22,6 +22,7 @@ from app.snapshots import (
     PollSnapshot,
     PreviewSnapshot,
     ReactionSnapshot,
+    ResponseSnapshot,
     ScheduledSnapshot,
 )
 from ui.bridge import Mailbox, pause
@@ -222,6 +223,34 @@ class SampleTalk(ABC):
     async def messages(self, room: str, ids: Sequence[str]) -> list[MessageSnapshot]:
         """Messages by their ids."""
         return [it for it in self._seen(room) if it.id in ids]
+
+    async def responses(self, room: str, id: str) -> list[ResponseSnapshot]:
+        """Who reacted or voted: as many of the members as are counted."""
+        told = self._one(room, id)
+        members = self._room(room).members
+        me = next(it for it in members if it.me)
+        others = [it for it in members if not it.me]
+        signs: dict[str, list[str]] = {}
+        choices: dict[str, list[int]] = {}
+        for sign in told.reactions:
+            people = ([me] if sign.mine else []) + others[: sign.count - sign.mine]
+            for it in people:
+                signs.setdefault(it.identity_key, []).append(sign.emoji)
+        for at, option in enumerate(told.poll.options if told.poll else ()):
+            people = ([me] if option.mine else []) + others[
+                : option.count - option.mine
+            ]
+            for it in people:
+                choices.setdefault(it.identity_key, []).append(at)
+        return [
+            ResponseSnapshot(
+                *(it.identity_key, it.name, it.me),
+                emojis=tuple(signs.get(it.identity_key, ())),
+                choices=tuple(choices.get(it.identity_key, ())),
+            )
+            for it in members
+            if it.identity_key in signs or it.identity_key in choices
+        ]
 
     async def delivery(self, room: str, id: str) -> DeliverySnapshot:
         """Who holds a message: as many as it says, those who are connected first."""

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.snapshots import DeliverySnapshot, MessageSnapshot, ScheduledSnapshot
+from app.snapshots import (
+    DeliverySnapshot,
+    MessageSnapshot,
+    ResponseSnapshot,
+    ScheduledSnapshot,
+)
 
 
 class Talk(Protocol):
@@ -75,6 +80,9 @@ class Talk(Protocol):
 
     async def messages(self, room: str, ids: Sequence[str]) -> list[MessageSnapshot]:
         """At most 50 messages as they are now; those that are gone are left out."""
+
+    async def responses(self, room: str, id: str) -> list[ResponseSnapshot]:
+        """Who put which signs under a message, or chose what in a poll, by name."""
 
     async def delivery(self, room: str, id: str) -> DeliverySnapshot:
         """Which members' devices hold a message."""

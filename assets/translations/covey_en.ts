@@ -117,6 +117,16 @@
     </message>
 </context>
 <context>
+    <name>Responses</name>
+    <message numerus="yes">
+        <source>{0} and %n other(s)</source>
+        <translation>
+            <numerusform>{0} and %n other</numerusform>
+            <numerusform>{0} and %n others</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>RoomPane</name>
     <message numerus="yes">
         <source>People, %n request(s)</source>

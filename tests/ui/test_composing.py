@@ -1,4 +1,4 @@
-"""Writing: completions, marks, drafts, timers, later; and what marked text looks like."""
+"""Writing: completions, marks, drafts, timers, later; and how marked text looks."""
 
 from __future__ import annotations
 

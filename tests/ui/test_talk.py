@@ -153,6 +153,16 @@ def test_reactions_are_put_taken_and_counted(
     stage.click(chip)
     stage.wait_until(lambda: str(stage.get(chip).property("text")) == "1")
     assert not stage.get(chip).property("checked")
+    choose(stage, "It rains", "responsesItem")
+    stage.get("responseList")
+    stage.wait_until(lambda: stage.get("responseList").property("count") == 1)
+    stage.press(Qt.Key.Key_Escape)
+    gone(stage, "responseList")
+    hover(stage, stage.get(chip))
+    stage.wait_until(
+        lambda: stage.get(chip).property("hint") == "Grace",
+        what="the tip names who reacted",
+    )
 
 
 def test_the_picker_finds_by_name_and_knows_what_was_used(

@@ -23,6 +23,7 @@ from ui.models.delivery import DeliveryLedger
 from ui.models.members import MemberListModel
 from ui.models.messages import MAX_LOADED, MessageListModel
 from ui.models.pins import PinnedModel
+from ui.models.responses import Responses
 from ui.models.rooms import RoomListModel
 from ui.models.scheduled import ScheduledModel
 from ui.models.typists import Typists
@@ -121,6 +122,7 @@ class Conversation(QObject):
         )
         self._actions = Actions(bridge=bridge, messages=self._messages, parent=self)
         self._ledger = DeliveryLedger(bridge=bridge, parent=self)
+        self._responses = Responses(bridge=bridge, messages=self._messages, parent=self)
         self._pins = PinnedModel(bridge=bridge, parent=self)
         self._scheduled = ScheduledModel(bridge=bridge, now_ms=now_ms, parent=self)
         self._typists = Typists(parent=self)
@@ -188,6 +190,7 @@ class Conversation(QObject):
     composing = Property(QObject, lambda s: s._composing, constant=True)
     actions = Property(QObject, lambda s: s._actions, constant=True)
     ledger = Property(QObject, lambda s: s._ledger, constant=True)
+    responses = Property(QObject, lambda s: s._responses, constant=True)
     pins = Property(QObject, lambda s: s._pins, constant=True)
     scheduled = Property(QObject, lambda s: s._scheduled, constant=True)
     typists = Property(QObject, lambda s: s._typists, constant=True)
@@ -230,6 +233,7 @@ class Conversation(QObject):
         for part in (self._composing, self._actions, self._ledger, self._scheduled):
             part.attach(core)
         self._pins.attach(core)
+        self._responses.attach(core)
 
     def open(self, room: RoomSnapshot | None) -> None:
         """Show another room, or none."""
@@ -247,6 +251,7 @@ class Conversation(QObject):
         self._composing.enter(self._get_room())
         for part in (self._actions, self._ledger, self._pins, self._scheduled):
             part.enter(self._get_room())
+        self._responses.enter(self._get_room())
         self._typists.enter(self._get_room())
         self.selectionChanged.emit()
         self.threadChanged.emit()

@@ -10,7 +10,7 @@ Sheet {
 
     title: ids.length === 1 ? qsTr("Delete this message?")
                             : qsTr("Delete %n message(s)?", "", ids.length)
-    subtitle: qsTr("It goes from every device in the room, also from those that are offline now: as soon as they are back.")
+    subtitle: qsTr("Gone from every device in the room; from those that are offline as soon as they are back.")
 
     actions: [
         ActionButton {

@@ -10,6 +10,8 @@ Item {
     property var message
     signal reactionWanted(var item)
 
+    readonly property var people: covey.conversation.responses
+
     implicitHeight: chips.implicitHeight + Theme.xs
 
     Flow {
@@ -28,7 +30,12 @@ Item {
                 text: modelData.count
                 checked: modelData.mine
                 enabled: covey.conversation.canReact
-                hint: modelData.who
+                hint: foot.people.messageId === foot.message.messageId
+                      && foot.people.namesBySign[modelData.emoji] || modelData.who
+                onHoveredChanged: {
+                    if (hovered && foot.people.messageId !== foot.message.messageId)
+                        foot.people.look(foot.message.messageId)
+                }
                 Accessible.name: qsTr("%1, %2").arg(modelData.sign).arg(modelData.who)
                 onClicked: covey.conversation.actions.react(foot.message.messageId,
                                                            modelData.emoji)

@@ -16,6 +16,7 @@ ThemedMenu {
     property bool canEdit: false
     property bool poll: false
     property bool settled: true
+    property bool answered: false
     signal sheetWanted(string name, var properties)
     signal pickerWanted(string messageId, var item)
 
@@ -33,6 +34,7 @@ ThemedMenu {
         canEdit = row.canEdit
         poll = row.kind === "poll"
         settled = row.settled
+        answered = row.reactions.length > 0 || poll
         menu.popup(item, x, y)
     }
 
@@ -141,6 +143,14 @@ ThemedMenu {
         symbol: "smartphone"
         text: qsTr("Who has it")
         onTriggered: menu.sheetWanted("DeliverySheet", { messageId: menu.messageId })
+    }
+    Line {
+        objectName: "responsesItem"
+        shown: menu.live && menu.answered
+        symbol: menu.poll ? "chart-bar-big" : "smile"
+        text: menu.poll ? qsTr("Who chose what") : qsTr("Who reacted")
+        onTriggered: menu.sheetWanted("ResponsesSheet", { messageId: menu.messageId,
+                                                         poll: menu.poll })
     }
     Line {
         objectName: "deleteItem"

@@ -30,6 +30,7 @@ from app.rooms.histories import compare, tell
 from app.tasks import Tasks
 from net import errors as net_errors
 from store.errors import NodeMissingError, RemoteProtocolError, StoreError
+from store.hypercore import flat_tree
 from store.hypercore.fork_proof import ForkProof, decode_fork_proof
 from store.hypercore.manifest import manifest_key
 from store.hypercore.told_history import ToldHistory
@@ -51,6 +52,8 @@ MAX_ROUNDS: Final = 64
 ANSWER_LIMIT_S: Final = 20.0
 SEARCH_PAUSE_S: Final = 20.0
 """Before the same peer is asked for the same log again."""
+SWAP_PAUSE_S: Final = 20.0
+"""Before a tree whose blocks nobody brings is given up for another one again."""
 ANEW_PAUSE_S: Final = 5.0
 """Between two times that a room is derived anew, and at least ``ANEW_FACTOR`` times as
 long as that took: who signs one history after the other keeps nobody busy."""
@@ -92,7 +95,12 @@ Freeze = Callable[[bytes, ForkProof], Awaitable[bool]]
 
 
 class Forks:
-    """What is known of forked logs in one room."""
+    """What is known of forked logs in one room.
+
+    Attributes:
+        on_mended: Called with a log that may be fetched again, after it was kept from
+            that by a tree of which there are no blocks.
+    """
 
     def __init__(
         self,
@@ -109,6 +117,7 @@ class Forks:
             freeze: Keeps a proof, derives what it changes and ends the log.
             facts: Who is who.
         """
+        self.on_mended: Callable[[bytes], None] = _unheard
         self._logs = logs
         self._room_key = room_key
         self._freeze = freeze
@@ -121,6 +130,8 @@ class Forks:
         self._searched_at: dict[tuple[End, bytes], float] = {}
         self._questions: dict[End, asyncio.Future[Tree]] = {}
         self._asking: dict[End, asyncio.Lock] = {}
+        self._swapped_at: dict[bytes, float] = {}
+        self._turn = 0
         self._pending: dict[bytes, ForkProof] = {}
         self._due: dict[bytes, ForkProof] = {}
         self._not_before = 0.0
@@ -212,6 +223,13 @@ class Forks:
         for end in tuple(self._ends):
             self._search(end, writer)
 
+    def stuck(self, writer: bytes) -> None:
+        """Nobody brings the blocks of a tree: see whether members have another one."""
+        ends = tuple(self._ends)
+        if ends and not self._stopped:
+            self._turn += 1
+            self._tasks.spawn(self._swap(ends[self._turn % len(ends)], writer))
+
     # Finding out where.
 
     def _search(self, end: End, writer: bytes) -> None:
@@ -239,29 +257,88 @@ class Forks:
 
     async def _difference(self, end: End, writer: bytes) -> ForkProof | None:
         """Ask a peer until it is known where its history parts from ours."""
-        tree = await self._ask(end, AskTree(writer))
-        if tree is None or not self._logs.length(writer):
+        told = await self._told(end, writer)
+        if told is None:
             return None
-        manifest = log_manifest(writer, self._room_key)
-        told = ToldHistory(
-            manifest,
-            manifest_key(manifest),
-            length=tree.length,
-            signature=tree.signature,
-            roots=tree.nodes,
-        )
         for _ in range(MAX_ROUNDS):
             try:
                 return await compare(self._logs, writer, told)
             except NodeMissingError as missing:
                 if told.history.node(missing.index) is not None:
                     # What it takes is not here: whoever has it finds out.
+                    self._tasks.spawn(self._swap(end, writer))
                     return None
-                wanted = tuple(told.wanted(missing.index))
-            tree = await self._ask(end, AskTree(writer, wanted))
-            if tree is None or not told.learn(tree.nodes):
+                index = missing.index
+            if not await self._learn(end, writer, told, index):
                 return None
         return None
+
+    async def _told(self, end: End, writer: bytes) -> ToldHistory | None:
+        """The tree that a peer has of a log, as far as its roots."""
+        tree = await self._ask(end, AskTree(writer))
+        if tree is None:
+            return None
+        manifest = log_manifest(writer, self._room_key)
+        return ToldHistory(
+            manifest,
+            manifest_key(manifest),
+            length=tree.length,
+            signature=tree.signature,
+            roots=tree.nodes,
+        )
+
+    async def _learn(
+        self, end: End, writer: bytes, told: ToldHistory, index: int
+    ) -> bool:
+        """Ask for what leads to a node; False when that brings nothing."""
+        wanted = tuple(told.wanted(index))
+        tree = await self._ask(end, AskTree(writer, wanted))
+        return tree is not None and told.learn(tree.nodes)
+
+    async def _swap(self, end: End, writer: bytes) -> None:
+        """Take a peer's tree in place of one of which nothing more is to be had.
+
+        So nobody is kept from a log by a tree that its device signed and never showed.
+        """
+        now = asyncio.get_running_loop().time()
+        last = self._swapped_at.get(writer, -SWAP_PAUSE_S)
+        if now - last < SWAP_PAUSE_S or writer == self._logs.device:
+            return
+        self._swapped_at[writer] = now
+        try:
+            told = await self._told(end, writer)
+            if told is not None and await self._leads_to(end, writer, told):
+                _LOG.warning("a signed tree of which nobody has the blocks is given up")
+                self.on_mended(writer)
+        except _MALFORMED as error:
+            _LOG.warning("a peer told of a tree that is none: %s", error)
+        except (StoreError, TimeoutError, asyncio.CancelledError) as error:
+            _LOG.info("a tree could not be taken from a peer: %s", error)
+
+    async def _leads_to(self, end: End, writer: bytes, told: ToldHistory) -> bool:
+        log = await self._logs.borrow(writer)
+        try:
+            state = log.core.core.state
+            shared, head = state.contiguous_length, state.head
+            if (
+                shared == head.length
+                or told.length <= shared
+                or head.roots == told.head.roots
+                # What is here behind the gap is worth more than another tree.
+                or state.stored.blocks.count(shared, head.length)
+                or log.reach != shared
+            ):
+                return False
+            for index in flat_tree.full_roots(shared):
+                if told.history.node(index) is not None:
+                    continue
+                # What leads to it comes at once.
+                if not await self._learn(end, writer, told, index):
+                    return False
+            await log.core.core.swap(told, shared)
+        finally:
+            self._logs.give_back(log)
+        return True
 
     async def _ask(self, end: End, ask: AskTree) -> Tree | None:
         """One question after the other; None when there is no answer to it."""
@@ -336,3 +413,7 @@ class Forks:
         data = Fork(writer, proof.encode()).encode()
         for end in tuple(self._ends):
             end.tell(FORK, data)
+
+
+def _unheard(writer: bytes) -> None:
+    del writer

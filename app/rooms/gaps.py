@@ -13,7 +13,8 @@ A place is taken for a hole only while nobody who is connected has its block. A 
 that turns up after all is held against the hole: one that agrees was deleted or has
 expired, and is cleared; one that does not is counted, kept, and believed from the next
 start on. A hole with which the log cannot go on is none, and its teller is not believed
-about it again.
+about it again; about one that leads to nothing that is here others are asked
+(``app/rooms/hole_doubts.py``).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
+from app.rooms.hole_doubts import HoleDoubts
 from app.rooms.hole_lists import MAX_HOLES, AskHoles, HoleList, fit
 from app.tasks import Tasks
 from store import holes
@@ -41,6 +43,8 @@ GAP_S: Final = 1.0
 """A log that does not go on for so long has a gap; looked at again after twice as long
 each time, up to ``MAX_GAP_S``."""
 MAX_GAP_S: Final = 60.0
+STUCK_TRIES: Final = 4
+"""After so many tries something else than holes may be the matter."""
 MAX_BUSY_LOOKS: Final = 8
 """So often a gap waits while other logs go on: who brings them brings this one next."""
 MAX_CLAIMS: Final = 16_384
@@ -77,6 +81,8 @@ class Gaps:
     Attributes:
         on_ask: Asks members; set by whoever talks to them. The number says how often
             that was done before without success.
+        on_stuck: Called with a log that did not go on for long.
+        doubts: About holes that were told of and lead nowhere.
         mismatch_count: Blocks that came and were not what was told of their places.
         false_count: Holes with which their logs could not go on.
     """
@@ -93,6 +99,8 @@ class Gaps:
             row: Of the room.
         """
         self.on_ask: Callable[[AskHoles, int], None] = _unasked
+        self.on_stuck: Callable[[bytes], None] = _unheard
+        self.doubts = HoleDoubts(logs, transact, row, self._ask_others)
         self.mismatch_count = 0
         self.false_count = 0
         self._logs = logs
@@ -124,6 +132,7 @@ class Gaps:
         """Somebody came who may know more: try soon what did not succeed before."""
         for stuck in self._stuck.values():
             stuck.tries, stuck.wait = 0, 1
+        self.doubts.retry()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -144,6 +153,7 @@ class Gaps:
 
     def told(self, source: bytes, answer: HoleList) -> None:
         """A member's device tells of holes; only where something is lacking."""
+        self.doubts.told(source, answer)
         if answer.writer in self._stuck and not self._stopped:
             self._claim(replace(hole, source=source) for hole in answer.holes)
             self._tasks.spawn(self._go_on(answer))
@@ -161,7 +171,11 @@ class Gaps:
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
+        await self.doubts.stop()
         await self._tasks.finish()
+
+    def _ask_others(self, ask: AskHoles, tries: int) -> None:
+        self.on_ask(ask, tries)
 
     def _arm(self) -> None:
         if self._timer is None and self._stuck and not self._stopped:
@@ -188,6 +202,8 @@ class Gaps:
                     stuck.wait = int(min(2 ** min(stuck.tries, 8), MAX_GAP_S / GAP_S))
                     due.append((writer, stuck.tries))
                     stuck.tries += 1
+                    if stuck.tries >= STUCK_TRIES:
+                        self.on_stuck(writer)
         if due:
             self._tasks.spawn(self._close(due))
         if not self._stuck:
@@ -345,3 +361,7 @@ class Gaps:
 
 def _unasked(ask: AskHoles, tries: int) -> None:
     del ask, tries
+
+
+def _unheard(writer: bytes) -> None:
+    del writer

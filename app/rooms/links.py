@@ -588,6 +588,12 @@ class RoomLinks:
             link.session.head_changed(writer, self.now(), quiet=quiet)
             link.pump()
 
+    def log_mended(self, writer: bytes) -> None:
+        """See ``RoomListener.log_mended``."""
+        for link in tuple(self.links.values()):
+            link.session.log_mended(writer, self.now())
+            link.pump()
+
     def facts_changed(self, facts: RoomFacts) -> None:
         """See ``RoomListener.facts_changed``."""
         for link in tuple(self.links.values()):

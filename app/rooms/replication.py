@@ -365,6 +365,11 @@ class Session:
             self._compare(remote)
         self._review([writer], now)
 
+    def log_mended(self, writer: bytes, now: float) -> None:
+        """What kept a log from being fetched is out of the way."""
+        self._resting.pop(writer, None)
+        self._review([writer], now)
+
     def facts_changed(self, facts: RoomFacts, now: float) -> None:
         """Members or devices changed."""
         before = self.is_member

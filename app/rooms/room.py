@@ -99,6 +99,9 @@ class RoomListener(Protocol):
         ``quiet``: that says nothing that anybody waits for.
         """
 
+    def log_mended(self, writer: bytes) -> None:
+        """What kept a log from being fetched is out of the way."""
+
     def facts_changed(self, facts: RoomFacts) -> None:
         """Members, devices or invites changed."""
 
@@ -169,6 +172,8 @@ class Room:
         )
         self.gaps = Gaps(self.logs, self._transact, profile.database, row.row)
         self.forks = Forks(self.logs, row.key, self._freeze_log, lambda: self.facts)
+        self.gaps.on_stuck = self.forks.stuck
+        self.forks.on_mended = self._log_mended
         self.logs.on_grown = self._intake.log_grew
         self.logs.on_coming = self._intake.coming
         self.logs.on_head = self._head_changed
@@ -507,6 +512,10 @@ class Room:
         if not self.left:
             self._around.publish(MembersChanged(self.id))
             self.publish_changed()
+
+    def _log_mended(self, writer: bytes) -> None:
+        if self.listener is not None:
+            self.listener.log_mended(writer)
 
     def _head_changed(self, writer: bytes, *, quiet: bool = False) -> None:
         """There is more of a log that peers may know, or it is frozen."""

@@ -40,6 +40,7 @@ from store.hypercore.records import (
     NotInMemoryError,
 )
 from store.hypercore.signatures import sign_alone, state_of, verify_signature
+from store.hypercore.told_history import ToldHistory
 from store.hypercore.wire import MAX_SAFE_UINT
 
 
@@ -335,6 +336,34 @@ class CoreState:
         size = sum(root.size for root in roots)
         head = Head(tip.fork, head.length, size, tuple(roots), head.signature)
         change = Change(base=tip, head=head, nodes=fresh, truncated_to=head.length)
+        return self.advance(change)
+
+    def swap(self, told: ToldHistory, shared: int) -> Change:
+        """Take another signed tree, when nobody brings the blocks of the one here.
+
+        Args:
+            told: The other one, with what leads to the roots of what both share.
+            shared: Blocks; those behind are dropped.
+
+        Raises:
+            LocalProtocolError: ``conflict``: the log has ended.
+                ``another-history``: they do not share so much.
+            NotInMemoryError: Nodes have to be loaded first.
+        """
+        tip = self.tip
+        if self.ended or self.conflict is not None:
+            raise LocalProtocolError("the log has ended", code="conflict")
+        for index in flat_tree.full_roots(shared):
+            ours, theirs = self.node(index), told.history.node(index)
+            if ours is None or theirs is None or ours.hash != theirs.hash:
+                raise LocalProtocolError("that is not shared", code="another-history")
+        fresh = [
+            node
+            for node in told.nodes
+            if flat_tree.right_span(node.index) >= 2 * shared
+            or not self.has_node(node.index)
+        ]
+        change = Change(base=tip, head=told.head, nodes=fresh, truncated_to=shared)
         return self.advance(change)
 
     def clear(

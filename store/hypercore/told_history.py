@@ -16,7 +16,7 @@ from store.hypercore.fork_proof import History
 from store.hypercore.inventory import MAX_CORE_LENGTH
 from store.hypercore.manifest import Manifest
 from store.hypercore.merkle_tree import parent, tree_hash
-from store.hypercore.records import Node
+from store.hypercore.records import Head, Node
 from store.hypercore.signatures import TreeState, verify_signature
 
 MAX_ASKED_NODES: Final = 64
@@ -68,6 +68,18 @@ class ToldHistory:
         self.length = length
         self.signature = signature
         self._nodes = {root.index: root for root in known}
+
+    @property
+    def nodes(self) -> Iterable[Node]:
+        """Every node that is known."""
+        return self._nodes.values()
+
+    @property
+    def head(self) -> Head:
+        """The signed tree."""
+        roots = tuple(self._nodes[at] for at in flat_tree.full_roots(self.length))
+        size = sum(root.size for root in roots)
+        return Head(0, self.length, size, roots, self.signature)
 
     @property
     def history(self) -> History:

@@ -55,6 +55,7 @@ from store.hypercore.records import (
     Request,
 )
 from store.hypercore.state import CoreState
+from store.hypercore.told_history import ToldHistory
 
 if TYPE_CHECKING:
     from store.hypercore.replication import Replication
@@ -266,16 +267,33 @@ class Core:
             LocalProtocolError: See ``CoreState.end``.
             EnvironmentFault: The disk refused.
         """
+        indexes = [root.index for root in proof.common]
+        return await self._cut(lambda: self.state.end(proof), indexes)
+
+    async def swap(self, told: ToldHistory, shared: int) -> None:
+        """Take another signed tree of this log; done when that is on the disk.
+
+        Raises:
+            LocalProtocolError: See ``CoreState.swap``.
+            EnvironmentFault: The disk refused.
+        """
+        indexes = flat_tree.full_roots(shared)
+        await self._cut(lambda: self.state.swap(told, shared), indexes)
+
+    async def _cut(
+        self, make: Callable[[], Change | None], indexes: Sequence[int]
+    ) -> bool:
+        """Have a change written that needs these nodes; False when there is none."""
         self.check_open()
         async with self._appends.turn():
             for _ in range(MAX_TRIES):
                 self.check_open()
                 try:
-                    if self.state.end(proof) is None:
+                    if make() is None:
                         return False
                 except NotInMemoryError:
                     await self.with_nodes(
-                        lambda source: [source.node(it.index) for it in proof.common],
+                        lambda source: [source.node(index) for index in indexes],
                         committed=False,
                     )
                     continue

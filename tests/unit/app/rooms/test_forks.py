@@ -11,8 +11,11 @@ import pytest
 from app.errors import UserFacingError
 from app.events import DeviceForked, Event
 from app.messenger import Messenger
-from app.rooms import forks
+from app.rooms import forks, gaps
 from app.rooms.room import Room
+from store.hypercore import flat_tree
+from store.hypercore.records import Proof, UpgradeProof
+from tests.helpers.forked_logs import history
 from tests.unit.app.rooms.joined import Wires
 from tests.unit.app.rooms.joined import attached as attached_rooms
 from tests.unit.app.rooms.test_logs import meet, opened, rows, texts
@@ -254,6 +257,48 @@ async def test_the_search_follows(opened: Open, tmp_path: Path) -> None:
         "Ada answers",
         "Cy answers",
     }
+
+
+@pytest.mark.parametrize("count", [6, 40], ids=["shorter", "longer"])
+async def test_a_tree_that_was_signed_and_never_shown_keeps_nobody_from_a_log(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Bo's device showed Cy the roots of blocks that there are not."""
+    monkeypatch.setattr(gaps, "GAP_S", 0.02)
+    ada, bo, cy = [await opened(name) for name in ("Ada", "Bo", "Cy")]
+    wires = Wires()
+    await ada.create_room("Birds")
+    await meet(wires, ada, bo)
+    await meet(wires, ada, cy)
+    theirs, device = room_of(cy), room_of(bo).device
+    # So that the roots behind do not show the first of the hidden blocks.
+    while True:
+        await bo.send("Birds", "first")
+        length = room_of(bo).logs.length(device)
+        await wires.until(lambda length=length: theirs.logs.length(device) == length)
+        if not length % 8:
+            break
+    wires.cut(ada, cy)
+    log = await theirs.logs.borrow(device)
+    core = log.core.core
+    shared = core.state.length
+    pair, manifest = bo._profile.device, core.state.manifest
+    assert manifest is not None
+    stored = await core.blocks(range(shared))
+    blocks = [stored[at] for at in range(shared)]
+    hidden = history([*blocks, *(b"hidden",) * count], manifest, pair)
+    roots = [hidden.known(at) for at in flat_tree.growth(shared, shared + count)]
+    upgrade = UpgradeProof(shared, count, roots, (), hidden.signature)
+    await core.accept(Proof(0, upgrade=upgrade)).durable
+    theirs.logs.give_back(log)
+    for number in range(8):
+        await bo.send("Birds", f"shown {number}")
+    await read_by(wires, ada, "shown 7")
+    await ada.send("Birds", "did you hear Bo?")
+    wires.connect(ada, cy)
+    await read_by(wires, cy, "did you hear Bo?")
+    assert await texts(cy) == await texts(ada)
+    assert not theirs.logs.proofs
 
 
 async def test_nonsense_about_forks_ends_the_talk_beside(

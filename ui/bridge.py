@@ -87,6 +87,8 @@ class Bridge(QObject):
         )
         self._tasks.add(task)
         task.add_done_callback(self._forget)
+        # Work that is cancelled before it began would be reported as forgotten.
+        task.add_done_callback(lambda _: work.close())
         return Job(task)
 
     def _forget(self, task: asyncio.Task[None]) -> None:

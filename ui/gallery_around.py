@@ -115,7 +115,49 @@ async def _compared(scene: Scene) -> None:
     scene.evaluate("covey.people.setVerified(true)")
 
 
+def _search(query: str, *, room: str = "") -> Callable[[Scene], Awaitable[None]]:
+    async def pose(scene: Scene) -> None:
+        where = ""
+        if room:
+            await scene.open_room(room)
+            where = scene.face.session._rooms.selected
+        scene.evaluate(f'page.item.find("{where}")')
+        scene.find("searchField").setProperty("text", query)
+
+    return pose
+
+
+async def _indexing(scene: Scene) -> None:
+    scene.core.index_is_whole = False
+    await _search("the")(scene)
+
+
+async def _found(scene: Scene) -> None:
+    await _search("saturday")(scene)
+    await scene.settle()
+    row = scene.face.session._around.finder.found[0]
+    scene.face.session.openMessage(row.room, row.messageId)
+
+
+def _switch(letters: str) -> Callable[[Scene], Awaitable[None]]:
+    async def pose(scene: Scene) -> None:
+        await _people(scene)
+        scene.evaluate('page.item.show("Switch")')
+        await scene.settle()
+        scene.find("switchField").setProperty("text", letters)
+
+    return pose
+
+
 PICTURES_AROUND = (
+    Picture("switcher", lively_world, _switch("")),
+    Picture("switcher-letters", lively_world, _switch("re")),
+    Picture("search-empty", lively_world, _search("")),
+    Picture("search", lively_world, _search("the")),
+    Picture("search-in-room", lively_world, _search("ten", room=GARDEN)),
+    Picture("search-nothing", lively_world, _search("zebra")),
+    Picture("search-indexing", lively_world, _indexing),
+    Picture("search-found", lively_world, _found),
     Picture("message-requests", lively_world, _people),
     Picture("people", lively_world, _people_list),
     Picture("people-empty", lively_world, _dialog("People")),

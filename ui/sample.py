@@ -32,6 +32,7 @@ from app.snapshots import (
     RoomSnapshot,
 )
 from ui.bridge import Mailbox, pause
+from ui.sample_lookup import SampleLookup
 from ui.sample_people import SamplePeople
 from ui.sample_rule import LINK as LINK
 from ui.sample_rule import SampleRule
@@ -57,7 +58,7 @@ class SampleRoom:
     members: list[MemberSnapshot] = field(default_factory=list)
 
 
-class SampleCore(SampleTalk, SampleRule, SamplePeople):
+class SampleCore(SampleTalk, SampleRule, SamplePeople, SampleLookup):
     """A core of one process's memory.
 
     Attributes:
@@ -71,6 +72,7 @@ class SampleCore(SampleTalk, SampleRule, SamplePeople):
         SampleTalk.__init__(self)
         SampleRule.__init__(self)
         SamplePeople.__init__(self)
+        SampleLookup.__init__(self)
         self.me = name
         self.now_ms = now_ms
         self.refusal: UserFacingError | None = None

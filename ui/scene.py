@@ -66,6 +66,13 @@ class Scene:
         assert item is not None, name
         QMetaObject.invokeMethod(item, "clicked")
 
+    def find(self, name: str) -> QQuickItem:
+        """What is shown under this object name."""
+        assert self.face.window is not None
+        item = find_item(top_of(self.face.window.contentItem()), name)
+        assert item is not None, name
+        return item
+
     def trigger(self, name: str) -> None:
         """Choose the menu's line with this object name."""
         assert self.face.window is not None

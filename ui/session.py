@@ -147,6 +147,8 @@ class Session(QObject):
     inviter = Property(QObject, lambda s: s._inviter, constant=True)
     joiner = Property(QObject, lambda s: s._joiner, constant=True)
     details = Property(QObject, lambda s: s._around.details, constant=True)
+    finder = Property(QObject, lambda s: s._around.finder, constant=True)
+    switcher = Property(QObject, lambda s: s._around.switcher, constant=True)
     people = Property(QObject, lambda s: s._around.people, constant=True)
     maxNameChars = Property(int, lambda _: MAX_NAME_CHARS, constant=True)
 
@@ -388,6 +390,14 @@ class Session(QObject):
         self._conversation.open(snapshot)
         if snapshot is not None:
             self.roomOpened.emit()
+
+    @Slot(str, str)
+    def openMessage(self, room: str, message_id: str) -> None:
+        """Show a message where it was said."""
+        if room != self._rooms.selected:
+            self.openRoom(room)
+        if room == self._rooms.selected:
+            self._conversation.jump(message_id)
 
     @Slot(int)
     def openNeighbour(self, step: int) -> None:

@@ -20,8 +20,10 @@ from app.events import (
 from ui.bridge import Bridge
 from ui.gateway import Core
 from ui.models.details import Details
+from ui.models.finder import Finder
 from ui.models.people import People
 from ui.models.rooms import RoomListModel
+from ui.models.switcher import Switcher
 
 
 class Around(QObject):
@@ -30,6 +32,8 @@ class Around(QObject):
     Attributes:
         details: What is beside the open room.
         people: Whom one knows.
+        finder: The search.
+        switcher: Rooms and people by a few letters.
 
     Signals:
         told: A sentence for the person.
@@ -51,6 +55,8 @@ class Around(QObject):
         self._core: Core | None = None
         self.details = Details(bridge=bridge, now_ms=now_ms, parent=self)
         self.people = People(bridge=bridge, parent=self)
+        self.finder = Finder(bridge=bridge, rooms=rooms, now_ms=now_ms, parent=self)
+        self.switcher = Switcher(rooms=rooms, people=self.people, parent=self)
         self.details.verified = self.people.verified
         self.people.verified.changed.connect(self.details.refresh)
         self.people.told.connect(self.told)
@@ -62,6 +68,7 @@ class Around(QObject):
         self._core = core
         self.details.attach(core)
         self.people.attach(core, me=me)
+        self.finder.attach(core)
 
     def settle_in(self, rooms: Iterable[str]) -> None:
         """The rooms are known: ask who waits at their doors."""

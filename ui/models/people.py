@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,11 @@ class People(QObject):
 
     def _link(self) -> str:
         return CONTACT_LINK + self._me if self._me else ""
+
+    @property
+    def reachable(self) -> Sequence[ContactRow]:
+        """Those whom one may write to, or has asked."""
+        return self._contacts.rows
 
     def attach(self, core: Core | None, *, me: str) -> None:
         """Use this core from now on; None while there is none."""

@@ -52,7 +52,7 @@ Item {
 
         RoomPane {
             id: rooms
-            visible: !page.narrow || !page.roomOpen
+            visible: (!page.narrow || !page.roomOpen) && !search.visible
             width: page.narrow ? parent.width
                  : Math.round(Math.max(288, Math.min(352, parent.width * 0.31)))
             height: parent.height
@@ -66,9 +66,19 @@ Item {
             height: parent.height
             color: Theme.line
         }
+        SearchPane {
+            id: search
+            visible: covey.finder.open
+            anchors.fill: rooms
+            onChosen: (room, message) => {
+                covey.openMessage(room, message)
+                if (page.narrow)
+                    covey.finder.end()
+            }
+        }
         ConversationPane {
             id: conversation
-            visible: !page.narrow || page.roomOpen
+            visible: !page.narrow || (page.roomOpen && !search.visible)
             anchors.left: page.narrow ? parent.left : divider.right
             anchors.right: parent.right
             height: parent.height
@@ -109,6 +119,25 @@ Item {
         function onRoomOpened() { Qt.callLater(conversation.focusText) }
     }
 
+    function find(room) {
+        covey.finder.begin(room)
+        search.focusField()
+    }
+
+    Shortcut { sequence: "Ctrl+K"; onActivated: page.show("Switch") }
+    Shortcut {
+        sequence: "Ctrl+F"
+        onActivated: page.find(covey.conversation.room)
+    }
+    Shortcut { sequence: "Ctrl+Shift+F"; onActivated: page.find("") }
+    Shortcut {
+        sequence: "Escape"
+        enabled: !dialog.name && search.visible
+        onActivated: {
+            covey.finder.end()
+            conversation.focusText()
+        }
+    }
     Shortcut { sequence: "Ctrl+N"; onActivated: page.show("NewRoom") }
     Shortcut { sequence: "Ctrl+J"; onActivated: page.show("Join") }
     Shortcut { sequence: "Ctrl+Shift+I"; enabled: page.roomOpen; onActivated: page.show("Invite") }
@@ -116,7 +145,7 @@ Item {
     Shortcut { sequence: "Alt+Down"; onActivated: covey.openNeighbour(1) }
     Shortcut {
         sequence: "Escape"
-        enabled: !dialog.name && !conversation.detailsDeep && !conversation.covered
+        enabled: !dialog.name && !search.visible && !conversation.detailsDeep && !conversation.covered
                  && (conversation.membersShown || page.roomOpen)
         onActivated: {
             if (conversation.stepBack())

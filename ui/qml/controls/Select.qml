@@ -7,6 +7,8 @@ FocusScope {
     id: select
 
     property string label
+    // For screen readers, where there is no label to see.
+    property string name: label
     property string hint
     property var options: []
     property int index: -1
@@ -42,7 +44,7 @@ FocusScope {
             text: select.index >= 0 && select.index < select.options.length
                   ? select.options[select.index] : ""
             Accessible.role: Accessible.ComboBox
-            Accessible.name: select.label + ": " + text
+            Accessible.name: select.name + ": " + text
             Accessible.description: select.hint
             Accessible.onPressAction: clicked()
             Keys.onReturnPressed: clicked()

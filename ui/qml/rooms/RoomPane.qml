@@ -85,6 +85,13 @@ Rectangle {
             anchors.rightMargin: Theme.m
             anchors.verticalCenter: parent.verticalCenter
             IconButton {
+                objectName: "searchButton"
+                symbol: "search"
+                label: qsTr("Search")
+                keys: "Ctrl+Shift+F"
+                onClicked: covey.finder.begin("")
+            }
+            IconButton {
                 objectName: "peopleButton"
                 symbol: "contact"
                 label: covey.people.asking.count > 0

@@ -137,6 +137,8 @@ class Intake:
         if applied.false_hole is not None:
             self._logs.no_hole(writer, applied.false_hole)
             applied = replace(applied, held=None)
+        if applied.doubtful is not None:
+            self._logs.on_doubtful(applied.doubtful)
         if applied.held is None:
             self._logs.settle(writer, quiet=_is_quiet(applied))
         for woken in applied.woken:

@@ -246,6 +246,7 @@ class RoomLogs:
         on_late: Called with blocks that came though they were taken for holes.
         on_gap: Called when more of an open log is signed than is here.
         on_false_hole: Called with what somebody told of a hole and cannot be.
+        on_doubtful: Called with a hole that was told of and whose links are not here.
         on_contradiction: Called with a writer of whose log somebody has another signed
             history than is here.
         holes: Where the logs have holes, by writer.
@@ -271,6 +272,7 @@ class RoomLogs:
         self.on_late: Callable[[bytes, Sequence[int]], None] = _unneeded
         self.on_gap: Callable[[bytes], None] = _unheard
         self.on_false_hole: Callable[[bytes, Hole], None] = _untold
+        self.on_doubtful: Callable[[Hole], None] = _undoubted
         self.on_contradiction: Callable[[bytes], None] = _unheard
         self.holes: dict[bytes, Bitfield] = {}
         self.proofs: dict[bytes, ForkProof] = {}
@@ -748,6 +750,10 @@ def _unheard(writer: bytes) -> None:
 
 def _unheeded(writer: bytes, *, quiet: bool = False) -> None:
     del writer, quiet
+
+
+def _undoubted(hole: Hole) -> None:
+    del hole
 
 
 def _untold(writer: bytes, hole: Hole) -> None:

@@ -69,6 +69,7 @@ class Timeline:
         missing: What logs that wait for causes link to and is not here, by log.
         is_unsaved: It is time to ``save``.
         false_hole: The last one that was forgotten (``Held.HOLE``).
+        doubtful: The told holes for whose links logs wait, by log.
     """
 
     def __init__(self, row: RoomRow, own: bytes, ring: KeyRing) -> None:
@@ -84,6 +85,7 @@ class Timeline:
         )
         self.missing: dict[bytes, tuple[Link, ...]] = {}
         self.false_hole: Hole | None = None
+        self.doubtful: dict[bytes, Hole] = {}
         self._row = row
         self._own = own
         self._ring = ring
@@ -161,6 +163,7 @@ class Timeline:
         horizon = MAX_SAFE_UINT if writer == self._own else now_ms + MAX_AHEAD_MS
         self._connection = connection
         self.missing.pop(writer, None)
+        self.doubtful.pop(writer, None)
         self._keyless.discard(writer)
         receive = self.linearizer.receive
         for sequence, block in enumerate(blocks, start):
@@ -178,6 +181,8 @@ class Timeline:
                     holes.drop(connection, self._row.row, writer, sequence)
                     self.false_hole = found
                     return Held.HOLE
+                if isinstance(found, Hole) and found.source:
+                    self.doubtful[writer] = found
                 return self._not_taken(entry, verdict)
             self._unsaved += 1
             self._hear(entry)
@@ -265,6 +270,11 @@ class Timeline:
             if entry is None or (hole.clock, hole.links) != (entry.clock, entry.links):
                 wrong.append(sequence)
         return wrong
+
+    def has_seen(self, links: Iterable[Link]) -> bool:
+        """Whether all that these link to is taken."""
+        length = self.linearizer.length
+        return all(link.length <= length(link.writer) for link in links)
 
     def would_see(self, links: Sequence[Link], other: bytes) -> int:
         """How much of a log an entry written here with these links will have seen."""

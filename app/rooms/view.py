@@ -94,6 +94,8 @@ class Applied:
     """There are blocks whose words are deleted, or wanted again."""
     false_hole: Hole | None = None
     """With ``Held.HOLE``: what cannot be and is forgotten."""
+    doubtful: Hole | None = None
+    """With ``Held.CAUSES``: what links to them, as somebody told."""
     woken: tuple[bytes, ...] = ()
     """Logs that waited for these blocks and may go on."""
 
@@ -421,6 +423,8 @@ class RoomView:
         applied = Applied(writer, self.length(writer), held=held)
         if held is Held.HOLE:
             applied = replace(applied, false_hole=self._timeline.false_hole)
+        if held is Held.CAUSES:
+            applied = replace(applied, doubtful=self._timeline.doubtful.get(writer))
         if portion.count:
             applied = self._apply(connection, applied, portion, now_ms=now_ms)
         if applied.facts is None and self._wants() != before:

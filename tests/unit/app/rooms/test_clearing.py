@@ -12,7 +12,7 @@ import pytest
 
 from app import profile as profiles
 from app.messenger import Messenger
-from app.rooms import clearing, gaps
+from app.rooms import clearing, gaps, hole_doubts
 from app.rooms.clearing import GRACE_MS
 from app.rooms.hole_lists import AskHoles, HoleList
 from app.rooms.logs import OpenLog
@@ -508,6 +508,52 @@ async def test_a_false_hole_is_forgotten_and_the_true_one_taken(
     [hole] = await holes_of(cy, device)
     assert hole.source == device
     assert [hole] == [replace(it, source=device) for it in await holes_of(ada, device)]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "known"])
+@pytest.mark.parametrize("has_block", [False, True], ids=["hole", "block"])
+async def test_invented_links_make_a_log_wait_only_until_others_are_asked(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, *, known: bool, has_block: bool
+) -> None:
+    monkeypatch.setattr(gaps, "GAP_S", 0.02)
+    monkeypatch.setattr(hole_doubts, "DOUBT_S", 0.02)
+    wires = Wires()
+    ada, bo = await three(opened, wires)
+    cy = await opened("Cy")
+    await meet(wires, ada, cy)
+    await wires.until(lambda: level(ada, bo, cy))
+    wires.cut(ada, cy)
+    device, other = birds(ada).device, birds(bo).device
+    for text in ("short-lived", "lasting"):
+        await ada.send("Birds", text)
+    await wires.until(lambda: level(ada, bo))
+    for who in (bo,) if has_block else (ada, bo):
+        await expire(who, "short-lived")
+    honest, liar = gaps.Gaps.answer, birds(bo).gaps
+    invented = (Link(other if known else b"x" * 32, 1 << 20),)
+
+    def answer(self: gaps.Gaps, ask: AskHoles, send: Callable[..., None]) -> None:
+        def lie(told: HoleList | None) -> None:
+            assert told is not None
+            false = tuple(replace(hole, links=invented) for hole in told.holes)
+            send(replace(told, holes=false))
+
+        honest(self, ask, lie if self is liar else send)
+
+    monkeypatch.setattr(gaps.Gaps, "answer", answer)
+    wires.cut(ada, bo)
+    wires.connect(bo, cy)
+    doubts = birds(cy).gaps.doubts
+    await wires.until(lambda: device in doubts._doubts)
+    [false] = await holes_of(cy, device)
+    assert (false.source, false.links) == (other, invented)
+    wires.connect(ada, cy)
+    await wires.until(lambda: doubts.replaced_count == 1)
+    await wires.until(lambda: birds(cy)._counts.last.text == "lasting")  # type: ignore[union-attr]
+    assert await texts(cy) == await texts(ada)
+    assert ("short-lived" in await texts(cy)) is has_block
+    true = [replace(it, source=device) for it in await holes_of(ada, device)]
+    assert await holes_of(cy, device) == true
 
 
 @pytest.mark.parametrize("truth", [True, False], ids=["as told", "not as told"])

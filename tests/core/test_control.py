@@ -9,7 +9,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,13 +77,20 @@ async def test_only_the_owner_reaches_the_socket(folder: Path) -> None:
     assert len(os.fsencode(path.name)) < 30
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """An empty folder whose path is no longer than a socket's may be."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
 def test_without_a_runtime_folder_a_private_one_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(short_path))
     path = Path(paths.socket_address(tmp_path / "p"))
-    assert path.parent.parent == tmp_path
+    assert path.parent.parent == short_path
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     path.parent.rmdir()
     path.parent.write_text("somebody was here first")

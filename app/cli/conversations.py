@@ -23,6 +23,7 @@ from app.client import Client
 from app.errors import UserFacingError
 from app.events import (
     CoreStopped,
+    DeviceForked,
     HistoryDoubted,
     MessagesChanged,
     MessageStored,
@@ -255,7 +256,7 @@ async def _follow(context: Context, me: Client) -> None:
         async for event in events:
             if isinstance(event, CoreStopped):
                 raise UserFacingError("core-stopped", event.sentence)
-            if isinstance(event, HistoryDoubted) and event.room in ids:
+            if isinstance(event, HistoryDoubted | DeviceForked) and event.room in ids:
                 warn(event.sentence)
             elif isinstance(event, RoomChanged) and event.room.room in ids:
                 if event.room.farewell not in ("", farewell):

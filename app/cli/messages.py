@@ -178,10 +178,11 @@ async def _join(context: Context, me: Client) -> None:
 async def _members(context: Context, me: Client) -> None:
     for member in await me.members(context.arguments.room):
         online = "online" if member.online else "offline"
+        forked = ", a device wrote two histories" if member.forked else ""
         context.output.put(
             member_object(member),
             f"{member.identity_key[:8]}  {one_line(member.name)}"
-            f"  ({member.role}, {online})",
+            f"  ({member.role}, {online}{forked})",
         )
 
 

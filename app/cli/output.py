@@ -128,6 +128,7 @@ def member_object(member: MemberSnapshot) -> dict[str, Any]:
         "role": member.role,
         "devices": member.devices,
         "online": member.online,
+        "forked": member.forked,
     }
 
 

@@ -81,7 +81,9 @@ def test_two_cores_chat_and_tell_the_truth(stage: Stage) -> None:
         ("Ada", "owner", True),
         ("Bo", "member", True),
     ]
-    assert members[0].keys() == {"identityKey", "name", "role", "devices", "online"}
+    assert members[0].keys() == {
+        *("identityKey", "name", "role", "devices", "online", "forked"),
+    }
 
 
 def test_one_follows_what_another_writes(stage: Stage) -> None:

@@ -69,6 +69,7 @@ EVENTS: list[events.Event] = [
     events.HistoryDoubted("cd", "ef", "Ada", 2, "Not true."),
     events.MessageDelivered("cd", "ab", 2),
     events.RestEnded("cd", 1, 2, "Back."),
+    events.DeviceForked("cd", "ef", "Ada", False, True, "Two histories."),
     events.ScheduledChanged("cd"),
     events.TypingChanged("cd", "ef", "Bo", typing=True),
     events.PresenceChanged("cd", "ef", "away"),

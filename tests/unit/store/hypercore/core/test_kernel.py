@@ -22,8 +22,7 @@ from store.errors import (
 )
 from store.hypercore.core import Core, Cores
 from store.hypercore.depot import INDEX_BITS, Depot, first_core
-from store.hypercore.events import Conflict, CoreEvent, VerificationFailed
-from store.hypercore.fork_proof import History, first_difference, prove_fork
+from store.hypercore.events import CoreEvent, VerificationFailed
 from store.hypercore.manifest import Prologue, Signer, create_manifest
 from store.hypercore.merkle_tree import TreeBatch, tree_hash
 from store.hypercore.proofs import missing_levels
@@ -36,7 +35,6 @@ from store.hypercore.records import (
     Request,
     UpgradeRequest,
 )
-from tests.helpers.forked_logs import fork_proof
 
 
 async def execute(database: Database, *statement: object) -> None:
@@ -397,85 +395,6 @@ async def test_two_histories_freeze_the_core_for_good(
         again.accept(proof)
     assert caught.value.code == "conflict"
     elsewhere.close()
-
-
-def signed(core: Core) -> History:
-    head = core.state.head
-    return History(head.length, head.signature, core.state.node)
-
-
-async def test_a_log_that_follows_no_forks_ends_where_its_histories_part(
-    cores: Cores, core: Core, tmp_path: Path
-) -> None:
-    """The part that both share is still proven, fetched and kept over a restart."""
-    pair = core.state.key_pair
-    elsewhere = Database.open(tmp_path / "other.db", key=None)
-    twin = await Cores(elsewhere).open(key_pair=pair)
-    await core.append([b"a", b"b", b"c", b"mine", b"more"])
-    await twin.append([b"a", b"b", b"c", b"yours"])
-    core.allow_fork = False
-    recorder = Recorder(core)
-    events: list[CoreEvent] = []
-    core.watchers.append(events.append)
-    proof = await whole_proof(twin)
-    await core.load_for(proof)
-    assert core.check_conflict(proof)
-    assert [type(event) for event in events] == [Conflict]
-    assert not core.closed
-    block = first_difference(signed(core), signed(twin))
-    assert block == 3
-    fork = prove_fork(signed(core), signed(twin), block)
-    assert await core.end(fork)
-    assert not await core.end(fork)
-    assert (core.state.length, core.state.contiguous_length) == (3, 3)
-    assert recorder.committed[-1][0] == 3
-    with pytest.raises(LocalProtocolError) as caught:
-        await core.append([b"a"])
-    assert caught.value.code == "conflict"
-    core.close()
-    core = await cores.open(core.state.key)
-    core.allow_fork = False
-    assert core.state.ended
-    assert not core.state.needs_repair
-    assert await core.blocks(range(5)) == {0: b"a", 1: b"b", 2: b"c"}
-    with pytest.raises(RemoteProtocolError) as told:
-        core.accept(await whole_proof(twin))
-    assert told.value.code == "outdated"
-
-    third = Database.open(tmp_path / "third.db", key=None)
-    reader = await Cores(third).open(core.state.key)
-    # As long as it may follow forks, that is no signature.
-    with pytest.raises(RemoteProtocolError):
-        reader.accept(await whole_proof(core))
-    reader.allow_fork = False
-    await reader.accept(await whole_proof(core)).durable
-    await reader.accept(await block_proof(core, 1, levels=1)).durable
-    assert (reader.state.length, reader.state.ended) == (3, True)
-    assert await reader.blocks([1]) == {1: b"b"}
-    third.close()
-    elsewhere.close()
-
-
-async def test_a_log_ends_only_where_it_is_one_of_the_two(core: Core) -> None:
-    pair, manifest = core.state.key_pair, core.state.manifest
-    assert pair is not None
-    assert manifest is not None
-    core.allow_fork = False
-    halves = [[b"x", b"y", b"1"], [b"x", b"y", b"2"]]
-    proof = fork_proof(*halves, manifest, pair)
-    with pytest.raises(LocalProtocolError) as caught:
-        await core.end(proof)
-    assert caught.value.code == "too-short"
-    await core.append([b"a", b"b", b"c"])
-    with pytest.raises(LocalProtocolError) as caught:
-        await core.end(proof)
-    assert caught.value.code == "another-history"
-    lower = fork_proof([b"a", b"b"], [b"a", b"c"], manifest, pair)
-    assert await core.end(lower)
-    nothing = fork_proof([b"a"], [b"b"], manifest, pair)
-    assert await core.end(nothing)
-    assert core.state.length == 0
-    assert not await core.end(lower)
 
 
 async def test_the_same_history_is_no_conflict(core: Core, tmp_path: Path) -> None:

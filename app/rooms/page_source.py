@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.errors import UserFacingError
 from app.rooms.facts import RoomFacts
+from app.rooms.page_responses import told_poll, told_reactions
 from app.rooms.pages import (
     MAX_LENGTHS,
     MAX_MEMBERS,
@@ -28,7 +30,7 @@ from app.rooms.pages import (
 from app.tasks import Tasks
 from net.crypto import KeyPair
 from store import contents, rooms
-from store.contents import MessageRow
+from store.contents import MessageRow, Reaction, Tally
 from store.database import Connection
 
 if TYPE_CHECKING:
@@ -47,6 +49,15 @@ _SIGNED_BYTES = 64 + 16
 
 Lengths = Mapping[bytes, int]
 """How much of each log is understood, by device."""
+
+
+class _Found(NamedTuple):
+    """Messages as they stand here, and what stands under them, by their ids."""
+
+    rows: list[MessageRow]
+    lengths: Lengths
+    signs: Mapping[bytes, tuple[Reaction, ...]]
+    tallies: Mapping[bytes, Tally]
 
 
 class _Budget:
@@ -118,20 +129,23 @@ class PageSource:
         """What was asked for; None when the place is not known here."""
         row, limit = self._room.row.row, min(ask.limit, MAX_ROWS)
 
-        def look(connection: Connection) -> tuple[list[MessageRow], Lengths] | None:
+        def look(connection: Connection) -> _Found | None:
             before = ask.before or None
             if before and contents.place(connection, row, before) is None:
                 return None
             found = contents.page(connection, row, limit=limit + 1, before=before)
             # Read last: they must reach beyond whatever made the messages so.
             logs = [] if before else rooms.logs(connection, row)
-            return found, {log.writer: log.derived for log in logs if log.derived}
+            lengths = {log.writer: log.derived for log in logs if log.derived}
+            signs = contents.reactions(connection, found)
+            return _Found(found, lengths, signs, contents.tallies(connection, found))
 
         read = await self._room.read(look)
         if read is None:
             return None
-        found, lengths = read
-        facts = self._room.facts
+        found, lengths, facts = read.rows, read.lengths, self._room.facts
+        person = facts.devices.get(asker)
+        who = person.identity if person is not None else b""
         told = None if ask.before else self._told(facts, asker, found, lengths)
         head = Page(ask.number, ask.before, (), older=True, room=told)
         left = MAX_PAGE_BYTES - _SIGNED_BYTES - len(head.encode())
@@ -140,7 +154,11 @@ class PageSource:
             if message.wiped and not message.deleted:
                 # Its words are lacking here for now: somebody else has them.
                 continue
-            one = _told_row(facts, message)
+            one = replace(
+                _told_row(facts, message),
+                reactions=told_reactions(read.signs.get(message.id, ()), who),
+                poll=told_poll(message, read.tallies.get(message.id), who),
+            )
             # With the length of the row before it.
             left -= len(one.encode()) + 4
             if left < 0:

@@ -15,7 +15,8 @@ is over room and asker as well, so that what was made up can be shown to others:
                | uint sent at, ms | string author | string text | uint flags
                | [1: fixed32 identity] [2: fixed32 id answered] [4: fixed32 thread]
                [8: uint edited at, ms] [64: string forwarded from]
-               [128: uint expires at, ms]; 16: deleted, 32: pinned
+               [128: uint expires at, ms] [256: reactions] [512: poll]
+               (app/rooms/page_responses.py); 16: deleted, 32: pinned
 
 An empty id before asks for the newest. What stands behind a row's fields is left to
 later versions.
@@ -28,6 +29,15 @@ from itertools import pairwise
 from typing import Final
 
 from app.rooms.operations import MAX_NAME_BYTES, MAX_TEXT_BYTES
+from app.rooms.page_responses import (
+    MAX_RESPONSE_BYTES,
+    PageCount,
+    PagePoll,
+    read_poll,
+    read_reactions,
+    write_poll,
+    write_reactions,
+)
 from app.rooms.roles import Kind, Role
 from net.crypto import KeyPair, namespace, sign, verify
 from net.encoding import Reader, Writer
@@ -39,7 +49,7 @@ MAX_PAGE_BYTES: Final = 256 * 1024
 """A statement with its signature."""
 MAX_ROWS: Final = 100
 """Messages of one page."""
-MAX_ROW_BYTES: Final = MAX_TEXT_BYTES + 2 * MAX_NAME_BYTES + 512
+MAX_ROW_BYTES: Final = MAX_TEXT_BYTES + 2 * MAX_NAME_BYTES + 512 + MAX_RESPONSE_BYTES
 MAX_MEMBERS: Final = 200
 """Members named in one page."""
 MAX_LENGTHS: Final = 1_000
@@ -51,6 +61,7 @@ _OLDER, _ROOM = 1, 2
 _IDENTITY, _REPLY, _THREAD, _EDITED, _DELETED, _PINNED, _FORWARDED, _EXPIRES = (
     1 << bit for bit in range(8)
 )
+_REACTIONS, _POLL = 1 << 8, 1 << 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,8 @@ class PageRow:
     pinned: bool = False
     forwarded_from: str | None = None
     expires_at: int | None = None
+    reactions: tuple[PageCount, ...] = ()
+    poll: PagePoll | None = None
 
     @property
     def place(self) -> Place:
@@ -120,6 +133,12 @@ class PageRow:
         if self.expires_at is not None:
             flags |= _EXPIRES
             optional.uint(self.expires_at)
+        if self.reactions:
+            flags |= _REACTIONS
+            write_reactions(optional, self.reactions)
+        if self.poll is not None:
+            flags |= _POLL
+            write_poll(optional, self.poll)
         return writer.uint(flags).raw(optional.finish()).finish()
 
 
@@ -283,6 +302,8 @@ def _read_row(data: bytes) -> PageRow:
             reader.string(max_bytes=MAX_NAME_BYTES) if flags & _FORWARDED else None
         ),
         expires_at=reader.uint() if flags & _EXPIRES else None,
+        reactions=read_reactions(reader) if flags & _REACTIONS else (),
+        poll=read_poll(reader) if flags & _POLL else None,
     )
 
 

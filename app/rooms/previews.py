@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from app.errors import UserFacingError
 from app.events import Event, HistoryDoubted, MessagesChanged
 from app.rooms.doubts import Logs, Told, doubt_sentence, is_false
+from app.rooms.page_responses import poll_snapshot, reaction_snapshots
 from app.rooms.pages import MAX_ROWS, AskPage, Page, PageRoom, PageRow, open_page
 from app.rooms.roles import Kind, may_write
 from app.snapshots import MemberSnapshot, MessageSnapshot, RoomSnapshot
@@ -351,7 +352,7 @@ class Previews:
         for row in fresh:
             first = not page.before
             self._rows[row.id] = Told(row, source.identity, first, data)
-            self._bytes += len(row.text.encode())
+            self._bytes += len(row.encode())
         self._order[:0] = fresh
         self._at_start = not page.older
         if not page.before:
@@ -572,6 +573,8 @@ class Previews:
             thread=row.thread.hex() if row.thread else None,
             forwarded_from=row.forwarded_from,
             expires_at=row.expires_at,
+            reactions=reaction_snapshots(row.reactions),
+            poll=poll_snapshot(row.poll),
         )
 
     def _newest(self) -> PageRow | None:

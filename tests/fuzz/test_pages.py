@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given, settings
 
+from app.rooms.page_responses import PageCount, PagePoll
 from app.rooms.pages import (
     MAX_LENGTHS,
     MAX_MEMBERS,
@@ -55,6 +56,8 @@ FULL = PageRow(
     pinned=True,
     forwarded_from="Cy",
     expires_at=2**40,
+    reactions=(PageCount("+", 3, mine=True), PageCount("\u2764", 1, mine=False)),
+    poll=PagePoll((PageCount("yes", 2, mine=True),), 2, multiple=True, closes_at=9),
 )
 NEWEST = Page(1, b"", (PLAIN, FULL), older=True, room=ROOM_TOLD)
 OLDER = Page(2, b"j" * 32, (PLAIN,), older=False)

@@ -69,6 +69,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
         *("KeyRing.open", "KeyRing._seal", "KeyRing._miss"),
         *("unlock", "_before"),
     ),
+    "app/rooms/page_responses.py": ("read_*", "_read_*"),
     "app/rooms/pages.py": ("decode_*", "open_page", "_read_*"),
     "app/rooms/removals.py": (
         *("decode_evidence", "check_*", "_stands_there", "_read_*", "_number"),

@@ -101,6 +101,39 @@ async def joined_unheard(
     await joining
 
 
+async def test_what_stands_under_messages_is_told_with_them(
+    opened: Open, withheld: Withheld
+) -> None:
+    ada, bo = await opened("Ada"), await opened("Bo")
+    wires = Wires()
+    await full_room(ada, 600)
+    [liked, *_] = await ada.history("Birds", limit=20)
+    for sign in (*"abcdefghijklmnopqrst",):
+        await ada.react("Birds", liked.id, sign)
+    asked = await ada.poll("Birds", "Tea?", ["yes", "no"], closes_at=1 << 50)
+    await ada.vote("Birds", asked.id, [1])
+    await joined_unheard(wires, withheld, ada, bo)
+    told = {it.id: it for it in await bo.history("Birds", limit=50)}
+    signs = told[liked.id].reactions
+    assert [(it.emoji, it.count, it.mine) for it in signs] == [
+        (sign, 1, False) for sign in "abcdefghijklmnop"
+    ], "the first sixteen"
+    poll = told[asked.id].poll
+    assert poll is not None
+    assert [(it.text, it.count, it.mine) for it in poll.options] == [
+        ("yes", 0, False),
+        ("no", 1, False),
+    ]
+    assert (poll.voters, poll.multiple, poll.closes_at) == (1, False, 1 << 50)
+    assert not told[asked.id].verified
+    withheld.let_go()
+    await wires.until(lambda: not only_room(bo).previews.is_active)
+    found = {it.id: it for it in await bo.history("Birds", limit=50)}
+    assert len(found[liked.id].reactions) == 20
+    assert found[asked.id].poll == poll
+    assert found[asked.id].verified
+
+
 async def test_the_newest_page_is_there_before_the_logs(
     opened: Open, withheld: Withheld
 ) -> None:

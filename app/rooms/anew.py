@@ -72,14 +72,17 @@ def derived_anew(connection: Connection, view: RoomView, *, now_ms: int) -> Room
         now_ms: The wall clock.
     """
     row = view.row.row
-    unread = contents.unread_ids(connection, row)
+    unread, above = (
+        contents.unread_ids(connection, row),
+        contents.last_number(connection),
+    )
     lengths = {log.writer: log.derived for log in rooms.logs(connection, row)}
     _LOG.warning("a room is derived anew: %d entries", sum(lengths.values()))
     rooms.forget_derived(connection, row)
     fresh = view.successor()
     fresh.load(connection)
     _Deriver(connection, fresh, lengths, now_ms).run()
-    contents.restore_read(connection, row, unread)
+    contents.number_anew(connection, row, unread, above=above)
     return fresh
 
 

@@ -118,22 +118,42 @@ def unread_ids(connection: Connection, room: int) -> list[bytes]:
     return [bytes(id) for (id,) in found]
 
 
-def restore_read(connection: Connection, room: int, unread: list[bytes]) -> None:
-    """Count everything as read but some, after a room was derived anew.
+def last_number(connection: Connection) -> int:
+    """The highest number of a message, of whatever room."""
+    return int(connection.execute("SELECT coalesce(max(arrival), 0) FROM content").get)
+
+
+def number_anew(
+    connection: Connection, room: int, unread: list[bytes], *, above: int
+) -> None:
+    """Give what was derived anew numbers that nothing had, what was unread the last.
+
+    So nobody who read a number before means another message by it, and all is read
+    but that.
 
     Args:
         connection: The writer's.
         room: Row of the room.
         unread: Ids that ``unread_ids`` gave before; those that are gone are left out.
+        above: What ``last_number`` gave before.
     """
     # Until the commit, what names a message may name one that is just being moved.
     connection.execute("PRAGMA defer_foreign_keys = ON")
+    for table, column in _REFERRING:
+        connection.execute(
+            f"UPDATE {table} SET {column} = {column} + ?1 WHERE {column} IN"
+            " (SELECT arrival FROM content WHERE room = ?2)",
+            (above, room),
+        )
+    connection.execute(
+        "UPDATE content SET arrival = arrival + ? WHERE room = ?", (above, room)
+    )
     connection.execute(
         "UPDATE room SET read_arrival = coalesce((SELECT max(arrival) FROM content"
         " WHERE room = ?1), 0) WHERE id = ?1",
         (room,),
     )
-    last = connection.execute("SELECT coalesce(max(arrival), 0) FROM content").get
+    last = last_number(connection)
     for id in unread:
         old = connection.execute(
             "SELECT arrival FROM content WHERE room = ? AND id = ?", (room, id)

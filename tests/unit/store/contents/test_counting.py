@@ -176,13 +176,15 @@ def test_what_was_read_stays_read_when_all_is_derived_anew(room: Room) -> None:
     room.put(BO, [liked])
     unread = contents.unread_ids(room.connection, room.row)
     assert unread == [new[0].id, new[1].id, gone.id]
+    above = contents.last_number(room.connection)
     contents.forget(room.connection, room.row)
     assert contents.unread_ids(room.connection, room.row) == []
     # What was unread comes first now.
     room.put(CY, new)
     room.put(BO, [*old, liked])
     with room.connection:
-        contents.restore_read(room.connection, room.row, unread)
+        contents.number_anew(room.connection, room.row, unread, above=above)
+    assert min(row.number for row in room.page()) > above
     assert counted(room) == (2, 0)
     assert contents.unread_ids(room.connection, room.row) == [it.id for it in new]
     [first, *_] = room.page()[2:]

@@ -195,6 +195,10 @@ def _device_facts(
         known = devices.get(key)
         identity = known.identity if known is not None else b""
         devices[key] = DeviceFact(identity, present=False, wanted_length=length)
+    for key in law.perhaps_in:
+        known = devices.get(key)
+        identity = known.identity if known is not None else b""
+        devices[key] = DeviceFact(identity, present=False, wanted_length=None)
     for key, identity in guests.items():
         if key not in law.devices:
             devices[key] = DeviceFact(

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from app.rooms.blocks import block_id, log_key
 from app.rooms.conversation.changing import MAX_EDITS_NAMED, portions
+from app.rooms.law import CUTTING
 from app.rooms.operations import (
     ACT_TYPES,
     Body,
@@ -91,7 +92,9 @@ def plan(connection: Connection, view: RoomView) -> Plan:
     spare: list[bytes] = []
     lost = 0
     for start, end in tuple(_void_spans(connection, view)):
-        void = _Void(connection, view, list(_said(connection, view, start, end)))
+        spoken = list(_said(connection, view, start, end))
+        spared = view.law.ended_by_junior(view.own, start)
+        void = _Void(connection, view, spoken, spared=spared)
         lost += void.lost
         spare += void.taken_back
         again = _Again(
@@ -252,7 +255,12 @@ class _Void:
     """What was said in vain in one stretch of the log."""
 
     def __init__(
-        self, connection: Connection, view: RoomView, said: Sequence[Said]
+        self,
+        connection: Connection,
+        view: RoomView,
+        said: Sequence[Said],
+        *,
+        spared: bool,
     ) -> None:
         """Look at it.
 
@@ -260,12 +268,16 @@ class _Void:
             connection: The transaction's.
             view: The room.
             said: In order.
+            spared: What it did to others counts all the same.
         """
         self._connection = connection
         self._room = view.row.row
         self._said = said
         self._ids = {it.id for it in said}
-        self.lost = sum(_is_lost(it.operation.body) for it in said)
+        bodies = [it.operation.body for it in said if _is_lost(it.operation.body)]
+        if spared:
+            bodies = [body for body in bodies if not isinstance(body, CUTTING)]
+        self.lost = len(bodies)
         named = {
             target.id
             for it in said

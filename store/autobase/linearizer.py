@@ -277,7 +277,8 @@ class Linearizer:
             for stay in stays:
                 # What ended it may yet turn out void: then what is void now counts.
                 if stay.end is not None and stay.start <= clock < stay.end:
-                    clock = min(clock, sure[stay], self._first_void(stay) - 1)
+                    void = self._first_void(stay)
+                    clock = min(clock, sure[stay], void.clock - 1 if void else clock)
         return clock
 
     def _uncontested(self, stays: Iterable[Stay], clock: int) -> int:
@@ -285,7 +286,16 @@ class Linearizer:
 
         Also an end that is settled may turn out void, if it stands behind.
         """
+        stays = list(stays)
         ended = [stay for stay in stays if stay.end is not None]
+        gaps = {
+            stay.writer
+            for stay in stays
+            if (stay.end is None or stay.contested) and self._has_gap(stay.writer)
+        }
+        for stay in stays:
+            if gaps and stay.end is None:
+                clock = min(clock, self._heard_of(stay, gaps))
         lower = -1
         while lower != clock:
             lower = clock
@@ -299,28 +309,54 @@ class Linearizer:
     def _unended(self, stay: Stay) -> int:
         """Up to where nothing changes by somebody's stay turning out not to end.
 
-        0 also where it is forgotten what they had not seen.
+        What does not count of theirs would, and take away what it had not seen. 0 also
+        where it is forgotten what that is.
+        """
+        found = self._last(stay)
+        settled = self._settled.get(stay.writer, 0)
+        spans = self._spans.get(stay.writer, ALL)
+        if found is None or (settled and not counts(spans, settled - 1)):
+            return 0
+        clock, last = found
+        void = self._first_void(stay)
+        if void is not None:
+            clock, last = void.clock - 1, (stay.writer, void.sequence)
+        for writer, settled in self._settled.items():
+            if self.causality.seen(*last, writer) < settled:
+                return 0
+        return self._seen_up_to(clock, last)
+
+    def _has_gap(self, writer: bytes) -> bool:
+        """Whether some of a log that one goes on with does not count."""
+        spans = self._spans.get(writer, ALL)
+        return len(spans) > 1 or any(end is not None for _, end in spans)
+
+    def _heard_of(self, stay: Stay, writers: Iterable[bytes]) -> int:
+        """Up to where somebody has seen all that some wrote, whether it counts or not.
+
+        What does not count may do something to others nevertheless.
         """
         found = self._last(stay)
         if found is None:
             return 0
-        seen, last = self.causality.seen, found[1]
-        for writer, settled in self._settled.items():
-            if seen(*last, writer) < settled:
+        clock, last = MAX_SAFE_UINT, found[1]
+        for writer in writers:
+            settled = self._settled.get(writer, 0)
+            if writer == stay.writer or writer not in self._taken:
+                continue
+            seen = self.causality.seen(*last, writer)
+            if seen < settled:
                 return 0
-        settled = self._settled.get(stay.writer, 0)
-        spans = self._spans.get(stay.writer, ALL)
-        if settled and not counts(spans, settled - 1):
-            return 0
-        return min(self._sure(stay), self._first_void(stay) - 1)
+            if seen < self.length(writer):
+                clock = min(clock, self._taken[writer][seen - settled].clock - 1)
+        return clock
 
-    def _first_void(self, stay: Stay) -> int:
-        """The clock of the first entry in a stay that does not count."""
+    def _first_void(self, stay: Stay) -> Place | None:
+        """The first entry in a stay that does not count."""
         spans = self._spans.get(stay.writer, ALL)
         places = self._taken.get(stay.writer, ())
         at = bisect_right(places, stay.start, key=_clock)
-        void = (it.clock for it in places[at:] if not counts(spans, it.sequence))
-        return next(void, MAX_SAFE_UINT)
+        return next((it for it in places[at:] if not counts(spans, it.sequence)), None)
 
     def _sure(self, stay: Stay) -> int:
         """Up to which clock a writer will neither add nor take away anything."""
@@ -330,7 +366,10 @@ class Linearizer:
         found = self._last(stay)
         if found is None:
             return 0
-        clock, last = found
+        return self._seen_up_to(*found)
+
+    def _seen_up_to(self, clock: int, last: tuple[bytes, int]) -> int:
+        """Up to where an entry had seen all that counts, a clock at most."""
         for writer, places in self._taken.items():
             # What is later than what is sure anyway lowers nothing.
             if places and places[0].clock <= clock:

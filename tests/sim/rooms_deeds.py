@@ -52,6 +52,7 @@ def begin(world: World) -> Peer:
     """Ada begins the room and lets in who is there from the start."""
     chance = world.chance
     world.quarrels = chance.choice((0.0, 0.01, 0.05, 0.15))
+    world.picky = chance.random() < 0.5
     ada = world.peer(seat("Ada"))
     kind = Kind.BROADCAST if chance.random() < 0.1 else Kind.GROUP
     world.write(ada, lambda _: found(kind))

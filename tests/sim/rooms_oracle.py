@@ -131,7 +131,9 @@ class Oracle:
             act = Act(place, operation.sent_at, body, seen, stored.clocks)  # type: ignore[arg-type]
             found.append(act)
         law.add(found)
-        return [it.act for it in law._history._records if it.effect is not None]
+        records = [it for it in law._history._records if it.effect is not None]
+        self.light = {it.place for it in records if it.effect.force < 0}  # type: ignore[union-attr]
+        return [it.act for it in records]
 
     def _fold(self, act: Act) -> None:
         body = act.body
@@ -196,8 +198,13 @@ class Oracle:
         seen = self.seen[place.writer, place.sequence]
         return seen.get(act.writer, 0) > act.sequence
 
-    def rank(self, place: Place) -> Role | None:
-        """By which rank an entry is judged; None when it does not count."""
+    def rank(self, place: Place, *, spared: bool = False) -> Role | None:
+        """By which rank an entry is judged; None when it does not count.
+
+        Args:
+            place: Where it stands.
+            spared: It ends or lowers somebody: no junior's rest unheard voids that.
+        """
         device = place.writer
         starts = [it.place for it in self.starts.get(device, ()) if it.place < place]
         founding = device == self.owners and place.sequence == 0
@@ -207,6 +214,8 @@ class Oracle:
         if not self.saw(place, start):
             return None
         for end in self.ends.get(device, ()):
+            if spared and end.place in self.light and not self.saw(place, end.place):
+                continue
             if start < end.place < place:
                 return None
             if end.place > place and self._length(end, device) <= place.sequence:
@@ -255,7 +264,8 @@ class Oracle:
             body, place = act.body, act.place
             if isinstance(body, Found):
                 continue
-            role = self.rank(place)
+            cutting = isinstance(body, Remove | RemoveDevice | SetRole | Rest)
+            role = self.rank(place, spared=cutting)
             leaving = isinstance(body, Remove | RemoveDevice)
             if role is None and leaving:
                 # One's own leaving ends the log with itself in it.

@@ -216,6 +216,8 @@ class World:
         groups: Which peers meet; who is in none meets nobody.
         quarrels: How likely each thing that happens is one where people end each other
             at the same time.
+        picky: Nobody asks for more of a log than the rules say is wanted, as rooms do
+            that replicate.
     """
 
     seed: int
@@ -226,6 +228,7 @@ class World:
     groups: list[list[Peer]] = field(default_factory=list)
     crash_rate: float = 0.02
     quarrels: float = 0.0
+    picky: bool = False
     watchers: list[Callable[[Peer], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -291,18 +294,20 @@ class World:
     def meet(self, one: Peer, other: Peer, *, whole: bool = False) -> bool:
         """One hears some of what the other has; tells whether anything was new."""
         chance, now_ms = self.chance, self.clock(one)
-        todo = [it for it in other.logs if len(other.logs[it]) > self._length(one, it)]
+        todo = [it for it in other.logs if self._lacks(one, it, other.logs[it])]
         todo.sort()
         heard = bool(todo)
         while todo:
             writer = chance.choice(todo)
             have, log = self._length(one, writer), other.logs[writer]
-            if have >= len(log) or (not whole and chance.random() < 0.12):
+            done = have >= len(log) or (not whole and chance.random() < 0.12)
+            wanted = self._wanted(one, writer, log)
+            if done or have >= wanted:
                 todo.remove(writer)
                 continue
             # A piece may overlap with what came before.
             start = max(0, have - chance.randint(0, 2))
-            end = have + chance.choice((1, 2, 5, 50))
+            end = min(have + chance.choice((1, 2, 5, 50)), wanted)
             self.deliver(one, writer, start, log[start:end], now_ms)
         heard = self._ask_keys(one, other) or heard
         self.watch(one)
@@ -318,6 +323,18 @@ class World:
         peer.derive(writer, now_ms, crash=crash)
         if crash:
             peer.derive_all(now_ms)
+
+    def _lacks(self, peer: Peer, writer: bytes, log: list[bytes]) -> bool:
+        return self._length(peer, writer) < self._wanted(peer, writer, log)
+
+    def _wanted(self, peer: Peer, writer: bytes, log: list[bytes]) -> int:
+        """How much of a log somebody would fetch who was offered all of it."""
+        law = peer.view.law
+        wanted = law.wanted_length(writer)
+        if not self.picky or wanted is None:
+            return len(log)
+        lacked = peer.view.timeline.lacked(law.wanted_length)
+        return min(len(log), max(wanted, lacked.get(writer, 0)))
 
     def _length(self, peer: Peer, writer: bytes) -> int:
         return len(peer.logs.get(writer, ()))

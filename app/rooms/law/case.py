@@ -7,9 +7,12 @@ from typing import Any, Final, NamedTuple
 
 from app.rooms.law.act import Act
 from app.rooms.law.state import Device, Member, Rank, State, rank_of
+from app.rooms.operations.acts import Remove, RemoveDevice, Rest, SetRole
 from app.rooms.roles import Kind, Right, Role, has
 from store.autobase import Place
 
+CUTTING: Final = (SetRole, Remove, RemoveDevice, Rest)
+"""Acts that end or lower somebody."""
 WEAK: Final = -1
 """The force of an act by which somebody ends one who is not junior to them."""
 
@@ -23,6 +26,8 @@ class Cut(NamedTuple):
     length: int
     role: Role | None
     """They have at most this rank; None: they are void."""
+    light: bool = False
+    """It leaves alone what ends or lowers somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Case:
     actor: Member
     role: Role
     """By which the act is judged."""
+    spared: bool = False
+    """It counts only because it does something to others; see ``Cut.light``."""
 
     @property
     def place(self) -> Place:
@@ -99,6 +106,8 @@ def open_case(
     device = state.devices.get(act.writer)
     if device is None or not _counts(device, act):
         return None
+    cutting = isinstance(act.body, CUTTING)
+    spared = device.tenures[-1].end is not None
     actor = state.members.get(device.identity)
     if actor is None or not actor.present:
         return None
@@ -109,14 +118,19 @@ def open_case(
     assert role is not None
     for cut in (cuts or {}).get(act.writer, ()):
         if cut.place > act.place and cut.length <= act.place.sequence:
+            if cut.light and cutting:
+                spared = True
+                continue
             if cut.role is None:
                 return None
             role = min(role, cut.role)
-    return Case(state, act, actor, role)
+    return Case(state, act, actor, role, spared)
 
 
 def _counts(device: Device, act: Act) -> bool:
-    tenure = device.tenures[-1]
-    if tenure.end is not None:
-        return False
+    tenure, end = device.tenures[-1], device.tenures[-1].end
+    if end is not None:
+        unheard = not act.had_seen(end.writer, end.sequence)
+        if not (device.light and unheard and isinstance(act.body, CUTTING)):
+            return False
     return tenure.host is None or act.had_seen(*tenure.host)

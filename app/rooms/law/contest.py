@@ -8,42 +8,31 @@ rests on who was senior all the while: ranks that changed meanwhile leave it ope
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from app.rooms.law.state import BEGINNING, Member, State, Tenure
 from app.rooms.roles import Kind
 from store.autobase import Place
 
-Saw = Callable[[bytes, Place], bool]
-"""Whether a device was ever heard having seen an act."""
 
-
-def is_contested(
-    state: State, device: bytes, tenure: Tenure, *, since: Place | None, saw: Saw
-) -> bool:
-    """Whether what ended a device may yet turn out void.
+def stands(state: State, device: bytes, tenure: Tenure, *, since: Place | None) -> bool:
+    """Whether nothing that a device did unheard makes void what ended it.
 
     Args:
         state: Behind all acts.
         device: One that was let in.
         tenure: Of it, with an end.
         since: Nothing unheard stands up to there; None for the beginning.
-        saw: See above.
     """
     assert tenure.end is not None
-    # It ended itself, or went on having heard of it: nothing before is unheard.
-    if tenure.end.writer == device or saw(device, tenure.end):
-        return False
     target = state.owner_of(device)
-    if target is None:
-        return False
+    if tenure.end.writer == device or target is None:
+        return True
     for end in state.devices[device].ends:
         author = state.owner_of(end.place.writer)
         if end.place < tenure.start or author is None:
             continue
         if was_senior(state, author, target, since or BEGINNING):
-            return False
-    return True
+            return True
+    return False
 
 
 def was_senior(state: State, one: Member, other: Member, since: Place) -> bool:

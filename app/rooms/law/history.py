@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from app.rooms.law.act import Act
-from app.rooms.law.case import WEAK, Cut, Effect, open_case
+from app.rooms.law.case import CUTTING, WEAK, Cut, Effect, open_case
 from app.rooms.law.judgement import judge
 from app.rooms.law.state import State, Undo
 from app.rooms.operations.acts import (
@@ -39,7 +39,6 @@ from store.autobase import Place
 MAX_ROUNDS: Final = 8
 """After as many rounds all cuts of the last ones are taken together."""
 UNITED_ROUNDS: Final = 4
-_CUTTING = (SetRole, Remove, RemoveDevice, Rest)
 _BINDING = (Found, Admit, AddDevice)
 _GIVING = (*_BINDING, SetRole, Mute, Wake)
 """What an entry must have seen to count, or to be judged otherwise."""
@@ -171,6 +170,28 @@ class History:
         del self._records[:count]
         if self.floor is None or self.floor < place:
             self.floor = place
+
+    def led_in(self, ends: Mapping[bytes, Place]) -> dict[bytes, tuple[Place, Place]]:
+        """Devices that others would have let in if they had not been ended, and so on.
+
+        Args:
+            ends: By device, what may not stand.
+
+        Returns:
+            By device, the void act and which end it rests on.
+        """
+        roots = dict(ends)
+        found: dict[bytes, tuple[Place, Place]] = {}
+        for record in self._records:
+            body, end = record.act.body, roots.get(record.act.writer)
+            if end is None or record.effect is not None:
+                continue
+            unheard = not record.act.had_seen(end.writer, end.sequence)
+            if unheard and isinstance(body, Admit | AddDevice):
+                device = body.proof.device
+                found.setdefault(device, (record.place, end))
+                roots.setdefault(device, end)
+        return found
 
     def void_gifts(self) -> Iterator[tuple[bytes, Place]]:
         """Devices, and void acts that would matter to them if they took effect."""
@@ -383,7 +404,7 @@ class History:
 
 
 def _cuts(record: _Record) -> bool:
-    return isinstance(record.act.body, _CUTTING)
+    return isinstance(record.act.body, CUTTING)
 
 
 def _place(act: Act) -> Place:

@@ -12,13 +12,13 @@ they make of the room is a function of their set. The rules are told in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from app.rooms.law.act import Act, without_load
 from app.rooms.law.admissions import invite_verdict, is_closed
 from app.rooms.law.case import Effect
-from app.rooms.law.contest import is_contested
+from app.rooms.law.contest import stands
 from app.rooms.law.history import History
 from app.rooms.law.quota import Quota
 from app.rooms.law.state import (
@@ -98,6 +98,7 @@ class Law:
         self._quotas: dict[bytes, Quota] = {}
         self._firsts = dict(firsts or {})
         self._confirmed: Place | None = None
+        self._perhaps_in: set[bytes] | None = None
 
     def add(self, acts: Iterable[Act]) -> Changes:
         """Take authentic acts in.
@@ -117,6 +118,7 @@ class Law:
             if counts and (floor is None or act.place > floor):
                 added[act.place] = without_load(act)
         changed = self._history.change(added.values(), removed)
+        self._perhaps_in = None
         return self._changes(it for pairs in changed.values() for it in pairs)
 
     def settle(self, place: Place) -> None:
@@ -380,19 +382,62 @@ class Law:
                 if end is None:
                     found.append(Stay(device, start, tenure.host))
                 elif floor is None or end > floor:
-                    open_yet = self._is_contested(device, tenure)
-                    stay = Stay(device, start, tenure.host, end.clock, open_yet)
+                    contested = self._is_contested(device, tenure)
+                    stay = Stay(device, start, tenure.host, end.clock, contested)
                     found.append(stay)
+        for device, (at, end) in self._led_in().items():
+            contested = not self._was_heard(device, end)
+            host = at.writer, at.sequence
+            found.append(Stay(device, at.clock, host, end.clock, contested))
         for device, at in self._history.void_gifts():
             self._saw_number(device, (at.writer, at.sequence))
         return found
 
-    def _is_contested(self, device: bytes, tenure: Tenure) -> bool:
-        def saw(device: bytes, end: Place) -> bool:
-            return self._saw_number(device, (end.writer, end.sequence)) is not None
+    def ended_by_junior(self, device: bytes, length: int) -> bool:
+        """Whether who ended a log at a length is not senior to its owner."""
+        state = self._state.devices.get(device)
+        for end in state.ends if state is not None else ():
+            author = self._state.owner_of(end.place.writer)
+            if state is not None and end.length == length and author is not None:
+                return not self.outranks(author.identity, state.identity)
+        return False
 
+    @property
+    def perhaps_in(self) -> Set[bytes]:
+        """Devices let in by some whose end may not stand: then they are in."""
+        if self._perhaps_in is None:
+            led = self._led_in().items()
+            self._perhaps_in = {
+                device
+                for device, (_, end) in led
+                if not self._was_heard(device, end) and not self.is_inside(device)
+            }
+        return self._perhaps_in
+
+    def _led_in(self) -> dict[bytes, tuple[Place, Place]]:
+        ends = {
+            device: tenure.end
+            for device, state in self._state.devices.items()
+            for tenure in state.tenures
+            if tenure.end is not None and not self._stands(device, tenure)
+        }
+        return self._history.led_in(ends) if ends else {}
+
+    def _stands(self, device: bytes, tenure: Tenure) -> bool:
         since = self._confirmed
-        return is_contested(self._state, device, tenure, since=since, saw=saw)
+        if since is not None and tenure.end is not None and tenure.end <= since:
+            return True
+        return stands(self._state, device, tenure, since=since)
+
+    def _is_contested(self, device: bytes, tenure: Tenure) -> bool:
+        """Whether what a device did unheard may make void what ended it."""
+        assert tenure.end is not None
+        heard = self._was_heard(device, tenure.end)
+        return not heard and not self._stands(device, tenure)
+
+    def _was_heard(self, device: bytes, end: Place) -> bool:
+        """Whether a device went on having seen an end: all it did before is known."""
+        return self._saw_number(device, (end.writer, end.sequence)) is not None
 
     def wanted_length(self, device: bytes) -> int | None:
         """How far a log is worth fetching; None for all of it.
@@ -400,6 +445,8 @@ class Law:
         Of one that was ended all is wanted until it is sure that this holds: whatever
         it did unheard might make that void.
         """
+        if device in self.perhaps_in:
+            return None
         state = self._state.devices.get(device)
         if state is None:
             return 0

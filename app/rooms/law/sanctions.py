@@ -152,14 +152,16 @@ def rest(case: Case, body: Rest) -> Effect | None:
     heard = max(case.act.clocks.get(body.device, 0), device.tenures[-1].start.clock)
     if place.clock - heard <= REST_AFTER_MS:
         return None
+    light = not case.outranks(state.members[device.identity])
+    if light and case.spared:
+        return None
     _end(state, body.device, place, body.length)
     if device.inside:
-        resting = replace(state.devices[body.device], resting=True)
+        resting = replace(state.devices[body.device], resting=True, light=light)
         state.put(state.devices, body.device, resting)
     touched = ((body.device, body.length),)
-    senior = case.outranks(state.members[device.identity])
-    force = case.role if senior else WEAK
-    return Effect(touched, _void(place, touched), force=force)
+    force = WEAK if light else case.role
+    return Effect(touched, _void(place, touched, light=light), force=force)
 
 
 def _settles_rest(case: Case, device: Device) -> bool:
@@ -185,13 +187,16 @@ def wake(case: Case, body: Wake) -> Effect | None:
     if not case.act.had_seen(rested.writer, rested.sequence):
         return None
     tenure = Tenure(place, (place.writer, place.sequence))
-    woken = replace(device, tenures=(*device.tenures, tenure), resting=False)
+    tenures = (*device.tenures, tenure)
+    woken = replace(device, tenures=tenures, resting=False, light=False)
     state.put(state.devices, body.device, woken)
     return Effect(((body.device, case.act.length_of(body.device)),))
 
 
-def _void(place: Place, cuts: Iterable[tuple[bytes, int]]) -> tuple[Cut, ...]:
-    return tuple(Cut(place, device, length, None) for device, length in cuts)
+def _void(
+    place: Place, cuts: Iterable[tuple[bytes, int]], *, light: bool = False
+) -> tuple[Cut, ...]:
+    return tuple(Cut(place, device, length, None, light) for device, length in cuts)
 
 
 def _end(state: State, device: bytes, place: Place, length: int) -> None:
@@ -201,7 +206,8 @@ def _end(state: State, device: bytes, place: Place, length: int) -> None:
     tenures = old.tenures
     if last.end is None:
         tenures = (*tenures[:-1], last._replace(end=place))
-    ended = replace(old, tenures=tenures, ends=old.ended(place, length), resting=False)
+    ends = old.ended(place, length)
+    ended = replace(old, tenures=tenures, ends=ends, resting=False, light=False)
     state.put(state.devices, device, ended)
 
 

@@ -102,6 +102,8 @@ class Device:
     tenures: tuple[Tenure, ...]
     ends: tuple[End, ...] = ()
     resting: bool = False
+    light: bool = False
+    """It was put to rest by a junior: what it did to others unheard still counts."""
     revoked: bool = False
 
     @property

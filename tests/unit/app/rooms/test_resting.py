@@ -260,7 +260,9 @@ async def test_what_was_said_in_vain_is_said_again_once(stage: Stage) -> None:
     poll = await mine.say(Poll("who comes?", ("I", "you"), multiple=False))
     await mine.say(Vote(poll.applied.ids[poll.sequence], (1,)))
     await mine.say(Message("gone tomorrow", lifetime_ms=REST_AFTER_MS))
+    # What she does to juniors stands, whoever put her to rest unheard.
     await ada.set_role("Birds", "Bo", "admin")
+    await ada.mute("Birds", "Cy")
     await rest_ada(stage)
     assert is_resting(his, mine)
 
@@ -290,7 +292,8 @@ async def test_what_was_said_in_vain_is_said_again_once(stage: Stage) -> None:
     for name in ("Ada", "Bo", "Cy"):
         await stage.until_texts(name, expected)
     for room in (mine, his, hers):
-        assert room.facts.members[his.identity].role.word == "member"
+        assert room.facts.members[his.identity].role.word == "admin"
+        assert not room.facts.members[hers.identity].muted_until_ms
         rows = await _rows(room)
         again, answer, asked = rows[2], rows[3], rows[4]
         assert sent_ms < again.sent_at < answer.sent_at < sent_ms + 1000

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from app.rooms.blocks import log_key
@@ -59,8 +60,16 @@ def frozen(
     )
     if view.length(writer) <= proof.length:
         return view, view.freeze(writer, proof.length, now_ms=now_ms)
+    before = contents.newest_ids(connection, row.row, limit=contents.MAX_TOLD)
     fresh = derived_anew(connection, view, now_ms=now_ms)
-    return fresh, fresh.as_it_is(now_ms=now_ms)
+    after = contents.newest_ids(connection, row.row, limit=contents.MAX_TOLD)
+    # What is there no more, and all that may look different.
+    gone = [id for id in before if id not in set(after)]
+    changed = tuple([*gone, *after][: contents.MAX_TOLD])
+    applied = fresh.as_it_is(now_ms=now_ms)
+    return fresh, replace(
+        applied, changed=changed, changed_count=max(1, len(gone) + len(after))
+    )
 
 
 def derived_anew(connection: Connection, view: RoomView, *, now_ms: int) -> RoomView:

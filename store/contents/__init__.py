@@ -32,6 +32,7 @@ from store.contents.counting import (
     drop_changed,
     last_number,
     mark_read,
+    newest_ids,
     number_anew,
     unread_ids,
 )
@@ -129,6 +130,7 @@ __all__ = [
     "last_number",
     "mark_read",
     "message",
+    "newest_ids",
     "next_due_ms",
     "number_anew",
     "older_than",

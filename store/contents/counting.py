@@ -118,6 +118,16 @@ def unread_ids(connection: Connection, room: int) -> list[bytes]:
     return [bytes(id) for (id,) in found]
 
 
+def newest_ids(connection: Connection, room: int, *, limit: int) -> list[bytes]:
+    """What is shown, the newest first."""
+    found = connection.execute(
+        "SELECT id FROM content WHERE room = ? AND shown = 1 AND expired = 0"
+        " ORDER BY clock DESC, device DESC, sequence DESC LIMIT ?",
+        (room, limit),
+    )
+    return [bytes(id) for (id,) in found]
+
+
 def last_number(connection: Connection) -> int:
     """The highest number of a message, of whatever room."""
     return int(connection.execute("SELECT coalesce(max(arrival), 0) FROM content").get)

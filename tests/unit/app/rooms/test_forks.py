@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import UserFacingError
-from app.events import DeviceForked, Event
+from app.events import DeviceForked, Event, MessagesChanged
 from app.messenger import Messenger
 from app.rooms import forks, gaps
 from app.rooms.room import Room
@@ -140,6 +140,7 @@ async def test_everybody_ends_with_what_both_halves_share(
     await split.make(shared=3)
     wires, ada, cy = split.wires, split.ada, split.cy
     assert "to Cy" not in await texts(ada)
+    gone = [m.id for m in await ada.history("Birds") if "to Ada" in m.text]
     heard = hear(ada)
     wires.connect(ada, cy)
     seen = await split.same(ada, cy)
@@ -148,6 +149,8 @@ async def test_everybody_ends_with_what_both_halves_share(
     [event] = told(heard)
     assert (event.name, event.me, event.rewritten) == ("Bo", False, True)
     assert "A device of Bo has written two histories" in event.sentence
+    changed = {id for it in heard if isinstance(it, MessagesChanged) for id in it.ids}
+    assert set(gone) <= changed
     bo = next(m for m in await ada.members("Birds") if m.name == "Bo")
     assert bo.forked == 1
     # The others go on, and are understood.

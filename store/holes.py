@@ -221,14 +221,20 @@ def stored(
 
 
 def ripe(
-    connection: Connection, room: int, *, until_clock: int, limit: int
+    connection: Connection,
+    room: int,
+    *,
+    until_clock: int,
+    others_until_clock: int,
+    limit: int,
 ) -> list[Block]:
     """Blocks to be cleared now: expired, or deleted long enough ago.
 
     Args:
         connection: Anybody's.
         room: Row of the room.
-        until_clock: Deletions after this may still turn out void, or be taken back.
+        until_clock: Deletions of one's own words after this are waited with.
+        others_until_clock: The same of words of others: they may still turn out void.
         limit: At most this many.
     """
     found = connection.execute(
@@ -239,9 +245,10 @@ def ripe(
         " AND e.kind = ?2"
         " WHERE w.room = ?1 AND NOT EXISTS (SELECT 1 FROM change d"
         " WHERE d.target = coalesce(m.arrival, e.target) AND d.kind = ?3"
-        " AND d.shown = 1 AND d.clock > ?4)"
-        " ORDER BY w.key, b.sequence LIMIT ?5",
-        (room, EDIT, DELETE, until_clock, limit),
+        " AND d.shown = 1 AND d.clock > CASE WHEN d.identity ="
+        " coalesce(w.identity, w.key) THEN ?4 ELSE ?5 END)"
+        " ORDER BY w.key, b.sequence LIMIT ?6",
+        (room, EDIT, DELETE, until_clock, others_until_clock, limit),
     )
     return [Block(writer, sequence) for writer, sequence in found]
 

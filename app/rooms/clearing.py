@@ -6,10 +6,11 @@ a batch at a time, in an order that a crash may interrupt anywhere: what keeps a
 place is stored, then the block is dropped, then it is taken from the list. What is on
 the list at the start is gone on with.
 
-Blocks of expired messages go at once. Those of deleted ones go when the deletion can
-not turn out void any more, at the latest ``GRACE_MS`` after it, so that words are not
-lost to a deletion that its author had no right to: those are read from their blocks
-again.
+Blocks of expired messages go at once. Those of deleted ones go when the deletion is
+confirmed, so that it cannot turn out void any more. Who deletes their own words waits
+for nobody longer than ``GRACE_MS``: that they want them gone is what counts. The words
+of others may turn out to have been deleted without the right to, so their blocks stay,
+up to ``OTHERS_GRACE_MS``, and the words are read from them again if it is so.
 
 The database is encrypted as a whole, so that without the profile's key neither words
 nor blocks can be read whatever is left of them. But who gets that key later shall not
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("covey.room")
 
 GRACE_MS = 2 * 60 * 1000
-"""A deletion that is not confirmed is waited with for so long."""
+"""A deletion of one's own words that is not confirmed is waited with for so long."""
+OTHERS_GRACE_MS = 7 * 24 * 3600 * 1000
+"""The same of words of others: until then who is silent rests, and confirms nothing."""
 EMPTY_S = 30.0
 """After so long the write-ahead log is cut to nothing."""
 LOOK_S = 30.0
@@ -133,6 +136,7 @@ class Clearing:
                 connection,
                 view.row.row,
                 until_clock=max(now_ms - GRACE_MS, view.confirmed_clock),
+                others_until_clock=max(now_ms - OTHERS_GRACE_MS, view.confirmed_clock),
                 limit=MAX_BATCH,
             )
             return view.timeline.dig(connection, blocks)

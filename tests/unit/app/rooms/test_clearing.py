@@ -13,7 +13,7 @@ import pytest
 from app import profile as profiles
 from app.messenger import Messenger
 from app.rooms import clearing, gaps, hole_doubts
-from app.rooms.clearing import GRACE_MS
+from app.rooms.clearing import GRACE_MS, OTHERS_GRACE_MS
 from app.rooms.hole_lists import AskHoles, HoleList
 from app.rooms.logs import OpenLog
 from app.rooms.operations import Delete, Deleted, Edit
@@ -575,6 +575,31 @@ async def test_a_block_that_comes_late_is_held_against_its_hole(
     after = await stored(bo, device)
     assert after == ([at for at in before if at != 2] if truth else before)
     assert room.heads[device] == birds(ada).heads[device]
+
+
+async def test_words_of_others_stay_in_their_blocks_until_it_is_sure(
+    opened: Open, clock: dict[str, int]
+) -> None:
+    wires = Wires()
+    ada, bo = await three(opened, wires)
+    await bo.send("Birds", "by Bo")
+    await bo.send("Birds", "later by Bo")
+    await wires.until(lambda: level(ada, bo))
+    theirs, mine = birds(bo).device, birds(ada).device
+    wires.cut(ada, bo)
+    # Nobody hears of it, so nothing confirms it.
+    await delete(ada, "by Bo")
+    await delete(ada, SECRET)
+    assert await texts(ada) == ["one", "two", "later by Bo"]
+    await cleared(ada, clock)
+    assert len(await holes_of(ada, mine)) == 1
+    assert await holes_of(ada, theirs) == []
+    clock["now"] += OTHERS_GRACE_MS - 2 * (GRACE_MS + 60_000)
+    await cleared(ada, clock)
+    assert await holes_of(ada, theirs) == []
+    await cleared(ada, clock)
+    [hole] = await holes_of(ada, theirs)
+    assert hole.sequence not in await stored(ada, theirs)
 
 
 async def test_words_come_back_when_their_deletion_counts_no_more(

@@ -124,6 +124,83 @@ def test_two_newcomers_meet_by_an_invite_and_talk(
     ada.wait_for_text("Connected now")
 
 
+def choose(stage: Stage, text: str, item: str) -> None:
+    """Take a line of a message's menu."""
+    stage.window.requestActivate()
+    stage.wait_until(stage.window.isActive)
+    stage.wait_until(lambda: text in bubbles(stage), what=f"{text!r} is shown")
+    shown = next(
+        it
+        for it in stage.items()
+        if it.objectName() == "messageText" and it.property("text") == text
+    )
+    stage.click_item(shown, Qt.MouseButton.RightButton)
+    stage.click(item)
+    stage.wait_until(lambda: not stage.shows(item), what="the menu has closed")
+
+
+def test_what_one_does_with_messages_the_other_sees(
+    newcomer: Callable[[str], Stage],
+) -> None:
+    ada = newcomer("Ada")
+    ada.press(Qt.Key.Key_N, CTRL)
+    ada.get("roomNameField")
+    ada.type("Garden")
+    ada.press(Qt.Key.Key_Return)
+    ada.wait_for_text("Your room is ready")
+    ada.wait_until(lambda: not ada.shows("roomNameField"), what="the dialog is gone")
+    ada.click("inviteButton")
+    ada.wait_until(lambda: ada.get("inviteLink").property("text"), what="a link")
+    ada.click("copyLinkButton")
+    ada.wait_for_text("Copied")
+    ada.press(Qt.Key.Key_Escape)
+    grace = newcomer("Grace")
+    grace.press(Qt.Key.Key_J, CTRL)
+    grace.click("pasteButton")
+    grace.click("confirmJoinButton")
+    grace.wait_until(lambda: grace.shows("roomTitle"), what="the room is open")
+
+    say(ada, "Who waters today?")
+    choose(grace, "Who waters today?", "quickReaction:\U0001f44d")
+    ada.get("reaction:\U0001f44d")
+    choose(grace, "Who waters today?", "replyItem")
+    grace.wait_for_text("Reply to Ada")
+    grace.wait_until(lambda: grace.focused() == "composer")
+    grace.type("I do, at sevn")
+    grace.press(Qt.Key.Key_Return)
+    ada.wait_until(lambda: "I do, at sevn" in bubbles(ada), what="the reply")
+    ada.get("quote")
+    grace.wait_for_text("On 1 device")
+    grace.press(Qt.Key.Key_Up)
+    grace.wait_for_text("Edit message")
+    grace.press(Qt.Key.Key_Backspace)
+    grace.type("en")
+    grace.press(Qt.Key.Key_Return)
+    ada.wait_until(lambda: "I do, at seven" in bubbles(ada), what="the edit")
+
+    choose(ada, "Who waters today?", "pinItem")
+    grace.get("pinsBar")
+    grace.window.requestActivate()
+    grace.wait_until(grace.window.isActive)
+    grace.click("composer")
+
+    def keeps_typing() -> bool:
+        grace.type("h")
+        grace.pause(0.3)
+        return ada.sees("Grace is typing")
+
+    ada.wait_until(keeps_typing, what="Ada sees that Grace is typing")
+    choose(ada, "I do, at seven", "ledgerItem")
+    ada.get("deliveryList")
+    ada.get("delivery:Grace")
+    ada.press(Qt.Key.Key_Escape)
+    ada.wait_until(lambda: not ada.shows("deliveryList"))
+    choose(ada, "Who waters today?", "deleteItem")
+    ada.click("confirmDeleteButton")
+    grace.wait_until(lambda: "Message deleted" in bubbles(grace), what="the deletion")
+    grace.wait_until(lambda: not grace.shows("pinsBar"), what="the pin has gone")
+
+
 def test_what_was_said_is_there_again_in_the_next_window(
     newcomer: Callable[[str], Stage],
     open_stage: Callable[..., Stage],

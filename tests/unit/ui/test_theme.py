@@ -47,6 +47,19 @@ TEXT_ON_GROUND = [
     ("mineLink", "mine"),
     ("text", "theirs"),
     ("faint", "theirs"),
+    ("muted", "theirs"),
+    *(("mineInk", ground) for ground in ("mineSunken", "mineBar")),
+    *(("mineMuted", ground) for ground in ("mineSunken", "mineBar")),
+    ("mineLink", "mineSunken"),
+    *((ink, "accentSoft") for ink in ("text", "muted")),
+    ("accentText", "sunken"),
+    *(
+        (ink, "codeGround")
+        for ink in (
+            *("text", "muted", "accentText", "codeComment", "codeKeyword"),
+            *("codeString", "codeNumber", "codeName"),
+        )
+    ),
 ]
 SHAPES_ON_GROUND = [
     *(

@@ -38,7 +38,7 @@ AbstractButton {
                 anchors.verticalCenter: parent.verticalCenter
                 visible: chip.sign
                 text: chip.sign
-                font.pixelSize: 15
+                font.pixelSize: Theme.px(15)
                 Accessible.ignored: true
             }
             Words {

@@ -59,7 +59,7 @@ Rectangle {
                 x: Theme.m
                 anchors.verticalCenter: parent.verticalCenter
                 text: line.sign
-                font.pixelSize: 20
+                font.pixelSize: Theme.px(20)
                 Accessible.ignored: true
             }
             Avatar {

@@ -126,7 +126,7 @@ Rectangle {
                 selectedTextColor: Theme.accentInk
                 selectByMouse: true
                 font.family: Theme.family
-                font.pixelSize: 15
+                font.pixelSize: Theme.px(15)
                 background: null
                 KeyNavigation.priority: KeyNavigation.BeforeItem
                 KeyNavigation.tab: completions.shown ? null : emojiButton

@@ -105,6 +105,7 @@ Rectangle {
         anchors.verticalCenter: parent.verticalCenter
         IconButton {
             objectName: "findButton"
+            visible: !header.narrow || Theme.scale < 1.3
             symbol: "search"
             label: qsTr("Search in this room")
             keys: "Ctrl+F"

@@ -164,7 +164,7 @@ Popup {
                 contentItem: Text {
                     text: cell.sign
                     font.family: Theme.family
-                    font.pixelSize: 22
+                    font.pixelSize: Theme.px(22)
                     textFormat: Text.PlainText
                     horizontalAlignment: Text.AlignHCenter
                     verticalAlignment: Text.AlignVCenter
@@ -224,7 +224,7 @@ Popup {
                 contentItem: Text {
                     text: picker.model.tones[picker.model.tone]
                     font.family: Theme.family
-                    font.pixelSize: 18
+                    font.pixelSize: Theme.px(18)
                     horizontalAlignment: Text.AlignHCenter
                     verticalAlignment: Text.AlignVCenter
                     Accessible.ignored: true
@@ -269,7 +269,7 @@ Popup {
                                 contentItem: Text {
                                     text: choice.modelData
                                     font.family: Theme.family
-                                    font.pixelSize: 20
+                                    font.pixelSize: Theme.px(20)
                                     horizontalAlignment: Text.AlignHCenter
                                     verticalAlignment: Text.AlignVCenter
                                     Accessible.ignored: true

@@ -54,7 +54,7 @@ AbstractButton {
                 anchors.centerIn: parent
                 text: jump.missed > 999 ? "999+" : jump.missed
                 color: Theme.accentInk
-                font.pixelSize: 11
+                font.pixelSize: Theme.px(11)
                 font.weight: Font.DemiBold
                 Accessible.ignored: true
             }

@@ -72,7 +72,7 @@ ThemedMenu {
                 contentItem: Text {
                     text: quick.modelData
                     font.family: Theme.family
-                    font.pixelSize: 20
+                    font.pixelSize: Theme.px(20)
                     textFormat: Text.PlainText
                     horizontalAlignment: Text.AlignHCenter
                     verticalAlignment: Text.AlignVCenter

@@ -35,7 +35,7 @@ Row {
         anchors.verticalCenter: parent.verticalCenter
         text: mark.row.time
         color: mark.ink
-        font.pixelSize: 11
+        font.pixelSize: Theme.px(11)
         Accessible.ignored: true
     }
     Icon {
@@ -55,7 +55,7 @@ Row {
         visible: mark.known
         text: mark.row.stateText
         color: mark.ink
-        font.pixelSize: 11
+        font.pixelSize: Theme.px(11)
         font.underline: hover.hovered
         Accessible.ignored: true
         HoverHandler { id: hover; margin: 4; cursorShape: Qt.PointingHandCursor }

@@ -126,7 +126,7 @@ Column {
                         wrapMode: TextEdit.NoWrap
                         body: piece.isCode ? piece.modelData.body : ""
                         font.family: Theme.mono
-                        font.pixelSize: 13
+                        font.pixelSize: Theme.px(13)
                     }
                 }
             }

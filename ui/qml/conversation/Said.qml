@@ -21,7 +21,7 @@ TextEdit {
     selectionColor: Theme.accent
     selectedTextColor: Theme.accentInk
     font.family: Theme.family
-    font.pixelSize: 15
+    font.pixelSize: Theme.px(15)
     Accessible.ignored: true
     onLinkActivated: link => words.activated(link)
 

@@ -14,6 +14,7 @@ help:
 	@echo "make bench    benchmarks; ARGS='--quick --only connect'"
 	@echo "make natlab   tests in network namespaces (root)"
 	@echo "make soak     simulations with new seeds until stopped; ARGS='--minutes 60'"
+	@echo "               one file of tests only: ARGS='--only rooms --seeds 10000'"
 	@echo "make package  a folder that runs without Python, in dist/"
 	@echo "make venv     .venv with the command covey in it"
 

@@ -1,4 +1,4 @@
-"""Whole rooms, with many seeds: 300 here, 10,000 with COVEY_SOAK=1.
+"""Whole rooms, with many seeds: 300 here, 10,000 in ``make soak``.
 
 Each seed is a room of up to some twenty devices whose people talk, let each other in
 and throw each other out, part, meet, stop and crash at random; what they hear comes in
@@ -16,7 +16,7 @@ from tests.sim import rooms_deeds
 from tests.sim.rooms_checks import Watch, check_healed, listening
 from tests.sim.rooms_world import World, small_steps
 
-SEEDS = 10_000 if os.environ.get("COVEY_SOAK") else 300
+SEEDS = int(os.environ.get("COVEY_SEEDS", "300"))
 GROUPS = 10
 
 

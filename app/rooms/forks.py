@@ -14,7 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from app.rooms.blocks import log_manifest
+from app.rooms.blocks import MAX_WRITERS, log_manifest
 from app.rooms.fork_messages import (
     ASK_TREE,
     FORK,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("covey.room")
 
-MAX_HEARD: Final = 256
+MAX_HEARD: Final = MAX_WRITERS
 """Proofs looked at of one peer on one connection."""
 MAX_ANSWERS: Final = 1_024
 """Questions of one peer that are answered on one connection."""

@@ -220,7 +220,12 @@ def run(seed: int) -> int:
             world.groups = []
             world.heal()
             # Who was removed may not have heard it; perhaps all have left.
-            if peers := [it for it in world.peers.values() if it.is_in and whole(it)]:
+            inside = [it for it in world.peers.values() if it.is_in]
+            peers = [it for it in inside if whole(it)]
+            assert peers or not inside, "nobody gets on"
+            ada = world.peers[seat("Ada").device.public_key]
+            assert whole(ada) or not ada.is_in, "logs wait for what never comes"
+            if peers:
                 check_alike(world, peers)
     finally:
         world.close()

@@ -149,7 +149,48 @@ def _switch(letters: str) -> Callable[[Scene], Awaitable[None]]:
     return pose
 
 
+def _settings(page: str) -> Callable[[Scene], Awaitable[None]]:
+    async def pose(scene: Scene) -> None:
+        scene.core.add_device("Laptop")
+        scene.core.add_device("Old laptop", online=False)
+        await _dialog("Settings")(scene)
+        await scene.settle()
+        if page:
+            scene.click(f"settings:{page}")
+
+    return pose
+
+
+async def _linking(scene: Scene) -> None:
+    await _dialog("Settings")(scene)
+    await scene.settle()
+    scene.click("settings:devices")
+    await scene.settle(0.1)
+    scene.click("linkDeviceButton")
+
+
+async def _large(scene: Scene) -> None:
+    scene.evaluate("covey.preferences.setSize(200)")
+    await scene.open_room(GARDEN)
+
+
+async def _large_list(scene: Scene) -> None:
+    scene.evaluate("covey.preferences.setSize(200)")
+
+
 PICTURES_AROUND = (
+    Picture("settings", lively_world, _settings("")),
+    Picture("settings-profile", lively_world, _settings("profile")),
+    Picture("settings-devices", lively_world, _settings("devices")),
+    Picture("settings-linking", lively_world, _linking),
+    Picture("settings-privacy", lively_world, _settings("privacy")),
+    Picture("settings-appearance", lively_world, _settings("looks")),
+    Picture("settings-network", lively_world, _settings("network")),
+    Picture("settings-about", lively_world, _settings("about")),
+    Picture("shortcuts", lively_world, _dialog("Shortcuts")),
+    Picture("words-asked", lively_world, _dialog("Words")),
+    Picture("large-type", lively_world, _large),
+    Picture("large-type-rooms", lively_world, _large_list),
     Picture("switcher", lively_world, _switch("")),
     Picture("switcher-letters", lively_world, _switch("re")),
     Picture("search-empty", lively_world, _search("")),

@@ -17,11 +17,11 @@ from app.snapshots import (
     ProfileSnapshot,
     RoomSnapshot,
 )
-from ui.surroundings import Keeping, Lookup, People, Rule
+from ui.surroundings import Keeping, Lookup, Oneself, People, Rule
 from ui.talk import Talk
 
 
-class Core(Talk, Rule, People, Keeping, Lookup, Protocol):
+class Core(Talk, Rule, People, Keeping, Lookup, Oneself, Protocol):
     """A running core as its clients see it.
 
     Every method may raise :class:`app.errors.UserFacingError`, whose sentence is fit

@@ -33,6 +33,7 @@ from app.snapshots import (
 )
 from ui.bridge import Mailbox, pause
 from ui.sample_lookup import SampleLookup
+from ui.sample_oneself import SampleOneself
 from ui.sample_people import SamplePeople
 from ui.sample_rule import LINK as LINK
 from ui.sample_rule import SampleRule
@@ -58,7 +59,7 @@ class SampleRoom:
     members: list[MemberSnapshot] = field(default_factory=list)
 
 
-class SampleCore(SampleTalk, SampleRule, SamplePeople, SampleLookup):
+class SampleCore(SampleTalk, SampleRule, SamplePeople, SampleLookup, SampleOneself):
     """A core of one process's memory.
 
     Attributes:
@@ -73,6 +74,7 @@ class SampleCore(SampleTalk, SampleRule, SamplePeople, SampleLookup):
         SampleRule.__init__(self)
         SamplePeople.__init__(self)
         SampleLookup.__init__(self)
+        SampleOneself.__init__(self)
         self.me = name
         self.now_ms = now_ms
         self.refusal: UserFacingError | None = None

@@ -46,7 +46,7 @@ class Scene:
         """Show the window in this size and colour scheme."""
         self.face.session.start()
         window = self.face.show()
-        self.evaluate(f'Theme.scheme = "{scheme}"')
+        self.evaluate(f'covey.preferences.setScheme("{scheme}")')
         window.setWidth(size[0])
         window.setHeight(size[1])
 

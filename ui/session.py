@@ -98,7 +98,11 @@ class Session(QObject):
         self._inviter = Inviter(bridge=bridge, parent=self)
         self._joiner = Joiner(bridge=bridge, parent=self)
         self._around = Around(
-            bridge=bridge, rooms=self._rooms, now_ms=now_ms, parent=self
+            bridge=bridge,
+            rooms=self._rooms,
+            state=state,
+            now_ms=now_ms,
+            parent=self,
         )
         self._clock = QTimer(self)
         self._clock.setInterval(30_000)
@@ -112,6 +116,7 @@ class Session(QObject):
         self._conversation.told.connect(self.tell)
         self._around.told.connect(self.tell)
         self._around.people.entered.connect(self._enter)
+        self._around.preferences.profiled.connect(self._take_profile)
         self._maker.entered.connect(self._enter)
         self._joiner.entered.connect(self._enter)
         self._clock.start()
@@ -149,6 +154,7 @@ class Session(QObject):
     details = Property(QObject, lambda s: s._around.details, constant=True)
     finder = Property(QObject, lambda s: s._around.finder, constant=True)
     switcher = Property(QObject, lambda s: s._around.switcher, constant=True)
+    preferences = Property(QObject, lambda s: s._around.preferences, constant=True)
     people = Property(QObject, lambda s: s._around.people, constant=True)
     maxNameChars = Property(int, lambda _: MAX_NAME_CHARS, constant=True)
 
@@ -452,6 +458,10 @@ class Session(QObject):
     def _tell_surprise(self, line: str) -> None:
         del line
         self.tell(self.tr("Something unexpected went wrong. The log has the details."))
+
+    def _take_profile(self, profile: ProfileSnapshot) -> None:
+        self._profile = profile
+        self.profileChanged.emit()
 
     def _set_banner(
         self, sentence: str, *, action: str = "", tone: str = "bad"

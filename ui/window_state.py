@@ -6,7 +6,9 @@ therefore never about people or messages.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QPoint, QRect, QSettings, QSize
 
@@ -17,6 +19,20 @@ UNPLACED = QPoint(-1, -1)
 SMALLEST_SIZE = (360, 480)
 FRAME_PIXELS = 40
 """Left free for the frame that the system draws around a window."""
+
+SCHEMES = ("system", "light", "dark")
+SIZES_PERCENT = (80, 90, 100, 110, 125, 150, 175, 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How the window looks."""
+
+    scheme: str = "system"
+    """One of ``SCHEMES``."""
+    percent: int = 100
+    """Size of the type, one of ``SIZES_PERCENT``."""
+    motion: bool = True
 
 
 class WindowState:
@@ -72,6 +88,29 @@ class WindowState:
     def keep_phrase_seen(self) -> None:
         """Remember that the 24 words are written down."""
         self._say("phraseSeen")
+
+    def looks(self) -> Looks:
+        """How the window looks; what is not known is as usual."""
+        file = self._file()
+        if file is None:
+            return Looks()
+        scheme = str(file.value("scheme", "system"))
+        percent = str(file.value("typePercent", "100"))
+        return Looks(
+            scheme if scheme in SCHEMES else "system",
+            int(percent) if percent in map(str, SIZES_PERCENT) else 100,
+            str(file.value("motion", "yes")) == "yes",
+        )
+
+    def keep_looks(self, looks: Looks, **changes: Any) -> Looks:
+        """Remember how the window looks, with these changes; returns that."""
+        looks = replace(looks, **changes)
+        assert looks.scheme in SCHEMES
+        assert looks.percent in SIZES_PERCENT
+        self._say("scheme", looks.scheme)
+        self._say("typePercent", str(looks.percent))
+        self._say("motion", "yes" if looks.motion else "no")
+        return looks
 
     def key_warning_seen(self) -> bool:
         """Whether the sentence on how the profile's key is kept was dismissed."""

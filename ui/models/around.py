@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.events import (
     ContactsChanged,
+    DevicesChanged,
     Event,
     MembersChanged,
     RequestsChanged,
@@ -22,8 +23,10 @@ from ui.gateway import Core
 from ui.models.details import Details
 from ui.models.finder import Finder
 from ui.models.people import People
+from ui.models.preferences import Preferences
 from ui.models.rooms import RoomListModel
 from ui.models.switcher import Switcher
+from ui.window_state import WindowState
 
 
 class Around(QObject):
@@ -33,6 +36,7 @@ class Around(QObject):
         details: What is beside the open room.
         people: Whom one knows.
         finder: The search.
+        preferences: The settings.
         switcher: Rooms and people by a few letters.
 
     Signals:
@@ -46,6 +50,7 @@ class Around(QObject):
         *,
         bridge: Bridge,
         rooms: RoomListModel,
+        state: WindowState,
         now_ms: Callable[[], int],
         parent: QObject | None = None,
     ) -> None:
@@ -56,6 +61,7 @@ class Around(QObject):
         self.details = Details(bridge=bridge, now_ms=now_ms, parent=self)
         self.people = People(bridge=bridge, parent=self)
         self.finder = Finder(bridge=bridge, rooms=rooms, now_ms=now_ms, parent=self)
+        self.preferences = Preferences(bridge=bridge, state=state, parent=self)
         self.switcher = Switcher(rooms=rooms, people=self.people, parent=self)
         self.details.verified = self.people.verified
         self.people.verified.changed.connect(self.details.refresh)
@@ -69,6 +75,7 @@ class Around(QObject):
         self.details.attach(core)
         self.people.attach(core, me=me)
         self.finder.attach(core)
+        self.preferences.attach(core)
 
     def settle_in(self, rooms: Iterable[str]) -> None:
         """The rooms are known: ask who waits at their doors."""
@@ -95,6 +102,8 @@ class Around(QObject):
                     changed[room] = None
                 case RoomChanged(snapshot):
                     changed[snapshot.room] = None
+                case DevicesChanged():
+                    self.preferences.refresh()
                 case ContactsChanged():
                     people = True
                 case _:

@@ -24,6 +24,16 @@ ApplicationWindow {
         const name = covey.name ? qsTr("Covey \u2013 %1").arg(covey.name) : qsTr("Covey")
         return covey.rooms.unread > 0 ? "(" + covey.rooms.unread + ") " + name : name
     }
+    Component.onCompleted: dress()
+    Connections {
+        target: covey.preferences
+        function onLooksChanged() { window.dress() }
+    }
+    function dress() {
+        Theme.scheme = covey.preferences.scheme
+        Theme.scale = covey.preferences.size / 100
+        Theme.motion = covey.preferences.motion
+    }
     onActiveChanged: covey.setActive(active)
 
     Loader {
@@ -42,5 +52,8 @@ ApplicationWindow {
             duration: Theme.calmly
         }
     }
+    Shortcut { sequences: ["Ctrl++", "Ctrl+="]; onActivated: covey.preferences.step(1) }
+    Shortcut { sequence: "Ctrl+-"; onActivated: covey.preferences.step(-1) }
+    Shortcut { sequence: "Ctrl+0"; onActivated: covey.preferences.step(0) }
     Shortcut { sequences: [StandardKey.Quit]; onActivated: window.close() }
 }

@@ -124,6 +124,8 @@ Item {
         search.focusField()
     }
 
+    Shortcut { sequence: "Ctrl+,"; onActivated: page.show("Settings") }
+    Shortcut { sequence: "Ctrl+/"; onActivated: page.show("Shortcuts") }
     Shortcut { sequence: "Ctrl+K"; onActivated: page.show("Switch") }
     Shortcut {
         sequence: "Ctrl+F"

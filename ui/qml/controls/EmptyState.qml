@@ -29,7 +29,7 @@ Column {
         width: parent.width
         topPadding: Theme.xs
         text: empty.title
-        font.pixelSize: 18
+        font.pixelSize: Theme.px(18)
         font.weight: Font.DemiBold
         horizontalAlignment: Text.AlignHCenter
         wrapMode: Text.Wrap

@@ -35,7 +35,7 @@ FocusScope {
         TextField {
             id: input
             width: parent.width
-            height: 44
+            height: Theme.px(44)
             focus: true
             leftPadding: Theme.m
             rightPadding: Theme.m
@@ -45,7 +45,7 @@ FocusScope {
             selectedTextColor: Theme.accentInk
             selectByMouse: true
             font.family: Theme.family
-            font.pixelSize: 15
+            font.pixelSize: Theme.px(15)
             Accessible.name: field.label || placeholderText
             Accessible.description: field.failure || field.hint
             onAccepted: field.accepted()

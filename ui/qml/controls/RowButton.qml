@@ -85,7 +85,7 @@ AbstractButton {
                     anchors.centerIn: parent
                     text: line.badge
                     color: Theme.accentInk
-                    font.pixelSize: 11
+                    font.pixelSize: Theme.px(11)
                     font.weight: Font.DemiBold
                     Accessible.ignored: true
                 }

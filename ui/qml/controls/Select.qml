@@ -36,7 +36,7 @@ FocusScope {
             id: box
             objectName: select.objectName + "Box"
             width: parent.width
-            height: 44
+            height: Theme.px(44)
             focus: true
             enabled: select.editable
             hoverEnabled: true
@@ -68,7 +68,7 @@ FocusScope {
                     anchors.verticalCenter: parent.verticalCenter
                     text: box.text
                     color: box.enabled ? Theme.text : Theme.muted
-                    font.pixelSize: 15
+                    font.pixelSize: Theme.px(15)
                     elide: Text.ElideRight
                     Accessible.ignored: true
                 }

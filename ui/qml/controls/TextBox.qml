@@ -41,7 +41,7 @@ FocusScope {
             textFormat: TextEdit.PlainText
             wrapMode: TextEdit.Wrap
             font.family: Theme.family
-            font.pixelSize: 15
+            font.pixelSize: Theme.px(15)
             KeyNavigation.priority: KeyNavigation.BeforeItem
             KeyNavigation.tab: input.nextItemInFocusChain()
             Accessible.role: Accessible.EditableText

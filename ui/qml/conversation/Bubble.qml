@@ -114,7 +114,7 @@ Item {
                 rich: bubble.row.rich && !bubble.pieced
                 body: bubble.pieced ? "" : bubble.row.body
                 color: bubble.row.deleted ? bubble.soft : mine ? Theme.mineInk : Theme.text
-                font.pixelSize: bubble.row.emoji ? 40 : 15
+                font.pixelSize: Theme.px(bubble.row.emoji ? 40 : 15)
                 font.italic: bubble.row.deleted
                 font.weight: bubble.polled ? Font.DemiBold : Font.Normal
                 onActivated: link => bubble.linkActivated(link)

@@ -44,7 +44,7 @@ Column {
                 wrapMode: TextEdit.NoWrap
                 body: piece.modelData.body
                 font.family: piece.isCode ? Theme.mono : Theme.family
-                font.pixelSize: piece.isCode ? 13 : 15
+                font.pixelSize: Theme.px(piece.isCode ? 13 : 15)
             }
             Rectangle {
                 visible: piece.quoted

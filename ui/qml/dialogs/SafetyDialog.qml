@@ -37,7 +37,7 @@ Sheet {
                     delegate: Words {
                         required property string modelData
                         text: modelData
-                        font.pixelSize: 20
+                        font.pixelSize: Theme.px(20)
                         font.weight: Font.Medium
                         font.letterSpacing: 1
                         font.features: ({ "tnum": 1 })

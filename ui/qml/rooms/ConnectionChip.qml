@@ -10,7 +10,7 @@ AbstractButton {
     readonly property var network: covey.network
 
     objectName: "connectionChip"
-    height: 52
+    height: Math.max(52, lines.implicitHeight + Theme.l)
     hoverEnabled: true
     focusPolicy: Qt.TabFocus
     Accessible.role: Accessible.Button
@@ -55,6 +55,7 @@ AbstractButton {
             }
         }
         Column {
+            id: lines
             anchors.left: light.right
             anchors.leftMargin: Theme.m
             anchors.right: more.left

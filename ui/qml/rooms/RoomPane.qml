@@ -66,6 +66,24 @@ Rectangle {
                 id: profileMenu
                 y: me.height + Theme.xs
                 ThemedMenuItem {
+                    objectName: "settingsItem"
+                    symbol: "settings"
+                    text: qsTr("Settings")
+                    onTriggered: pane.wanted("Settings")
+                }
+                ThemedMenuItem {
+                    objectName: "codeItem"
+                    symbol: "qr-code"
+                    text: qsTr("My contact code")
+                    onTriggered: pane.wanted("Code")
+                }
+                ThemedMenuItem {
+                    objectName: "joinItem"
+                    symbol: "link"
+                    text: qsTr("Join by link")
+                    onTriggered: pane.wanted("Join")
+                }
+                ThemedMenuItem {
                     objectName: "copyKeyItem"
                     symbol: "copy"
                     text: qsTr("Copy my public key")
@@ -75,7 +93,13 @@ Rectangle {
                     objectName: "showPhraseItem"
                     symbol: "key-round"
                     text: qsTr("Show my 24 words")
-                    onTriggered: pane.wanted("Phrase")
+                    onTriggered: pane.wanted("Words")
+                }
+                ThemedMenuItem {
+                    objectName: "shortcutsItem"
+                    symbol: "keyboard"
+                    text: qsTr("Keyboard shortcuts")
+                    onTriggered: pane.wanted("Shortcuts")
                 }
             }
         }
@@ -109,13 +133,6 @@ Rectangle {
                     border.width: 1
                     border.color: Theme.surface
                 }
-            }
-            IconButton {
-                objectName: "joinButton"
-                symbol: "link"
-                label: qsTr("Join by link")
-                keys: "Ctrl+J"
-                onClicked: pane.wanted("Join")
             }
             IconButton {
                 objectName: "newRoomButton"

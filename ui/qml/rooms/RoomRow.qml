@@ -23,7 +23,7 @@ AbstractButton {
 
     objectName: "room:" + name
     width: ListView.view ? ListView.view.width : 300
-    height: 72
+    height: Theme.px(72)
     hoverEnabled: true
     focusPolicy: Qt.NoFocus
     onClicked: covey.openRoom(room)
@@ -66,7 +66,7 @@ AbstractButton {
             id: face
             x: Theme.l + Theme.xs
             anchors.verticalCenter: parent.verticalCenter
-            size: 46
+            size: Theme.grown(46)
             initials: row.initials
             colour: row.colour
             online: row.peers > 0
@@ -88,9 +88,9 @@ AbstractButton {
             anchors.leftMargin: kindSign.visible ? 6 : Theme.m
             anchors.right: when.left
             anchors.rightMargin: Theme.s
-            y: 15
+            y: Theme.px(15)
             text: row.name
-            font.pixelSize: 15
+            font.pixelSize: Theme.px(15)
             font.weight: row.unread > 0 ? Font.DemiBold : Font.Medium
             elide: Text.ElideRight
             Accessible.ignored: true
@@ -122,7 +122,7 @@ AbstractButton {
             anchors.leftMargin: row.draft ? Theme.xs : Theme.m
             anchors.right: marks.left
             anchors.rightMargin: marks.width > 0 ? Theme.s : 0
-            y: 39
+            y: Theme.px(39)
             text: row.preview
             color: row.selected ? Theme.muted : Theme.muted
             font.pixelSize: Theme.small
@@ -152,15 +152,15 @@ AbstractButton {
             Rectangle {
                 visible: row.unread > 0
                 width: Math.max(height, number.implicitWidth + 12)
-                height: 20
-                radius: 10
+                height: Theme.px(20)
+                radius: height / 2
                 color: Theme.accent
                 Words {
                     id: number
                     anchors.centerIn: parent
                     text: row.unread > 999 ? "999+" : row.unread
                     color: Theme.accentInk
-                    font.pixelSize: 11
+                    font.pixelSize: Theme.px(11)
                     font.weight: Font.DemiBold
                     Accessible.ignored: true
                 }

@@ -7,6 +7,8 @@ QtObject {
     // "system", "light" or "dark".
     property string scheme: "system"
     property bool motion: true
+    // Of type and of what grows with it; 1 is the usual size.
+    property real scale: 1
 
     readonly property bool dark: scheme === "dark"
         || (scheme === "system" && Application.styleHints.colorScheme === Qt.Dark)
@@ -88,23 +90,27 @@ QtObject {
     readonly property int bubble: 16
     readonly property int sheet: 18
 
-    // Type, in pixels at 100 %
+    // Type, in pixels
     readonly property string family: "Inter"
     readonly property string mono: "monospace"
-    readonly property int caption: 12
-    readonly property int small: 13
-    readonly property int body: 14
-    readonly property int title: 16
-    readonly property int heading: 20
-    readonly property int display: 28
+    readonly property int caption: px(12)
+    readonly property int small: px(13)
+    readonly property int body: px(14)
+    readonly property int title: px(16)
+    readonly property int heading: px(20)
+    readonly property int display: px(28)
 
     // Sizes of controls
-    readonly property int control: 40
-    readonly property int bar: 64
+    readonly property int control: grown(40)
+    readonly property int bar: grown(64)
 
     // Motion, in milliseconds
     readonly property int quick: motion ? 110 : 0
     readonly property int calmly: motion ? 180 : 0
+
+    function px(size: real): int { return Math.round(size * scale) }
+    // What holds type, or stands beside it, grows less than type does.
+    function grown(size: real): int { return Math.round(size * Math.min(scale, 1.3)) }
 
     function tone(name: string): color {
         switch (name) {

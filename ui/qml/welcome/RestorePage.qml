@@ -49,7 +49,7 @@ Item {
                     selectionColor: Theme.accent
                     selectedTextColor: Theme.accentInk
                     font.family: Theme.family
-                    font.pixelSize: 15
+                    font.pixelSize: Theme.px(15)
                     inputMethodHints: Qt.ImhNoPredictiveText | Qt.ImhNoAutoUppercase
                                       | Qt.ImhSensitiveData
                     KeyNavigation.priority: KeyNavigation.BeforeItem

@@ -51,7 +51,7 @@ Flickable {
                 visible: text
                 text: stage.text
                 color: Theme.muted
-                font.pixelSize: 15
+                font.pixelSize: Theme.px(15)
                 horizontalAlignment: Text.AlignHCenter
                 wrapMode: Text.Wrap
                 lineHeight: 1.3

@@ -16,8 +16,8 @@ from store import errors as store
 OWN_FORK = (
     "This device's history in this room has split in two, as when a profile is put back"
     " from an old copy and writes before it has met the others: it can read here, but"
-    " write no more. To write again, make a new profile and link it to another device of"
-    " yours or restore your 24 words into it; then remove this device."
+    " write no more. To write again, make a new profile and link it to another device"
+    " of yours or restore your 24 words into it; then remove this device."
 )
 """For who uses a device that wrote two histories."""
 

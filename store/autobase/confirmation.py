@@ -16,9 +16,10 @@ An end that is not confirmed itself may yet turn out void, and what it made void
 again: nothing from the first such entry on is confirmed.
 
 One thing is taken for granted: that no end turns out void by what the one it ends
-wrote before it, unheard. Two sides that are apart and each end the other's writing
-confirm what cannot stand together; when they meet, one side's part changes, and the
-rules above must bear that. It is the price of waiting for nobody.
+wrote before it, unheard. Where the rules cannot promise that, the stay is *contested*,
+and ``Linearizer.confirmed`` waits for it as if it had not ended; what this function
+gives is settled only, which means that its details are forgotten. Entries that come
+there nevertheless find no place in the order, which changes nothing else.
 
 A writer that falls silent holds this back until the rules put it to rest: what stands
 beyond what was seen of it is void everywhere. It may come back, like a newcomer, by

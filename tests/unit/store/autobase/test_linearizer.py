@@ -146,6 +146,56 @@ def test_clocks_that_lie_are_found_behind_what_is_confirmed() -> None:
     assert linearizer.receive(honest, horizon=FAR) is Verdict.TAKEN
 
 
+def test_who_links_to_the_middle_of_what_is_settled_has_seen_no_more() -> None:
+    """Two sides that ended each other meet: each knows of the other's past the sum."""
+    ends = [Link(name(2), 1), Link(name(3), 7)]
+
+    def old_links(writer: bytes, start: int, end: int) -> list[Link]:
+        return [] if writer != name(1) else ends[start:end]
+
+    linearizer = Linearizer(
+        older_clock=lambda _, sequence: 100 + sequence, old_links=old_links
+    )
+    for writer, length in ((name(2), 1), (name(3), 7)):
+        for sequence in range(length):
+            entry = Entry(writer, sequence, 10 + sequence, (), b"")
+            linearizer.receive(entry, horizon=FAR)
+    for sequence in range(4):
+        links = tuple(ends[sequence : sequence + 1])
+        entry = Entry(name(1), sequence, 100 + sequence, links, b"")
+        linearizer.receive(entry, horizon=FAR)
+    linearizer.take_changes()
+    linearizer.settle([Stay(name(1), 0)])
+    assert linearizer.order.settled == 12
+    assert [linearizer.clock_of(name(1), n) for n in range(5)] == [
+        0,
+        100,
+        101,
+        102,
+        103,
+    ]
+    late = Entry(name(4), 0, 105, (Link(name(1), 1),), b"")
+    assert linearizer.receive(late, horizon=FAR) is Verdict.TAKEN
+    seen = [linearizer.causality.seen(name(4), 0, name(n)) for n in (1, 2, 3)]
+    assert seen == [1, 1, 0]
+
+
+def test_a_contested_end_is_settled_but_not_confirmed() -> None:
+    linearizer = Linearizer()
+    links = {2: Link(name(1), 1), 3: Link(name(2), 1)}
+    for writer, clock in ((name(1), 1), (name(2), 2), (name(1), 3), (name(1), 9)):
+        seen = (links[clock],) if clock in links else ()
+        entry = Entry(writer, linearizer.length(writer), clock, seen, b"")
+        linearizer.receive(entry, horizon=FAR)
+    linearizer.take_changes()
+    gone = Stay(name(2), 1, (name(1), 0), end=9, contested=True)
+    linearizer.settle([Stay(name(1), 0), gone])
+    assert linearizer.order.settled == 4
+    assert linearizer.confirmed == 2
+    linearizer.settle([Stay(name(1), 0), gone._replace(contested=False)])
+    assert linearizer.confirmed == 9
+
+
 def test_clocks_ahead_wait_and_clocks_that_do_not_rise_are_shown() -> None:
     linearizer = Linearizer()
     entry = Entry(name(1), 0, 100, (), b"")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.rooms.law import history
+from app.rooms.law import REST_AFTER_MS, history
 from app.rooms.operations.acts import Rotate, Settings
 from app.rooms.roles import Role
 from store.autobase import Place
@@ -86,6 +86,30 @@ def test_an_invite_used_twice_at_once_lets_the_earlier_in() -> None:
     assert seat("Ed").device in scene.changes.devices
     assert scene.law.invites[invite_key(5)].use_count == 1
     assert scene.took_effect(late)
+
+
+@pytest.mark.parametrize("clock", [REST_AFTER_MS + 500, REST_AFTER_MS + 900])
+def test_no_rest_by_a_junior_undoes_what_a_senior_did_unheard(clock: int) -> None:
+    """Bo lets Ada rest, before or behind her removal of Bo: she wins either way."""
+    scene = begun(Role.MEMBER, Role.MEMBER)
+    rest = scene.rest(BO, ADA, clock=clock)
+    assert scene.took_effect(rest)
+    removal = scene.remove(ADA, BO, clock=REST_AFTER_MS + 700)
+    assert scene.took_effect(removal)
+    assert not scene.took_effect(rest)
+    assert scene.rank(BO) is None
+    assert not scene.law.devices[ADA.device].resting
+
+
+def test_a_junior_who_let_a_senior_rest_may_be_overruled() -> None:
+    """Only who is senior ends somebody for good: the others wait to be sure."""
+    scene = begun(Role.MEMBER, Role.MEMBER)
+    scene.rest(CY, BO, clock=REST_AFTER_MS + 500)
+    contested = {it.writer for it in scene.law.stays() if it.contested}
+    assert contested == {BO.device}
+    assert scene.law.wanted_length(BO.device) is None
+    scene.rest(ADA, BO, clock=REST_AFTER_MS + 900)
+    assert not any(it.contested for it in scene.law.stays())
 
 
 def test_a_removal_that_is_void_itself_cuts_nothing() -> None:

@@ -117,6 +117,9 @@ def _add_message_commands(add: _Add) -> None:
     history.add_argument("--around", metavar="ID")
     history.add_argument("--thread", metavar="ID", help="what hangs on a message")
     history.add_argument("--pins", action="store_true", help="what is pinned")
+    history.add_argument(
+        "--mark-read", action="store_true", help="count what is shown as read"
+    )
     delivery = add("delivery", "on which devices a message is")
     delivery.add_argument("room", metavar="ROOM")
     delivery.add_argument("id", metavar="ID")

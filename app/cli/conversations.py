@@ -200,9 +200,7 @@ async def _history(context: Context, me: Client) -> None:
             pinned=arguments.pins,
             **options,
         )
-        for message in found:
-            _put(context, message)
-        await _warn_of(me, found)
+        await _put_all(context, me, found)
         return
     anchor = arguments.before if arguments.after is None else arguments.after
     if arguments.before is not None and arguments.after is not None:
@@ -224,9 +222,18 @@ async def _history(context: Context, me: Client) -> None:
         wanted -= len(page)
         anchor = page[0].id if where == "before" else page[-1].id
     ordered = reversed(pages) if where == "before" else pages
-    for message in itertools.chain.from_iterable(ordered):
+    await _put_all(context, me, list(itertools.chain.from_iterable(ordered)))
+
+
+async def _put_all(
+    context: Context, me: Client, found: Sequence[MessageSnapshot]
+) -> None:
+    """Messages, oldest first, and what is to be known about them."""
+    for message in found:
         _put(context, message)
-    await _warn_of(me, list(itertools.chain.from_iterable(pages)))
+    if context.arguments.mark_read and found:
+        await me.mark_read(context.arguments.room, up_to=found[-1].id)
+    await _warn_of(me, found)
 
 
 async def _warn_of(me: Client, found: Sequence[MessageSnapshot]) -> None:

@@ -102,7 +102,8 @@ async def _rooms(context: Context, me: Client) -> None:
         context.output.put(
             room_object(room),
             f"{room.room[:8]}  {one_line(room.name)}  ({room.kind},"
-            f" {people}, {room.peers} connected, {room.unread} unread)"
+            f" {people}, {room.peers} connected, {room.unread} unread"
+            + (f", {room.mentions} for you)" if room.mentions else ")")
             + (f"  {verifying_words(room)}" if room.verifying else "")
             + (f"  {one_line(room.farewell)}" if room.farewell else ""),
         )

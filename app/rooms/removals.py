@@ -235,9 +235,11 @@ def seen_from(
         return facts
     if told is None:
         place = end_of(law, own)
-        if place is None or me.present:
+        if place is None:
             return facts
         by = law.member_of(place.writer)
+        if me.present:
+            return replace(facts, farewell=_revoked(me.identity, by))
         return replace(facts, farewell=_sentence(me.identity, by, ban=bool(me.banned)))
     by = law.member_of(told.writer)
     mine = facts.members[me.identity]
@@ -249,6 +251,12 @@ def seen_from(
         devices={**facts.devices, own: out},
         present_count=facts.present_count - mine.present,
     )
+
+
+def _revoked(me: bytes, by: object) -> str:
+    name, identity = getattr(by, "name", ""), getattr(by, "identity", b"")
+    who = "Another of your devices" if identity == me else name or "Somebody"
+    return f"{who} took this device out of this room."
 
 
 def _sentence(me: bytes, by: object, *, ban: bool) -> str:

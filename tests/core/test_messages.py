@@ -27,6 +27,9 @@ def test_two_cores_change_what_was_said(stage: Stage) -> None:
     assert (his["text"], his["mentionsMe"]) == ("a heron, @Bo", True)
     [reacted] = stage.run("Bo", "message", "react", "Birds", id, "\u2764")
     assert reacted["reactions"] == [{"emoji": "\u2764", "count": 1, "mine": True}]
+    assert stage.run("Bo", "rooms")[0]["unread"] == 1
+    history(stage, "Bo", "--mark-read")
+    assert stage.run("Bo", "rooms")[0]["unread"] == 0
     [answer] = stage.run(
         "Bo", "send", "Birds", "where?", "--reply", id, "--thread", id, *DELIVERED
     )

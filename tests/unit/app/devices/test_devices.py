@@ -111,6 +111,12 @@ async def test_a_revoked_device_is_told_and_hears_nothing_new(people: People) ->
     await people.wires.until(lambda: phone._devices.revoked)
     assert "revoked" in (await phone.profile()).warning
     assert inside(ada, "Birds") == 1
+    await people.wires.until(lambda: phone._find("Birds").facts.farewell != "")
+    with pytest.raises(UserFacingError) as caught:
+        await phone.send("Birds", "still here?")
+    assert caught.value.sentence == (
+        "Another of your devices took this device out of this room."
+    )
     now = ada._find("Birds").facts.epoch, ada._devices.room.facts.epoch  # type: ignore[union-attr]
     assert epochs[0] != now[0]
     assert epochs[1] != now[1]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from PySide6.QtCore import QMetaObject
+
 from ui.sample import key_of
 from ui.scene import Picture, Scene
 from ui.worlds import lively_world
@@ -178,7 +180,39 @@ async def _large_list(scene: Scene) -> None:
     scene.evaluate("covey.preferences.setSize(200)")
 
 
+async def _sorted_rooms(scene: Scene) -> None:
+    await ruled_world(scene)
+    core = scene.core
+    rooms = {it.name: it.room for it in await core.rooms()}
+    shelf = scene.face.session._around.shelf
+    shelf.setPinned(rooms["Ideas"], True)
+    shelf.setPinned(rooms["Reading circle"], True)
+    shelf.setArchived(rooms["Field notes"], True)
+    hike = next(name for name in rooms if name.startswith("Weekend"))
+    core._change(rooms[hike], mentions=1)
+    choir = core.add_room("Choir", people=("Grace Hopper",)).snapshot.room
+    await scene.settle(0.1)
+    shelf.setUnread(choir, True)
+    scene.face.session._rooms.set_typing(
+        rooms[GARDEN], "1", "Emmy Noether", typing=True
+    )
+
+
+async def _archive(scene: Scene) -> None:
+    await _sorted_rooms(scene)
+    scene.click("archiveRow")
+
+
+async def _room_menu(scene: Scene) -> None:
+    await _sorted_rooms(scene)
+    await scene.settle(0.2)
+    QMetaObject.invokeMethod(scene.find(f"room:{GARDEN}"), "menuWanted")
+
+
 PICTURES_AROUND = (
+    Picture("rooms-sorted", lively_world, _sorted_rooms),
+    Picture("archive", lively_world, _archive),
+    Picture("room-menu", lively_world, _room_menu),
     Picture("settings", lively_world, _settings("")),
     Picture("settings-profile", lively_world, _settings("profile")),
     Picture("settings-devices", lively_world, _settings("devices")),

@@ -155,6 +155,7 @@ class Session(QObject):
     finder = Property(QObject, lambda s: s._around.finder, constant=True)
     switcher = Property(QObject, lambda s: s._around.switcher, constant=True)
     preferences = Property(QObject, lambda s: s._around.preferences, constant=True)
+    shelf = Property(QObject, lambda s: s._around.shelf, constant=True)
     people = Property(QObject, lambda s: s._around.people, constant=True)
     maxNameChars = Property(int, lambda _: MAX_NAME_CHARS, constant=True)
 

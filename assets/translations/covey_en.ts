@@ -127,12 +127,29 @@
     </message>
 </context>
 <context>
+    <name>RoomListModel</name>
+    <message numerus="yes">
+        <source>%n people are writing</source>
+        <translation>
+            <numerusform>%n people are writing</numerusform>
+            <numerusform>%n people are writing</numerusform>
+        </translation>
+    </message>
+</context>
+<context>
     <name>RoomPane</name>
     <message numerus="yes">
         <source>People, %n request(s)</source>
         <translation>
             <numerusform>People, %n request</numerusform>
             <numerusform>People, %n requests</numerusform>
+        </translation>
+    </message>
+    <message numerus="yes">
+        <source>%n room(s)</source>
+        <translation>
+            <numerusform>%n room</numerusform>
+            <numerusform>%n rooms</numerusform>
         </translation>
     </message>
 </context>

@@ -17,6 +17,7 @@ from app.events import (
     MembersChanged,
     RequestsChanged,
     RoomChanged,
+    TypingChanged,
 )
 from ui.bridge import Bridge
 from ui.gateway import Core
@@ -25,6 +26,7 @@ from ui.models.finder import Finder
 from ui.models.people import People
 from ui.models.preferences import Preferences
 from ui.models.rooms import RoomListModel
+from ui.models.shelf import Shelf
 from ui.models.switcher import Switcher
 from ui.window_state import WindowState
 
@@ -37,6 +39,7 @@ class Around(QObject):
         people: Whom one knows.
         finder: The search.
         preferences: The settings.
+        shelf: Rooms on top, put away, to be read again.
         switcher: Rooms and people by a few letters.
 
     Signals:
@@ -62,6 +65,8 @@ class Around(QObject):
         self.people = People(bridge=bridge, parent=self)
         self.finder = Finder(bridge=bridge, rooms=rooms, now_ms=now_ms, parent=self)
         self.preferences = Preferences(bridge=bridge, state=state, parent=self)
+        self.shelf = Shelf(bridge=bridge, rooms=rooms, parent=self)
+        self.shelf.told.connect(self.told)
         self.switcher = Switcher(rooms=rooms, people=self.people, parent=self)
         self.details.verified = self.people.verified
         self.people.verified.changed.connect(self.details.refresh)
@@ -75,6 +80,7 @@ class Around(QObject):
         self.details.attach(core)
         self.people.attach(core, me=me)
         self.finder.attach(core)
+        self.shelf.attach(core)
         self.preferences.attach(core)
 
     def settle_in(self, rooms: Iterable[str]) -> None:
@@ -104,6 +110,8 @@ class Around(QObject):
                     changed[snapshot.room] = None
                 case DevicesChanged():
                     self.preferences.refresh()
+                case TypingChanged(room, key, name, typing):
+                    self._rooms.set_typing(room, key, name, typing=typing)
                 case ContactsChanged():
                     people = True
                 case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from PySide6.QtCore import Property, QObject, Signal, Slot
@@ -22,6 +22,12 @@ class RoomRow:
     colour: int
     kind: str
     unread: int
+    mentions: int
+    """Unread messages that call this person."""
+    marked: bool
+    """To be read again."""
+    pinned: bool
+    archived: bool
     waiting: int
     """People who wait to be let in."""
     peers: int
@@ -29,6 +35,8 @@ class RoomRow:
     """Last message on one line, or the draft."""
     draft: bool
     """Whether ``preview`` is a draft."""
+    typing: bool
+    """Whether ``preview`` says who writes."""
     time: str
     selected: bool
     sorted_at: int
@@ -39,10 +47,12 @@ class RoomListModel(RowModel[RoomRow]):
     """All rooms of the profile; moved by :class:`app.events.RoomChanged`.
 
     Signals:
-        unreadChanged: The sum of unread messages changed.
+        unreadChanged: The sum of unread messages, or what is archived, changed.
+        entered: Another room is open; its id.
     """
 
     unreadChanged = Signal()
+    entered = Signal(str)
 
     def __init__(
         self, *, now_ms: Callable[[], int], parent: QObject | None = None
@@ -55,6 +65,11 @@ class RoomListModel(RowModel[RoomRow]):
         self._today = texts.local_day(now_ms())
         self._arrivals: dict[str, int] = {}
         self._waiting: dict[str, int] = {}
+        self._typing: dict[str, dict[str, str]] = {}
+        self._pinned: Container[str] = ()
+        self._archived: Container[str] = ()
+        self._marked: Container[str] = ()
+        self._archive_shown = False
 
     @property
     def selected(self) -> str:
@@ -68,15 +83,59 @@ class RoomListModel(RowModel[RoomRow]):
     def _unread(self) -> int:
         return sum(snapshot.unread for snapshot in self._snapshots.values())
 
+    def _archived_count(self) -> int:
+        return sum(1 for room in self._snapshots if room in self._archived)
+
+    def _archived_unread(self) -> int:
+        return sum(
+            it.unread for it in self._snapshots.values() if it.room in self._archived
+        )
+
     unread = Property(int, _unread, notify=unreadChanged)
+    archivedCount = Property(int, _archived_count, notify=unreadChanged)
+    archivedUnread = Property(int, _archived_unread, notify=unreadChanged)
+    archiveShown = Property(bool, lambda s: s._archive_shown, notify=unreadChanged)
 
     def reset(self, snapshots: Iterable[RoomSnapshot]) -> None:
         """Show these rooms and no others."""
         self._snapshots = {snapshot.room: snapshot for snapshot in snapshots}
-        rows = [self._row(snapshot) for snapshot in self._snapshots.values()]
+        self._rebuild()
+
+    def shelve(
+        self,
+        *,
+        pinned: Container[str],
+        archived: Container[str],
+        marked: Container[str],
+    ) -> None:
+        """Let these rooms stand on top, be put away, be marked as unread."""
+        self._pinned, self._archived, self._marked = pinned, archived, marked
+        if not self._archived_count():
+            self._archive_shown = False
+        self._rebuild()
+
+    @Slot(bool)
+    def showArchive(self, shown: bool) -> None:
+        """Show the rooms that are put away in place of the others."""
+        self._archive_shown = shown
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        rows = [
+            self._row(snapshot)
+            for snapshot in self._snapshots.values()
+            if self._belongs(snapshot.room)
+        ]
         rows.sort(key=_order)
-        self.replace_all(rows)
+        if [row.room for row in rows] == [row.room for row in self._rows]:
+            for at, row in enumerate(rows):
+                self.put(at, row)
+        else:
+            self.replace_all(rows)
         self.unreadChanged.emit()
+
+    def _belongs(self, room: str) -> bool:
+        return (room in self._archived) == self._archive_shown
 
     def update(self, snapshots: Iterable[RoomSnapshot]) -> None:
         """Add rooms or take over what changed of them, moving rows where needed."""
@@ -103,6 +162,8 @@ class RoomListModel(RowModel[RoomRow]):
         before, self._selected = self._selected, room
         for changed in {before, room}:
             self._refresh(changed)
+        if room:
+            self.entered.emit(room)
 
     def set_draft(self, room: str, text: str) -> None:
         """Keep an unsent text; the list shows it while another room is open."""
@@ -110,6 +171,15 @@ class RoomListModel(RowModel[RoomRow]):
             self._drafts[room] = text
         else:
             self._drafts.pop(room, None)
+        self._refresh(room)
+
+    def set_typing(self, room: str, key: str, name: str, *, typing: bool) -> None:
+        """Somebody writes in a room, or does not any more."""
+        writers = self._typing.setdefault(room, {})
+        if typing:
+            writers[key] = name
+        else:
+            writers.pop(key, None)
         self._refresh(room)
 
     def set_waiting(self, room: str, count: int) -> None:
@@ -154,6 +224,10 @@ class RoomListModel(RowModel[RoomRow]):
     def _place(self, snapshot: RoomSnapshot) -> None:
         row = self._row(snapshot)
         at = self._find(snapshot.room)
+        if not self._belongs(snapshot.room):
+            if at >= 0:
+                self.remove(at)
+            return
         if at < 0:
             target = sum(1 for other in self._rows if _order(other) <= _order(row))
             self.insert(target, [row])
@@ -178,15 +252,31 @@ class RoomListModel(RowModel[RoomRow]):
             colour=texts.colour_index(snapshot.room),
             kind=snapshot.kind,
             unread=snapshot.unread,
+            mentions=snapshot.mentions,
+            marked=snapshot.room in self._marked,
+            pinned=snapshot.room in self._pinned,
+            archived=snapshot.room in self._archived,
             waiting=self._waiting.get(snapshot.room, 0),
             peers=snapshot.peers,
-            preview=texts.preview(draft) if shows_draft else self._last_line(snapshot),
-            draft=shows_draft,
+            preview=self._writers(snapshot.room)
+            or (texts.preview(draft) if shows_draft else self._last_line(snapshot)),
+            draft=shows_draft and not self._writers(snapshot.room),
+            typing=bool(self._writers(snapshot.room)),
             time=texts.list_time(last.sent_at, self._today) if last else "",
             selected=snapshot.room == self._selected,
             sorted_at=max(
                 last.sent_at if last else 0, self._arrivals.get(snapshot.room, 0)
             ),
+        )
+
+    def _writers(self, room: str) -> str:
+        names = list(self._typing.get(room, {}).values())
+        if not names:
+            return ""
+        if len(names) > 1:
+            return self.tr("%n people are writing", "", len(names))
+        return self.tr("{0} is writing\u2026").format(
+            texts.clean_name(names[0]) or self.tr("Somebody")
         )
 
     def _last_line(self, snapshot: RoomSnapshot) -> str:
@@ -208,5 +298,5 @@ class RoomListModel(RowModel[RoomRow]):
         return self.tr("{0}: {1}").format(author, texts.preview(message.text))
 
 
-def _order(row: RoomRow) -> tuple[int, str]:
-    return (-row.sorted_at, row.room)
+def _order(row: RoomRow) -> tuple[bool, int, str]:
+    return (not row.pinned, -row.sorted_at, row.room)

@@ -54,7 +54,7 @@ Item {
             id: rooms
             visible: (!page.narrow || !page.roomOpen) && !search.visible
             width: page.narrow ? parent.width
-                 : Math.round(Math.max(288, Math.min(352, parent.width * 0.31)))
+                 : Math.round(Math.max(288, Math.min(Theme.grown(352), parent.width * 0.31)))
             height: parent.height
             onWanted: name => page.show(name)
         }

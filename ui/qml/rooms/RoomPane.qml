@@ -175,7 +175,35 @@ Rectangle {
                 event.accepted = true
             }
         }
-        delegate: RoomRow {}
+        delegate: RoomRow {
+            id: roomRow
+            onMenuWanted: menu.offer(roomRow)
+        }
+        Keys.onMenuPressed: if (currentItem) menu.offer(currentItem)
+        RoomMenu {
+            id: menu
+            objectName: "roomMenu"
+            onWanted: dialog => pane.wanted(dialog)
+        }
+        footer: Item {
+            width: list.width
+            height: away.visible ? away.height + Theme.xs : 0
+            RowButton {
+                id: away
+                objectName: "archiveRow"
+                width: parent.width
+                visible: covey.rooms.archivedCount > 0
+                leads: !covey.rooms.archiveShown
+                symbol: covey.rooms.archiveShown ? "chevron-left" : "archive"
+                text: covey.rooms.archiveShown ? qsTr("Back to the rooms")
+                                               : qsTr("Archive")
+                detail: covey.rooms.archiveShown ? ""
+                    : qsTr("%n room(s)", "", covey.rooms.archivedCount)
+                badge: !covey.rooms.archiveShown && covey.rooms.archivedUnread > 0
+                       ? covey.rooms.archivedUnread : ""
+                onClicked: covey.rooms.showArchive(!covey.rooms.archiveShown)
+            }
+        }
         header: Item {
             width: list.width
             height: asking.visible ? asking.height + Theme.xs : 0
@@ -198,7 +226,7 @@ Rectangle {
         }
     }
     EmptyState {
-        visible: list.count === 0
+        visible: list.count === 0 && covey.rooms.archivedCount === 0
         anchors.centerIn: list
         width: Math.min(280, parent.width - 2 * Theme.xl)
         symbol: "messages-square"

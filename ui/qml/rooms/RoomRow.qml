@@ -15,6 +15,12 @@ AbstractButton {
     required property string kind
     required property int unread
     required property int waiting
+    required property int mentions
+    required property bool marked
+    required property bool pinned
+    required property bool archived
+    required property bool typing
+    signal menuWanted()
     required property int peers
     required property string preview
     required property bool draft
@@ -27,6 +33,10 @@ AbstractButton {
     hoverEnabled: true
     focusPolicy: Qt.NoFocus
     onClicked: covey.openRoom(room)
+    TapHandler {
+        acceptedButtons: Qt.RightButton
+        onTapped: row.menuWanted()
+    }
     // A pooled row is only culled; screen readers must not find it.
     ListView.onPooled: visible = false
     ListView.onReused: visible = true
@@ -35,6 +45,12 @@ AbstractButton {
         const parts = [name]
         if (unread > 0)
             parts.push(qsTr("%n unread message(s)", "", unread))
+        if (mentions > 0)
+            parts.push(qsTr("calls you"))
+        if (marked)
+            parts.push(qsTr("marked as unread"))
+        if (pinned)
+            parts.push(qsTr("pinned"))
         if (waiting > 0)
             parts.push(qsTr("%n request(s) to join", "", waiting))
         if (peers > 0)
@@ -124,7 +140,7 @@ AbstractButton {
             anchors.rightMargin: marks.width > 0 ? Theme.s : 0
             y: Theme.px(39)
             text: row.preview
-            color: row.selected ? Theme.muted : Theme.muted
+            color: row.typing ? Theme.accentText : Theme.muted
             font.pixelSize: Theme.small
             elide: Text.ElideRight
             maximumLineCount: 1
@@ -136,6 +152,26 @@ AbstractButton {
             anchors.rightMargin: Theme.l + Theme.xs
             anchors.verticalCenter: last.verticalCenter
             spacing: Theme.xs
+            Icon {
+                anchors.verticalCenter: parent.verticalCenter
+                visible: row.pinned
+                name: "pin"
+                size: 14
+                color: Theme.faint
+            }
+            Rectangle {
+                visible: row.mentions > 0
+                width: height
+                height: Theme.px(20)
+                radius: height / 2
+                color: Theme.accent
+                Icon {
+                    anchors.centerIn: parent
+                    name: "at-sign"
+                    size: Theme.px(13)
+                    color: Theme.accentInk
+                }
+            }
             Rectangle {
                 visible: row.waiting > 0
                 width: 28
@@ -150,14 +186,15 @@ AbstractButton {
                 }
             }
             Rectangle {
-                visible: row.unread > 0
-                width: Math.max(height, number.implicitWidth + 12)
+                visible: row.unread > 0 || row.marked
+                width: row.unread > 0 ? Math.max(height, number.implicitWidth + 12) : height
                 height: Theme.px(20)
                 radius: height / 2
                 color: Theme.accent
                 Words {
                     id: number
                     anchors.centerIn: parent
+                    visible: row.unread > 0
                     text: row.unread > 999 ? "999+" : row.unread
                     color: Theme.accentInk
                     font.pixelSize: Theme.px(11)

@@ -52,6 +52,9 @@ CHECKED_WHOLE_BYTES = 32 * 1024 * 1024
 """Up to this size the file is checked at opening; beyond, page by page as read."""
 WRITER_CACHE_KIB = 4_096
 READER_CACHE_KIB = 2_048
+MAX_CACHES_BYTES = 32 * 1024 * 1024
+"""Of all files of a process: beyond, pages make room for others of their file. One
+profile does not come near; many in one process would hold as much for each."""
 MAX_LOG_FILE_BYTES = 16 * 1024 * 1024
 """The write-ahead log is cut back to this after a checkpoint."""
 VACUUM_PAGES = 2_000
@@ -239,6 +242,7 @@ class Database:
         """
         if key is not None and len(key) != KEY_BYTES:
             raise LocalProtocolError("a database key has 32 bytes")
+        apsw.soft_heap_limit(MAX_CACHES_BYTES)
         with _faults():
             size = path.stat().st_size if path.exists() else 0
             writer = apsw.Connection(str(path))

@@ -148,10 +148,9 @@ class Receipts:
         except UserFacingError as error:
             # It is so nevertheless, and told again on the next connection.
             _LOG.error("what others hold could not be stored: %s", error.code)
-        before = {device: self.held.get(device, 0) for device in claims}
+        start = min(self.held.get(device, 0) for device in claims)
         self._hold(claims)
-        for device, length in claims.items():
-            await self._tell(before[device], length)
+        await self._tell(start, max(claims.values()))
 
     def _hold(self, lengths: Mapping[bytes, int]) -> None:
         """Other devices hold so much of this device's log, if not more."""

@@ -198,10 +198,11 @@ class Causality:
     def _follow(self, steps: _Steps, entry: Entry, link: Link) -> None:
         """Note what a link leads to that the entry's writer had not seen."""
         due = [link]
+        own, known = entry.writer, steps.seen.get
         while due:
             writer, length = due.pop()
-            before = steps.seen.get(writer, 0)
-            if writer == entry.writer or before >= length:
+            before = known(writer, 0)
+            if writer == own or before >= length:
                 continue
             steps.note(entry.sequence, writer, length)
             linked = self._steps.get(writer)
@@ -212,7 +213,7 @@ class Causality:
                 continue
             # What they had seen before is known already, through whatever led there.
             for other, seen in linked.between(before, length):
-                if other != entry.writer and steps.seen.get(other, 0) < seen:
+                if known(other, 0) < seen and other != own:
                     steps.note(entry.sequence, other, seen)
 
 

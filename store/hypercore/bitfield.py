@@ -223,13 +223,17 @@ class Bitfield:
     def load_page(self, number: int, data: bytes) -> None:
         """Puts a stored page in place; it does not count as changed.
 
+        Args:
+            number: Which one.
+            data: Its bytes; zeros at the end may be left out.
+
         Raises:
-            LocalProtocolError: It has not the size of a page, or is beyond the limit.
+            LocalProtocolError: It is larger than a page, or beyond the limit.
         """
-        if len(data) != PAGE_BYTES:
+        if len(data) > PAGE_BYTES:
             raise LocalProtocolError("a page of a bitfield has 4096 bytes")
         was_dirty = number in self._dirty
-        self._replace(number, data)
+        self._replace(number, data.ljust(PAGE_BYTES, b"\0"))
         if not was_dirty:
             self._dirty.discard(number)
 

@@ -402,7 +402,8 @@ def _store_pages(connection: Connection, write: CoreWrite) -> None:
             connection.execute(
                 "INSERT OR REPLACE INTO core_page (core, kind, page, bits)"
                 " VALUES (?, ?, ?, ?)",
-                (write.number, kind, page, bits),
+                # A page for the few blocks of a young log is nearly all zeros.
+                (write.number, kind, page, bits.rstrip(b"\0")),
             )
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 import apsw
 import pytest
 
-from store.database import CHECKED_WHOLE_BYTES, Connection, Database, Synchronous
+from store.database import (
+    CHECKED_WHOLE_BYTES,
+    MAX_CACHES_BYTES,
+    Connection,
+    Database,
+    Synchronous,
+)
 from store.errors import (
     DatabaseCorruptError,
     EnvironmentFault,
@@ -73,6 +79,13 @@ def test_the_level_named_is_the_level_set(tmp_path: Path) -> None:
         ).result(60)
         assert found == (number, "wal", 2)
         database.close()
+
+
+def test_the_caches_of_all_files_of_a_process_have_one_limit(
+    database: Database,
+) -> None:
+    assert not database.write(put("a")).exception(5)  # type: ignore[arg-type]
+    assert apsw.soft_heap_limit(-1) == MAX_CACHES_BYTES
 
 
 def test_writes_that_wait_share_one_commit(database: Database) -> None:

@@ -103,6 +103,9 @@ def test_pages_written_one_day_are_read_the_next() -> None:
     for number, page in field.take_dirty_pages().items():
         again.load_page(number, page)
     assert again.take_dirty_pages() == {}
+    short = Bitfield()
+    short.load_page(0, field.page(0).rstrip(b"\0"))
+    assert short.page(0) == field.page(0)
     assert again.pages() == field.pages() == [0, 1, 4]
     assert again.words(0, 5 * 1024) == field.words(0, 5 * 1024)
     assert again.page(9) == bytes(PAGE_BYTES)
@@ -110,7 +113,7 @@ def test_pages_written_one_day_are_read_the_next() -> None:
     again.load_page(0, bytes(PAGE_BYTES))
     assert list(again.take_dirty_pages()) == [0], "a change is not forgotten by loading"
     with pytest.raises(LocalProtocolError):
-        again.load_page(0, b"short")
+        again.load_page(0, bytes(PAGE_BYTES + 1))
 
 
 def test_a_full_log_takes_no_pages_of_its_own() -> None:

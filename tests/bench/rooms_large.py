@@ -126,7 +126,7 @@ async def _measure(folder: Path, settings: Settings) -> list[Row]:
 
     def row(name: str, unit: str, value: float) -> None:
         rows.append(Row(f"rooms-large.{name}", unit, "lower", value))
-        if value > BUDGET.get(name, value):
+        if not settings.quick and value > BUDGET.get(name, value):
             said = f"rooms-large.{name}: {value:.1f} is above its budget"
             print(said, BUDGET[name], file=sys.stderr, flush=True)
 
@@ -136,19 +136,20 @@ async def _measure(folder: Path, settings: Settings) -> list[Row]:
         profile = folder / "measured"
         await Client.create(profile, name="Measured", use_keychain=False)
         starting = StartingCore(profile, bootstrap=people.bootstrap)
-        pid = (await asyncio.to_thread(starting.run)).pid
+        process = await asyncio.to_thread(starting.run)
         async with Client.connect(profile, start=False) as client:
             begun = time.monotonic()
             joined = await client.join(people.link, timeout_s=JOIN_LIMIT_S)
             row("join", "s", time.monotonic() - begun)
-            core = Measured(client, pid, joined.room)
+            core = Measured(client, process.pid, joined.room)
             messages = (writers - online - 1) * MESSAGES_EACH + online
             await core.until_unread(messages)
             row("whole", "s", time.monotonic() - begun)
             row("joinMemory", "MiB", core.pss_mib())
             await _connected(client, people, online)
             await _use(core, people, row, settings)
-        # Nobody holds it open any more.
+        # Its last client has gone, so it ends.
+        assert await asyncio.to_thread(process.wait)
         row("disk", "MiB", sum(_sizes(profile)) / 1024 / 1024)
     return rows
 

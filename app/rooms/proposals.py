@@ -28,12 +28,24 @@ def role_change(view: RoomView, identity: bytes, role: Role) -> SetRole:
     """Give somebody a rank.
 
     Raises:
-        UserFacingError: ``not-a-member``, ``not-allowed``.
+        UserFacingError: ``not-a-member``, ``not-allowed``; ``only-owner``: nobody
+            could ever give that rank back.
     """
     actor = view.require_member()
     if identity == actor.identity:
         if role > actor.role:
             raise not_allowed()
+        owners = [
+            member.identity
+            for member in view.law.members.values()
+            if member.present and member.role is Role.OWNER
+        ]
+        if owners == [identity] and role is not Role.OWNER:
+            raise UserFacingError(
+                "only-owner",
+                "You are the only owner of this room: make another member an owner"
+                " first.",
+            )
     else:
         _require(view, Right.SET_ROLES, identity)
         if not may_give(actor.role, role):

@@ -18,6 +18,7 @@ from app.rooms.removals import (
     encode_evidence,
     evidence_of,
 )
+from app.rooms.roles import Role
 from app.rooms.room import Room
 from net.errors import RemoteProtocolError
 from store.autobase import Place
@@ -174,6 +175,20 @@ async def test_evidence_is_bounded(field: str) -> None:
     with pytest.raises(RemoteProtocolError) as told:
         decode_evidence(encode_evidence(one._replace(**{field: value})))
     assert told.value.code == "too-large"
+
+
+async def test_the_only_owner_stays_one(opened: Open) -> None:
+    wires = Wires()
+    ada, bo, _ = await three(opened, wires)
+    with pytest.raises(UserFacingError) as told:
+        await ada.set_role("Birds", "Ada", "admin")
+    assert told.value.code == "only-owner"
+    await ada.set_role("Birds", "Bo", "owner")
+    await ada.set_role("Birds", "Ada", "admin")
+    identity = ada._profile.identity_key
+    await wires.until(lambda: birds(bo).facts.members[identity].role is Role.ADMIN)
+    with pytest.raises(UserFacingError):
+        await bo.set_role("Birds", "Bo", "member")
 
 
 async def test_who_left_on_another_device_is_not_told_of_others(opened: Open) -> None:

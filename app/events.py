@@ -113,7 +113,7 @@ class RestEnded:
 
 @dataclass(frozen=True, slots=True)
 class DeviceForked:
-    """A device was shown to have written two histories: its log ends where they part."""
+    """A device was shown to have two histories: its log ends where they part."""
 
     room: str
     identity_key: str

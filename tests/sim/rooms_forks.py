@@ -27,12 +27,12 @@ class ForkWorld(World):
 
     Attributes:
         proofs: What each peer knows of forks, by peer and writer.
-        twins: The second history of a device, by device.
+        twins: Further histories of devices.
         anew_count: Times that somebody derived a room anew.
     """
 
     proofs: dict[Peer, dict[bytes, ForkProof]] = field(default_factory=dict)
-    twins: dict[bytes, Peer] = field(default_factory=dict)
+    twins: list[Peer] = field(default_factory=list)
     anew_count: int = 0
 
     def known(self, peer: Peer) -> dict[bytes, ForkProof]:
@@ -45,12 +45,12 @@ class ForkWorld(World):
         twin.connection.deserialize("main", peer.connection.serialize("main"))
         twin.logs = {writer: list(log) for writer, log in peer.logs.items()}
         twin._bases = dict(peer._bases)
-        twin.entropy._seed += b"twin"
+        twin.entropy._seed += b"twin%d" % len(self.twins)
         twin.skew_ms = peer.skew_ms
         twin.start()
         self.proofs[twin] = dict(self.known(peer))
-        self.twins[peer.device] = twin
-        self.peers[peer.device + b"'"] = twin
+        self.twins.append(twin)
+        self.peers[peer.device + b"'" * len(self.twins)] = twin
         return twin
 
     def write(

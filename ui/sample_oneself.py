@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import replace
 
 from app.events import DevicesChanged
 from app.snapshots import DeviceSnapshot, ProfileSnapshot, SharingSnapshot
-from ui.bridge import Mailbox
+from ui.bridge import Mailbox, pause
 
 DEVICE_LINK = "covey://device/yq7r3kbnmtqwx5z1n8ohcdfsg46pjue9ay7w3rkbnmtqwx5z1n8oh"
 
@@ -28,7 +27,7 @@ class SampleOneself(ABC):
     def __init__(self) -> None:
         self.shared = SharingSnapshot(typing=True, presence=True)
         self._own: list[DeviceSnapshot] = []
-        self._came: asyncio.Queue[DeviceSnapshot] = asyncio.Queue()
+        self._came: list[DeviceSnapshot] = []
 
     @abstractmethod
     async def profile(self) -> ProfileSnapshot:
@@ -64,7 +63,9 @@ class SampleOneself(ABC):
     async def wait_linked(self, link: str) -> DeviceSnapshot:
         """Wait for :meth:`add_device`."""
         assert link == DEVICE_LINK
-        return await self._came.get()
+        while not self._came:
+            await pause(0.01)
+        return self._came.pop()
 
     async def revoke_device(self, device: str) -> None:
         """Put it out."""
@@ -95,5 +96,5 @@ class SampleOneself(ABC):
         key = hashlib.blake2b(name.encode(), digest_size=32).hexdigest()
         device = DeviceSnapshot(key, name, self.now_ms, online, me=False, revoked=False)
         self._own.append(device)
-        self._came.put_nowait(device)
+        self._came.append(device)
         self._mail.post(DevicesChanged())

@@ -138,6 +138,7 @@ Item {
                 anchors.bottom: parent.bottom
                 anchors.bottomMargin: -2
                 row: bubble.row
+                widest: bubble.inner
                 ink: bubble.soft
                 onLedgerWanted: bubble.ledgerWanted()
             }
@@ -166,6 +167,7 @@ Item {
             visible: bubble.shownState && !bubble.beside
             anchors.right: parent.right
             row: bubble.row
+            widest: bubble.inner
             ink: bubble.soft
             onLedgerWanted: bubble.ledgerWanted()
         }

@@ -12,8 +12,8 @@ AbstractButton {
     property string hint
     property bool quiet: false
 
-    implicitHeight: 28
-    implicitWidth: content.implicitWidth + (text ? 18 : 14)
+    implicitHeight: Theme.px(28)
+    implicitWidth: Math.max(implicitHeight, content.implicitWidth + (text ? 18 : 14))
     hoverEnabled: true
     focusPolicy: Qt.NoFocus
     Accessible.role: Accessible.Button

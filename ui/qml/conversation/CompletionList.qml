@@ -47,7 +47,7 @@ Rectangle {
             required property int colour
             objectName: "completion:" + label
             width: list.width
-            height: 36
+            height: Theme.px(36)
             radius: Theme.s
             color: ListView.isCurrentItem ? Theme.selected
                  : hover.hovered ? Theme.hover : "transparent"
@@ -71,7 +71,7 @@ Rectangle {
                 colour: line.colour
             }
             Words {
-                x: 46
+                x: 38 + Theme.px(8)
                 anchors.verticalCenter: parent.verticalCenter
                 width: parent.width - 56
                 text: line.label

@@ -19,6 +19,7 @@ ThemedMenu {
     signal sheetWanted(string name)
 
     y: -height - 8
+    width: Math.min(336, Math.max(208, Theme.px(184) + 24))
 
     ThemedMenuItem {
         objectName: "pollItem"

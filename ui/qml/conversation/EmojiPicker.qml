@@ -66,7 +66,7 @@ Popup {
             x: Theme.m
             y: Theme.m
             width: parent.width - 2 * Theme.m
-            height: 40
+            height: Theme.px(40)
             focus: true
             leftPadding: 38
             placeholderText: qsTr("Search emoji")
@@ -110,7 +110,7 @@ Popup {
         GridView {
             id: grid
             objectName: "emojiGrid"
-            readonly property int columns: Math.max(6, Math.floor(width / 40))
+            readonly property int columns: Math.max(4, Math.floor(width / Theme.px(40)))
             anchors.top: title.bottom
             anchors.topMargin: 6
             anchors.bottom: groups.top
@@ -118,7 +118,7 @@ Popup {
             x: Theme.s
             width: parent.width - 2 * Theme.s
             cellWidth: Math.floor(width / columns)
-            cellHeight: 40
+            cellHeight: Theme.px(40)
             clip: true
             model: picker.model
             currentIndex: activeFocus ? 0 : -1
@@ -224,7 +224,7 @@ Popup {
                 contentItem: Text {
                     text: picker.model.tones[picker.model.tone]
                     font.family: Theme.family
-                    font.pixelSize: Theme.px(18)
+                    font.pixelSize: Theme.grown(18)
                     horizontalAlignment: Text.AlignHCenter
                     verticalAlignment: Text.AlignVCenter
                     Accessible.ignored: true

@@ -24,6 +24,8 @@ ThemedMenu {
     readonly property bool live: settled && !deleted
 
     // The row may be reused for another message while the menu is open.
+    width: Math.min(336, Math.max(208, Theme.px(184) + 24))
+
     function show(row, item, x, y) {
         menu.row = row
         messageId = row.messageId
@@ -46,7 +48,7 @@ ThemedMenu {
 
     Row {
         visible: menu.live && menu.room.canReact
-        height: visible ? 44 : 0
+        height: visible ? Theme.px(44) : 0
         leftPadding: 2
         Repeater {
             model: covey.emoji.atHand
@@ -54,8 +56,8 @@ ThemedMenu {
                 id: quick
                 required property string modelData
                 objectName: "quickReaction:" + modelData
-                implicitWidth: 36
-                implicitHeight: 40
+                implicitWidth: Theme.grown(36)
+                implicitHeight: Theme.px(40)
                 hoverEnabled: true
                 focusPolicy: Qt.NoFocus
                 Accessible.role: Accessible.Button

@@ -9,6 +9,8 @@ Row {
 
     property var row
     property color ink: Theme.faint
+    // Where it is narrower than all of it, the sign stands without its words.
+    property real widest: 100000
     signal ledgerWanted()
 
     readonly property bool known: row.sendState === "here" || row.sendState === "delivered"
@@ -32,6 +34,7 @@ Row {
         color: mark.ink
     }
     Words {
+        id: time
         anchors.verticalCenter: parent.verticalCenter
         text: mark.row.time
         color: mark.ink
@@ -52,7 +55,8 @@ Row {
         id: state
         objectName: "messageState"
         anchors.verticalCenter: parent.verticalCenter
-        visible: mark.known
+        visible: mark.known && all <= mark.widest
+        readonly property real all: implicitWidth + time.implicitWidth + 2 * 13 + 20
         text: mark.row.stateText
         color: mark.ink
         font.pixelSize: Theme.px(11)

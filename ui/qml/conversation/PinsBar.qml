@@ -11,7 +11,7 @@ AbstractButton {
     property int at: 0
 
     objectName: "pinsBar"
-    implicitHeight: 48
+    implicitHeight: Theme.px(48)
     visible: pins.count > 0
     hoverEnabled: true
     focusPolicy: Qt.TabFocus
@@ -78,7 +78,7 @@ AbstractButton {
                 }
                 Words {
                     objectName: "pinText"
-                    y: 24
+                    y: Theme.px(24)
                     width: parent.width
                     text: parent.text
                     color: Theme.muted

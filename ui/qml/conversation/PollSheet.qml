@@ -66,6 +66,7 @@ Sheet {
         Tick {
             id: several
             objectName: "pollMultiple"
+            width: Math.min(implicitWidth, parent.width)
             text: qsTr("Several answers may be chosen")
         }
     }

@@ -13,7 +13,7 @@ AbstractButton {
     property int widest: 400
 
     implicitWidth: Math.min(widest, Math.max(name.implicitWidth, said.implicitWidth) + 24)
-    implicitHeight: 46
+    implicitHeight: Theme.px(46)
     hoverEnabled: true
     focusPolicy: Qt.NoFocus
     Accessible.role: Accessible.Button
@@ -47,7 +47,7 @@ AbstractButton {
         Words {
             id: said
             x: 12
-            y: 23
+            y: Theme.px(23)
             width: parent.width - 22
             text: quote.words
             color: quote.mine ? Theme.mineMuted : Theme.muted

@@ -9,7 +9,7 @@ Item {
     readonly property var composing: covey.conversation.composing
     readonly property bool editing: composing.mode === "edit"
 
-    implicitHeight: composing.mode ? 48 : 0
+    implicitHeight: composing.mode ? Theme.px(48) : 0
     visible: composing.mode
     clip: true
 
@@ -26,7 +26,7 @@ Item {
         anchors.leftMargin: Theme.m
         anchors.verticalCenter: parent.verticalCenter
         width: 3
-        height: 36
+        height: parent.height - 12
         radius: 1.5
         color: Theme.accent
     }
@@ -47,7 +47,7 @@ Item {
     Words {
         anchors.left: heading.left
         anchors.right: heading.right
-        y: 25
+        y: Theme.px(25)
         text: strip.composing.targetText
         color: Theme.muted
         font.pixelSize: Theme.small

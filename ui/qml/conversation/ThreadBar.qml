@@ -8,7 +8,7 @@ Rectangle {
 
     readonly property var room: covey.conversation
 
-    implicitHeight: 48
+    implicitHeight: Theme.px(48)
     visible: room.threadRoot
     color: Theme.accentSoft
 
@@ -37,7 +37,7 @@ Rectangle {
         anchors.left: heading.left
         anchors.right: parent.right
         anchors.rightMargin: Theme.l
-        y: 24
+        y: Theme.px(24)
         text: bar.room.threadTitle
         color: Theme.text
         font.pixelSize: Theme.small

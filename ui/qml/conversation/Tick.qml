@@ -10,7 +10,7 @@ AbstractButton {
     checkable: true
     hoverEnabled: true
     focusPolicy: Qt.StrongFocus
-    implicitHeight: Theme.control
+    implicitHeight: Math.max(Theme.control, words.implicitHeight + Theme.s)
     implicitWidth: words.implicitWidth + 34
     Accessible.role: Accessible.CheckBox
     Accessible.name: text
@@ -42,7 +42,9 @@ AbstractButton {
             anchors.left: box.right
             anchors.leftMargin: Theme.m
             anchors.verticalCenter: parent.verticalCenter
+            width: Math.min(implicitWidth, parent.width - 34)
             text: tick.text
+            wrapMode: Text.Wrap
             Accessible.ignored: true
         }
     }

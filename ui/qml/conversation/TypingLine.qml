@@ -8,7 +8,7 @@ Item {
 
     readonly property string text: covey.conversation.typists.text
 
-    implicitHeight: 22
+    implicitHeight: Theme.px(22)
     visible: text
 
     Row {

@@ -10,7 +10,7 @@ AbstractButton {
     readonly property var waiting: covey.conversation.scheduled
 
     objectName: "waitingLine"
-    implicitHeight: waiting.count > 0 ? 36 : 0
+    implicitHeight: waiting.count > 0 ? Theme.px(36) : 0
     visible: waiting.count > 0
     hoverEnabled: true
     focusPolicy: Qt.TabFocus

@@ -247,7 +247,6 @@ async def test_a_senior_who_rests_may_still_undo_it(stage: Stage) -> None:
 
 
 async def test_what_was_said_in_vain_is_said_again_once(stage: Stage) -> None:
-    """What Ada did to her juniors meanwhile stands; what else she changed is void."""
     ada, bo, _ = stage.people.values()
     mine, his, hers = (stage.room(name) for name in ("Ada", "Bo", "Cy"))
     [welcome] = await ada.history("Birds")

@@ -87,7 +87,8 @@ class Peer:
         self.who = who
         self.device = who.device.public_key
         self.identity = who.identity.public_key
-        self.entropy = CountedEntropy(who.name.encode())
+        # Of no two names one begins with the other.
+        self.entropy = CountedEntropy(who.name.encode() + b":")
         self.connection = apsw.Connection(":memory:")
         self.connection.deserialize("main", _blank())
         self.connection.execute("PRAGMA foreign_keys = ON")

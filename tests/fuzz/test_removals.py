@@ -19,6 +19,7 @@ from app.rooms.removals import (
     encode_evidence,
 )
 from app.rooms.seals import EpochSeal, block_key, read_header
+from net.constants import MAX_SAFE_UINT
 from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
 from store.autobase import encode_entry
@@ -61,6 +62,10 @@ FALSE: Final = [
     evidence(encode_entry(1, (), b"")),
     evidence(b"no entry"),
     encode_evidence(decode_evidence(TRUE[0])._replace(length=3)),
+    encode_evidence(decode_evidence(TRUE[0])._replace(signature=b"")),
+    encode_evidence(
+        decode_evidence(TRUE[0])._replace(siblings=((MAX_SAFE_UINT, bytes(32)),))
+    ),
 ]
 ME_HERE: Final = {"room": ROOM, "room_key": ROOM_KEY, "identity": ME}
 

@@ -62,7 +62,8 @@ FALSE: Final = [
     evidence(encode_entry(1, (), b"")),
     evidence(b"no entry"),
     encode_evidence(decode_evidence(TRUE[0])._replace(length=3)),
-    encode_evidence(decode_evidence(TRUE[0])._replace(signature=b"")),
+    encode_evidence(decode_evidence(TRUE[0])._replace(signature=b"\xff")),
+    encode_evidence(decode_evidence(TRUE[0])._replace(siblings=((1, bytes(32)),))),
     encode_evidence(
         decode_evidence(TRUE[0])._replace(siblings=((MAX_SAFE_UINT, bytes(32)),))
     ),

@@ -7,8 +7,8 @@ It stops at the first failure and prints the command that repeats it, or after t
 minutes given; without them it goes on until it is interrupted. Which seed comes next
 is decided by the first one, so a whole soak can be repeated too.
 
-With ``--only`` it runs one file of tests once, ``tests/sim/test_NAME.py``. Those that try
-many seeds by themselves (rooms, autobase) take 10,000 in a row then, or as many as
+With ``--only`` it runs one file of tests once, ``tests/sim/test_NAME.py``. Those that
+try many seeds by themselves (rooms, autobase) take 10,000 in a row then, or as many as
 ``--seeds`` says, and print how long one took.
 """
 

@@ -81,6 +81,17 @@ def test_an_outsider_reads_one_block_or_none(block: bytes, whose: bytes) -> None
     assert header.epoch == seals.read_epoch(block)
 
 
+@given(mutated(BLOCKS[:3]) | st.sampled_from(BLOCKS), st.sampled_from(KEYS))
+@settings(max_examples=300)
+def test_an_epoch_opens_its_own_blocks_only(block: bytes, key: bytes) -> None:
+    try:
+        plaintext = seals.EpochSeal(key, ROOM).open(block, **PLACE)
+    except RemoteProtocolError:
+        return
+    assert seals.read_epoch(block) == seals.epoch_id(key)
+    assert plaintext in TEXTS
+
+
 @given(
     mutated(BODIES) | st.sampled_from(LARGE_BODIES),
     st.sampled_from([PUBLIC, PUBLIC[:1], PUBLIC[:2], PUBLIC[1:]]),

@@ -284,8 +284,6 @@ class MemberSnapshot:
     me: bool = False
     presence: str = ""
     """``active`` or ``away`` as they say; empty when they do not say."""
-
-
     forked: int = 0
     """Devices of theirs that were shown to have written two histories: what these wrote
     from there on counts for nobody, nor what they write."""
@@ -349,6 +347,8 @@ class RoomDetails:
     """Who is in it, and who is banned."""
     invites: tuple[InviteSnapshot, ...]
     """Open ones, the newest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class ContactSnapshot:
     """One person whom one writes to directly, who asks to, or who is blocked."""

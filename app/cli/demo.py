@@ -33,6 +33,8 @@ def run(context: Context) -> int:
     """Run the demo until its windows are closed."""
     folder = Path(tempfile.mkdtemp(prefix="covey-demo-"))
     processes: list[subprocess.Popen[bytes]] = []
+    # Who starts it in the background of a script has it ignored, and asyncio heed that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         bootstrap = _start_network(processes)

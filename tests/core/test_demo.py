@@ -30,7 +30,12 @@ def programs_in(folder: Path) -> list[bytes]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_demo_cleans_up(alone: Stage, number: signal.Signals) -> None:
     alone.environment |= {"TMPDIR": str(alone.folder), "QT_QPA_PLATFORM": "offscreen"}
-    process, said = alone.start("--json", "demo", stderr=subprocess.PIPE)
+    as_a_script_does = signal.SIG_IGN if number == signal.SIGTERM else signal.SIG_DFL
+    process, said = alone.start(
+        *("--json", "demo"),
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, as_a_script_does),
+    )
     assert said["event"] == "ready"
     assert len(leftovers(alone.folder)) == 1
     process.send_signal(number)

@@ -727,7 +727,7 @@ class RoomView:
         if self._unsettled < max(SETTLE_ENTRIES, len(self.law.devices)):
             return
         self._unsettled = 0
-        linearizer.settle(self.law.stays())
+        linearizer.settle(self.law.stays(), self.law.reaches())
         self._settle_law()
         if self._timeline.is_unsaved:
             rooms.save_order(

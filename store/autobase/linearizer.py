@@ -201,7 +201,9 @@ class Linearizer:
             raise LocalProtocolError("that part is confirmed", code="settled")
         return self.order.change(added, removed)
 
-    def settle(self, stays: Iterable[Stay]) -> Sequence[Place]:
+    def settle(
+        self, stays: Iterable[Stay], reaches: Iterable[tuple[int, bytes, int]] = ()
+    ) -> Sequence[Place]:
         """Forget what will not change; what became so is given back, in order.
 
         That is what is confirmed, and more where somebody's end is contested: all but
@@ -210,6 +212,8 @@ class Linearizer:
         Args:
             stays: Who may write when, as everything taken so far says; of those that
                 ended, the ones whose end is contested or not ``confirmed``.
+            reaches: Acts by which entries of a log beyond a length mean less, without
+                being void: clock of the act, log, length.
 
         Raises:
             LocalProtocolError: ``bad-argument``: ``take_changes`` comes first.
@@ -221,7 +225,9 @@ class Linearizer:
         # A stay that ended in the settled part has no say any more.
         asked = [stay for stay in stays if stay.end is None or stay.end > floor]
         clock = self._confirmed(asked)
-        self.confirmed = max(self.confirmed, self._uncontested(stays, clock))
+        self.confirmed = max(
+            self.confirmed, self._uncontested(stays, clock, tuple(reaches))
+        )
         for writer, places in self._taken.items():
             if at := bisect_right(places, clock, key=_clock):
                 self._settled[writer] = places[at - 1].sequence + 1
@@ -281,7 +287,12 @@ class Linearizer:
                     clock = min(clock, sure[stay], void.clock - 1 if void else clock)
         return clock
 
-    def _uncontested(self, stays: Iterable[Stay], clock: int) -> int:
+    def _uncontested(
+        self,
+        stays: Iterable[Stay],
+        clock: int,
+        reaches: Sequence[tuple[int, bytes, int]],
+    ) -> int:
         """Up to where a clock holds whatever comes of those who may contest an end.
 
         Also an end that is settled may turn out void, if it stands behind.
@@ -304,6 +315,13 @@ class Linearizer:
                 open_there = stay.contested or clock < stay.end
                 if stay.start <= clock and open_there:
                     clock = min(clock, self._unended(stay))
+            for act, writer, length in reaches:
+                if clock < act and length < self.length(writer):
+                    settled = self._settled.get(writer, 0)
+                    if length < settled:
+                        return 0
+                    first = self._taken[writer][length - settled]
+                    clock = min(clock, first.clock - 1)
         return clock
 
     def _unended(self, stay: Stay) -> int:

@@ -402,6 +402,17 @@ class Law:
                 return not self.outranks(author.identity, state.identity)
         return False
 
+    def reaches(self) -> list[tuple[int, bytes, int]]:
+        """Ranks and mutes that are not confirmed, for ``Linearizer.settle``."""
+        floor = self._confirmed
+        found = []
+        for member in self._state.members.values():
+            ranks = [(it.since, it.cuts) for it in member.ranks if not it.fresh]
+            for since, cuts in (*ranks, *((it.since, it.cuts) for it in member.mutes)):
+                if floor is None or since > floor:
+                    found += [(since.clock, it, n) for it, n in cuts.items()]
+        return found
+
     @property
     def perhaps_in(self) -> Set[bytes]:
         """Devices let in by some whose end may not stand: then they are in."""

@@ -22,7 +22,7 @@ from store.tables.rooms import ROOMS
 APPLICATION_ID = 0x434F5659
 """``COVY``, in the file's header."""
 
-OLDEST_SCHEMA = 3
+OLDEST_SCHEMA = 4
 """Files below this are refused; the first step makes one of this number."""
 
 MIGRATIONS: tuple[str, ...] = (PROFILES + CONTACTS + ROOMS + CONTENTS + DRAFTS + CORES,)

@@ -42,6 +42,8 @@ class Stay(NamedTuple):
         host: Writer and sequence of that entry; None for who began the history.
         end: Clock of the entry that ended it; None while it lasts.
         contested: What the writer wrote unheard might make that entry void.
+        held: Clock of a later entry that ends the stay as well, where only because of
+            that one it is not contested; else 0.
     """
 
     writer: bytes
@@ -49,6 +51,16 @@ class Stay(NamedTuple):
     host: tuple[bytes, int] | None = None
     end: int | None = None
     contested: bool = False
+    held: int = 0
+
+    def is_open(self, clock: int) -> bool:
+        """Whether it may turn out not to end, while no more than a clock is confirmed.
+
+        What ends it must be confirmed itself: others may still judge it otherwise.
+        """
+        if self.end is None:
+            return False
+        return self.contested or clock < max(self.end, self.held)
 
 
 def confirmed_clock(sure: Mapping[Stay, int]) -> int:

@@ -299,21 +299,20 @@ class Linearizer:
         """
         stays = list(stays)
         ended = [stay for stay in stays if stay.end is not None]
-        gaps = {
-            stay.writer
-            for stay in stays
-            if (stay.end is None or stay.contested) and self._has_gap(stay.writer)
-        }
-        for stay in stays:
-            if gaps and stay.end is None:
-                clock = min(clock, self._heard_of(stay, gaps))
         lower = -1
         while lower != clock:
             lower = clock
+            gaps = {
+                stay.writer
+                for stay in stays
+                if (stay.end is None or stay.is_open(clock))
+                and self._has_gap(stay.writer)
+            }
+            for stay in stays:
+                if gaps and stay.end is None:
+                    clock = min(clock, self._heard_of(stay, gaps))
             for stay in ended:
-                assert stay.end is not None
-                open_there = stay.contested or clock < stay.end
-                if stay.start <= clock and open_there:
+                if stay.start <= clock and stay.is_open(clock):
                     clock = min(clock, self._unended(stay))
             for act, writer, length in reaches:
                 if clock < act and length < self.length(writer):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from app.rooms.law.act import Act, without_load
 from app.rooms.law.admissions import invite_verdict, is_closed
 from app.rooms.law.case import Effect
-from app.rooms.law.contest import stands
+from app.rooms.law.contest import standing_end
 from app.rooms.law.history import History
 from app.rooms.law.quota import Quota
 from app.rooms.law.state import (
@@ -382,8 +382,11 @@ class Law:
                 if end is None:
                     found.append(Stay(device, start, tenure.host))
                 elif floor is None or end > floor:
-                    contested = self._is_contested(device, tenure)
-                    stay = Stay(device, start, tenure.host, end.clock, contested)
+                    stay = Stay(device, start, tenure.host, end.clock)
+                    if not self._was_heard(device, end):
+                        last = self._standing_end(device, tenure)
+                        held = last.clock if last is not None and last != end else 0
+                        stay = stay._replace(contested=last is None, held=held)
                     found.append(stay)
         for device, (at, end) in self._led_in().items():
             contested = not self._was_heard(device, end)
@@ -430,21 +433,21 @@ class Law:
             device: tenure.end
             for device, state in self._state.devices.items()
             for tenure in state.tenures
-            if tenure.end is not None and not self._stands(device, tenure)
+            if tenure.end is not None and self._standing_end(device, tenure) is None
         }
         return self._history.led_in(ends) if ends else {}
 
-    def _stands(self, device: bytes, tenure: Tenure) -> bool:
+    def _standing_end(self, device: bytes, tenure: Tenure) -> Place | None:
         since = self._confirmed
         if since is not None and tenure.end is not None and tenure.end <= since:
-            return True
-        return stands(self._state, device, tenure, since=since)
+            return tenure.end
+        return standing_end(self._state, device, tenure, since=since)
 
     def _is_contested(self, device: bytes, tenure: Tenure) -> bool:
         """Whether what a device did unheard may make void what ended it."""
         assert tenure.end is not None
         heard = self._was_heard(device, tenure.end)
-        return not heard and not self._stands(device, tenure)
+        return not heard and self._standing_end(device, tenure) is None
 
     def _was_heard(self, device: bytes, end: Place) -> bool:
         """Whether a device went on having seen an end: all it did before is known."""

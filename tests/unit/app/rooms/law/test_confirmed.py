@@ -8,11 +8,12 @@ from contextlib import suppress
 
 import pytest
 
-from app.rooms.law import Act, Law
+from app.rooms.law import REST_AFTER_MS, Act, Law
+from app.rooms.roles import Role
 from store.autobase import Entry, Linearizer, Link, Place, Verdict
 from store.errors import LocalProtocolError
 from tests.unit.app.rooms.law.convergent import outcome
-from tests.unit.app.rooms.law.scene import Scene, Written
+from tests.unit.app.rooms.law.scene import ADA, BO, CY, DI, Scene, Written
 from tests.unit.app.rooms.law.test_convergence import history_of
 
 FAR = 2**50
@@ -105,6 +106,38 @@ def test_peers_that_settle_as_they_go_end_alike(group: int) -> None:
 def test_two_sides_that_ended_each_other_end_alike_when_they_meet() -> None:
     """Ada removes Bo, whose devices had put hers to rest before, unheard."""
     settle_as_they_go(316, 346)
+
+
+def test_an_end_confirms_nothing_while_its_author_may_turn_out_lower() -> None:
+    """Bo and Di put each other to rest, unheard; Cy, an admin, settles that for Bo.
+
+    Ada had made Cy a moderator, who is not senior to Di: then Di's rest of Bo wins.
+    """
+    scene = Scene()
+    scene.let_in(ADA, 1, DI, role=Role.MODERATOR)
+    scene.let_in(ADA, 2, BO)
+    scene.let_in(ADA, 3, CY, role=Role.ADMIN)
+    scene.meet(ADA, BO, CY, DI)
+    late = [scene.rest(DI, BO, clock=REST_AFTER_MS + 100).place]
+    scene.rest(BO, DI, clock=REST_AFTER_MS + 200)
+    said = scene.entry(BO)
+    for _ in range(2):
+        scene.meet(ADA, BO, CY)
+        for seat in (ADA, BO, CY):
+            scene.entry(seat)
+    lowered = scene.set_role(ADA, CY, Role.MODERATOR, clock=REST_AFTER_MS + 300)
+    late.append(lowered.place)
+    scene.rest(CY, DI, clock=REST_AFTER_MS + 400)
+    peer = Peer(scene)
+    places = sorted(it.place for log in scene.logs.values() for it in log)
+    for place in [it for it in places if it not in late]:
+        assert peer.take(scene.logs[place.writer][place.sequence])
+    peer.settle()
+    assert said in peer.counted()
+    for place in late:
+        assert peer.take(scene.logs[place.writer][place.sequence])
+    peer.settle()
+    assert said not in peer.counted()
 
 
 def settle_as_they_go(seed: int, size: int) -> None:

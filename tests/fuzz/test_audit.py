@@ -6,14 +6,15 @@ import json
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.audit.lines import (
     MAX_LINE_BYTES,
+    LogLine,
     decode_line,
     encode_line,
     read_act,
@@ -21,11 +22,15 @@ from app.audit.lines import (
     read_log,
     read_summary,
 )
-from app.audit.proofs import check_block, check_log
+from app.audit.proofs import check_block, check_log, manifest_of
 from app.audit.verifying import verify_export
 from app.errors import UserFacingError
+from net.crypto import KeyPair
 from net.errors import RemoteProtocolError
+from store.hypercore.fork_proof import ended_head
+from store.hypercore.manifest import manifest_key
 from tests.fuzz.mutations import mutated
+from tests.helpers.forked_logs import fork_proof
 from tests.unit.app.audit.paper_room import busy_room, exported
 
 READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
@@ -165,6 +170,41 @@ def test_logs_are_signed_or_refused(
         assert (signature, namespace) != (LOGS[device].signature, NAMESPACE)
         return
     assert (signature, namespace) == (LOGS[device].signature, NAMESPACE)
+
+
+FORKER: Final = KeyPair.from_seed(b"two histories".ljust(32))
+FORKED: Final = manifest_of(FORKER.public_key, NAMESPACE)
+FORK: Final = fork_proof([b"a", b"b"], [b"a", b"c"], FORKED, FORKER)
+ENDED: Final = LogLine(
+    device=FORKER.public_key,
+    key=manifest_key(FORKED),
+    length=FORK.length,
+    roots=FORK.common,
+    signature=ended_head(FORK).signature,
+    act_count=0,
+    read=0,
+    fork=FORK.encode(),
+)
+
+
+@given(
+    mutated([ENDED.fork, b""]),
+    mutated([ENDED.signature, LOGS[min(LOGS)].signature]),
+    st.sampled_from((ENDED, LOGS[min(LOGS)])),
+)
+@example(ENDED.fork, ENDED.signature, ENDED)
+@example(ENDED.fork, LOGS[min(LOGS)].signature, LOGS[min(LOGS)])
+@settings(max_examples=400)
+def test_ends_of_logs_are_proven_or_refused(
+    fork: bytes, signature: bytes, log: LogLine
+) -> None:
+    try:
+        check_log(log._replace(fork=fork, signature=signature), NAMESPACE)
+    except RemoteProtocolError:
+        assert (log, fork, signature) != (ENDED, ENDED.fork, ENDED.signature)
+        return
+    assert signature == log.signature
+    assert fork == b"" or (log, fork) == (ENDED, ENDED.fork)
 
 
 @given(mutated([b"".join(LINES)]))

@@ -117,7 +117,7 @@ DECODERS: dict[str, tuple[str, ...]] = {
     "store/hypercore/manifest.py": ("decode_*", "read_*", "_read_*", "_skip_*"),
     "store/hypercore/signatures.py": ("decode_*", "_read_*", "_verify_*", "_patched"),
     "store/hypercore/fork_proof.py": ("decode_*", "_read_*", "is_proven_end"),
-    "store/hypercore/told_history.py": ("ToldHistory.*",),
+    "store/hypercore/told_history.py": ("ToldHistory.__init__", "ToldHistory.learn"),
     "store/hypercore/proofs/build.py": ("build_proof", "_*", "need"),
     "store/hypercore/proofs/verify.py": ("verify_*", "fold", "grow", "_*"),
     "store/hypercore/proofs/reorg.py": ("*_reorg", "_*"),

@@ -62,6 +62,7 @@ FALSE: Final = [
     evidence(encode_entry(1, (), b"")),
     evidence(b"no entry"),
     encode_evidence(decode_evidence(TRUE[0])._replace(length=3)),
+    encode_evidence(decode_evidence(TRUE[0])._replace(length=MAX_SAFE_UINT)),
     encode_evidence(decode_evidence(TRUE[0])._replace(signature=b"\xff")),
     encode_evidence(decode_evidence(TRUE[0])._replace(siblings=((1, bytes(32)),))),
     encode_evidence(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from app.errors import UserFacingError
-from app.events import MembersChanged, RequestsChanged
+from app.events import DeviceForked, MembersChanged, RequestsChanged
 from app.snapshots import (
     InviteSnapshot,
     MemberSnapshot,
@@ -197,6 +197,17 @@ class SampleRule(ABC):
             for it in self._room(room).members
         ]
         self._changed_members(room)
+
+    def fork(self, room: str, member: str) -> None:
+        """A device of somebody's is shown to have written two histories."""
+        self._room(room).members[:] = [
+            replace(it, forked=1) if it.identity_key == member else it
+            for it in self._room(room).members
+        ]
+        [name] = [it.name for it in self._room(room).members if it.forked]
+        sentence = f"A device of {name} has written two histories of this room."
+        self._mail.post(DeviceForked(room, member, name, False, False, sentence))
+        self._mail.post(MembersChanged(room))
 
     async def kick(self, room: str, member: str) -> None:
         """Remove."""

@@ -15,6 +15,7 @@ from PySide6.QtGui import QGuiApplication
 from app.errors import UserFacingError
 from app.events import (
     CoreStopped,
+    DeviceForked,
     Event,
     MembersChanged,
     MessageDelivered,
@@ -350,6 +351,8 @@ class Session(QObject):
                     self._conversation.take_scheduled()
                 case MembersChanged(room_id) if room_id == open_room:
                     self._conversation.refresh_members()
+                case DeviceForked(sentence=sentence):
+                    self.tell(sentence)
                 case NetworkChanged(network):
                     self._network.take(network)
                 case CoreStopped(sentence):

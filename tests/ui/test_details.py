@@ -105,6 +105,15 @@ def test_a_ban_asks_first_and_is_lifted(
     assert core.doors[garden].banned == {}
 
 
+def test_a_device_with_two_histories_is_told_and_marked(
+    stage: Stage, core: SampleCore, garden: str
+) -> None:
+    core.fork(garden, GRACE)
+    stage.wait_for_text("A device of Grace has written two histories of this room.")
+    stage.wait_until(lambda: stage.sees("Wrote two histories"))
+    assert nameless(stage) == []
+
+
 def test_removing_is_refused_with_a_sentence(stage: Stage, core: SampleCore) -> None:
     choose(stage, "Emmy", "removeItem")
     core.refusal = UserFacingError("not-allowed", "Your role does not allow that.")

@@ -81,6 +81,8 @@ class MemberListModel(RowModel[MemberRow]):
         parts = [self._presence(member), texts.device_count(member.devices)]
         if muted:
             parts.insert(0, self.tr("Muted"))
+        if member.forked:
+            parts.insert(0, self.tr("Wrote two histories"))
         return MemberRow(
             key=member.identity_key,
             name=name,

@@ -40,12 +40,15 @@ from app.rooms.roles import Kind, Right, Role
 from app.rooms.view import RoomView
 from tests.sim import rooms_quarrels
 from tests.sim.rooms_world import NAMES, Peer, World, seat
-from tests.unit.app.rooms.people import admit, found, invite, invite_pair
+from tests.unit.app.rooms.people import Person, admit, found, invite, invite_pair
 
 Make = Callable[[RoomView], Body]
 
 WEEK_MS = 8 * 24 * 3600 * 1000
 EMOJIS = ("+", "-", "!")
+EDITING = 7
+"""In one room of so many people edit with two devices at once; of the others what was
+found by a seed before there were such rooms is found again."""
 
 
 def begin(world: World) -> Peer:
@@ -72,6 +75,9 @@ def step(world: World) -> None:
     peer = chance.choice(list(world.peers.values()))
     if chance.random() < world.quarrels:
         rooms_quarrels.quarrel(world)
+        return
+    if world.seed % EDITING == 2 and chance.random() < 0.05:
+        _edit_twice(world, peer)
         return
     turn = chance.random()
     if turn < 0.36:
@@ -167,6 +173,21 @@ def _change(world: World, peer: Peer, known: list[bytes], turn: float) -> Body:
     return Vote(target, (chance.randrange(3),) if chance.random() < 0.8 else ())
 
 
+def _edit_twice(world: World, one: Peer) -> None:
+    """Two devices of one person edit the same message, unheard of each other."""
+    other = world.peer(_second(one))
+    if one.is_in and not other.is_in:
+        _add_device(world, one)
+    applied = world.write(one, partial(_const, Message("as I said")))
+    if applied is None or not applied.ids or not other.is_in:
+        return
+    world.meet(other, one, whole=True)
+    (id,) = applied.ids.values()
+    for peer in (one, other):
+        said = f"edited {world.chance.randrange(1000)}"
+        world.write(peer, partial(_const, Edit(id, said)))
+
+
 # Who is who.
 
 
@@ -236,10 +257,15 @@ def _let_in(world: World, newcomer: Peer) -> None:
 
 
 def _add_device(world: World, peer: Peer) -> None:
-    name = peer.who.name.rstrip("2")
-    other = world.peer(seat(name, 0 if peer.who.name.endswith("2") else 2))
+    other = world.peer(_second(peer))
     world.write(peer, partial(_const, AddDevice(other.who.proof)))
     world.meet(other, peer, whole=True)
+
+
+def _second(peer: Peer) -> Person:
+    """The other device of somebody who has two."""
+    name = peer.who.name.rstrip("2")
+    return seat(name, 0 if peer.who.name.endswith("2") else 2)
 
 
 def _polite(chance: random.Random, view: RoomView) -> Body:

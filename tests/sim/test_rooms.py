@@ -20,15 +20,25 @@ SEEDS = int(os.environ.get("COVEY_SEEDS", "300"))
 GROUPS = 10
 ONCE_DIFFERENT = (244, 279, 301, 922, 1555, 20123, 20275, 20352, 20433)
 """Seeds of rooms that parted, confirmed too much, or told a key to one who was out."""
+MANY_QUARRELS = 0.3
+ONCE_DIFFERENT_IN_QUARRELS = (81, 140, 229, 344)
+"""The same where every third thing that happens is a quarrel."""
 
 
-def run(seed: int) -> None:
-    """One room."""
+def run(seed: int, *, quarrels: float | None = None) -> None:
+    """One room.
+
+    Args:
+        seed: What happens in it.
+        quarrels: How likely each thing is a quarrel; None leaves that to the seed.
+    """
     world, watch = World(seed), Watch()
     world.watchers.append(watch.look)
     try:
         with small_steps(), listening(watch):
             rooms_deeds.begin(world)
+            if quarrels is not None:
+                world.quarrels = quarrels
             for _ in range(world.chance.randint(30, 110)):
                 rooms_deeds.step(world)
             world.heal()
@@ -41,6 +51,12 @@ def run(seed: int) -> None:
 @pytest.mark.parametrize("number", ONCE_DIFFERENT)
 def test_what_was_different_once_is_not_any_more(number: int) -> None:
     run(number)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("number", ONCE_DIFFERENT_IN_QUARRELS)
+def test_no_more_with_many_quarrels(number: int) -> None:
+    run(number, quarrels=MANY_QUARRELS)
 
 
 @pytest.mark.timeout(3600 if os.environ.get("COVEY_SOAK") else 120)

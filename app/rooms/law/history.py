@@ -95,6 +95,7 @@ class History:
         self._cutting: list[_Record] = []
         self._by_device: dict[bytes, list[_Record]] = {}
         self._bound: dict[bytes, list[tuple[Place, bytes]]] = {}
+        self._doubt: Place | None = None
         self.floor: Place | None = None
         """Acts up to here are settled."""
 
@@ -129,6 +130,8 @@ class History:
         start = self._widened(start)
         self._undo(start, before)
         self._judge_from(start)
+        doubtful = (it.place for it in self._records if it.doubtful)
+        self._doubt = next(doubtful, None)
         changed: dict[Place, tuple[tuple[Act, Effect], ...]] = {}
         for record in self._records[start:]:
             old = before.pop(record.place, None)
@@ -142,7 +145,7 @@ class History:
     @property
     def doubt(self) -> Place | None:
         """The first act of a stretch whose rounds did not end, if there is one."""
-        return next((it.place for it in self._records if it.doubtful), None)
+        return self._doubt
 
     def settle(self, place: Place) -> None:
         """Forget how to undo what stands up to a place.
@@ -319,13 +322,46 @@ class History:
             record.undo = self._state.take_undo()
 
     def _settle_rounds(self, start: int, end: int) -> None:
+        """Judge a stretch, anew while what made others lose is void in the end itself.
+
+        So nobody loses by an act that never counts, and that the stretch reaches
+        further back for such an act changes nothing.
+        """
+        barred: frozenset[Place] = frozenset()
+        for _ in range(MAX_ROUNDS):
+            overruled, sure = self._settle_ranks(start, end, barred)
+            if not overruled:
+                break
+            barred |= overruled
+            self._undo_between(start, end)
+        else:
+            sure = False
+            self._settle_ranks(start, end, barred)
+        if not sure:
+            for record in self._records[start:end]:
+                record.doubtful = True
+
+    def _settle_ranks(
+        self, start: int, end: int, barred: frozenset[Place]
+    ) -> tuple[frozenset[Place], bool]:
         """Judge a stretch, what the highest ranks do to others before the rest.
 
         Whose act ends or lowers somebody and does not count there in the rounds of its
         rank has lost: it is void in those that follow.
+
+        Args:
+            start: Index of the first act.
+            end: The one behind the last.
+            barred: Acts that are void.
+
+        Returns:
+            Acts that counted in the rounds of a rank, in which others lost, and are
+            void in the end: those of the highest such rank; and whether all rounds
+            ended.
         """
-        sure = True
-        stage = _Stage(Role.OWNER if self._is_quarrel(start, end) else WEAK)
+        sure, acted = True, list[frozenset[Place]]()
+        level = int(Role.OWNER) if self._is_quarrel(start, end) else WEAK
+        stage = _Stage(level, barred)
         while True:
             outcome = self._rounds(start, end, stage)
             sure = sure and outcome.ended
@@ -333,11 +369,20 @@ class History:
             level = outcome.held if outcome.ended else stage.level - 1
             if level < WEAK:
                 break
+            if outcome.lost:
+                acted.append(self._cutting_in_effect(start, end))
             self._undo_between(start, end)
             stage = _Stage(level, stage.lost | outcome.lost, outcome.cuts)
-        if not sure:
-            for record in self._records[start:end]:
-                record.doubtful = True
+        still = self._cutting_in_effect(start, end)
+        overruled = (counted - still for counted in acted)
+        return next((places for places in overruled if places), frozenset()), sure
+
+    def _cutting_in_effect(self, start: int, end: int) -> frozenset[Place]:
+        """Where the acts stand that end or lower somebody now."""
+        records = self._records[start:end]
+        return frozenset(
+            it.place for it in records if _cuts(it) and it.effect is not None
+        )
 
     def _is_quarrel(self, start: int, end: int) -> bool:
         """Whether devices of several people end or lower somebody in a stretch."""

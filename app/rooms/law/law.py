@@ -441,11 +441,18 @@ class Law:
         since = self._confirmed
         if since is not None and tenure.end is not None and tenure.end <= since:
             return tenure.end
-        return standing_end(self._state, device, tenure, since=since)
+        found = standing_end(self._state, device, tenure, since=since)
+        # Where rounds did not end, whatever comes may turn what is there.
+        doubt = self._history.doubt
+        return found if doubt is None or found is None or found < doubt else None
 
     def _is_contested(self, device: bytes, tenure: Tenure) -> bool:
         """Whether what a device did unheard may make void what ended it."""
         assert tenure.end is not None
+        doubt = self._history.doubt
+        if doubt is not None and doubt < tenure.end:
+            # Here even what it did having heard of its end decides, void or not.
+            return True
         heard = self._was_heard(device, tenure.end)
         return not heard and self._standing_end(device, tenure) is None
 

@@ -68,42 +68,61 @@ def judge_all(founder: bytes, acts: list[Act]) -> State:
     state = State(founder)
     for start, end in stretches(acts):
         part = acts[start:end]
-        begun: Cuts = []
-        lost: set[Place] = set()
-        writers = {act.writer for act in part if isinstance(act.body, CUTTING)}
-        for level in (4, 3, 2, 1, 0, -1) if len(writers) > 1 else (-1,):
+        barred: set[Place] = set()
+        for _ in range(MAX_ROUNDS):
+            overruled = _judge_ranks(state, part, barred)
+            if not overruled:
+                break
             State.undo(state.take_undo())
-            begun, found = _judged(state, part, begun, level, lost)
-            lost = lost | found
+            barred |= overruled
+        else:
+            _judge_ranks(state, part, barred)
         state.take_undo()
     return state
 
 
+def _judge_ranks(state: State, part: list[Act], barred: set[Place]) -> set[Place]:
+    """Judge a stretch; what made others lose and is void nevertheless."""
+    begun: Cuts = []
+    lost = set(barred)
+    counted: list[set[Place]] = []
+    acting: set[Place] = set()
+    writers = {act.writer for act in part if isinstance(act.body, CUTTING)}
+    for level in (4, 3, 2, 1, 0, -1) if len(writers) > 1 else (-1,):
+        State.undo(state.take_undo())
+        begun, found, acting = _judged(state, part, begun, level, lost)
+        lost = lost | found
+        if found:
+            counted.append(acting)
+    return next((it - acting for it in counted if it - acting), set())
+
+
 def _judged(
     state: State, part: list[Act], begun: Cuts, level: int, lost: set[Place]
-) -> tuple[Cuts, set[Place]]:
-    """Judge a stretch in rounds; the cuts of the last one, and who lost in it."""
+) -> tuple[Cuts, set[Place], set[Place]]:
+    """Judge a stretch in rounds; of the last one the cuts, what lost, what acted."""
     rounds: list[Cuts] = [begun]
     while True:
-        cuts, out = _round(state, part, rounds[-1], level, lost)
+        cuts, out, acting = _round(state, part, rounds[-1], level, lost)
         if cuts == rounds[-1]:
-            return cuts, out
+            return cuts, out, acting
         State.undo(state.take_undo())
         rounds.append(cuts)
         if len(rounds) > MAX_ROUNDS:
             united = [cut for cuts in rounds[-UNITED_ROUNDS:] for cut in cuts]
-            _, out = _round(state, part, united, level, lost)
-            return united, out
+            _, out, acting = _round(state, part, united, level, lost)
+            return united, out, acting
 
 
 def _round(
     state: State, part: list[Act], applied: Cuts, level: int, lost: set[Place]
-) -> tuple[Cuts, set[Place]]:
+) -> tuple[Cuts, set[Place], set[Place]]:
     by_device: dict[bytes, Cuts] = {}
     for cut in applied:
         by_device.setdefault(cut.device, []).append(cut)
     cuts: Cuts = []
     out: set[Place] = set()
+    acting: set[Place] = set()
     kept = state.take_undo()
     for act in part:
         cutting = isinstance(act.body, CUTTING)
@@ -117,6 +136,8 @@ def _round(
             State.undo(undo)
             continue
         kept += undo
+        if cutting and effect is not None:
+            acting.add(act.place)
         cuts += effect.cuts if effect is not None else ()
     state._undo = kept
     hitting = [
@@ -129,4 +150,4 @@ def _round(
             for act in part
         )
     ]
-    return hitting, out
+    return hitting, out, acting

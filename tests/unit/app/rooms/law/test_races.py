@@ -112,6 +112,22 @@ def test_a_junior_who_let_a_senior_rest_may_be_overruled() -> None:
     assert not any(it.contested for it in scene.law.stays())
 
 
+def test_nobody_loses_by_an_act_that_is_void_in_the_end() -> None:
+    """Ada removes Bo though she knows that she rests; what Bo did to Di stands.
+
+    Also when something that Di wrote before comes late, and joins it all together.
+    """
+    scene = begun(Role.ADMIN, Role.MEMBER)
+    scene.rest(CY, ADA, clock=REST_AFTER_MS + 100)
+    scene.show(ADA, CY)
+    scene.remove(BO, DI, clock=REST_AFTER_MS + 200)
+    scene.remove(ADA, BO, clock=REST_AFTER_MS + 300)
+    assert (scene.rank(BO), scene.rank(DI)) == (Role.ADMIN, None)
+    scene.invite(DI, 9)
+    assert (scene.rank(BO), scene.rank(DI)) == (Role.ADMIN, None)
+    assert invite_key(9) not in scene.law.invites
+
+
 def test_a_removal_that_is_void_itself_cuts_nothing() -> None:
     """Bo removes Cy while Ada removes Bo: what Cy did meanwhile stands."""
     scene = begun(Role.ADMIN, Role.MODERATOR)

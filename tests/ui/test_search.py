@@ -152,10 +152,12 @@ def test_a_room_is_reached_by_a_few_letters(stage: Stage) -> None:
 
 
 def test_a_person_is_reached_by_a_few_letters(stage: Stage, core: SampleCore) -> None:
-    core.meet("Maria Merian", "accepted")
     stage.press(Qt.Key.Key_K, CTRL)
     stage.wait_until(lambda: stage.focused() != "composer")
     stage.type("mer")
+    stage.wait_for_text("Nothing is called that")
+    # Who becomes known meanwhile is offered at once.
+    core.meet("Maria Merian", "accepted")
     stage.click("switch:Maria Merian")
     stage.wait_until(lambda: stage.get("roomTitle").property("text") == "Maria Merian")
 

@@ -46,6 +46,7 @@ class Switcher(RowModel[Choice]):
         self._rooms = rooms
         self._people = people
         self._query = ""
+        people.changed.connect(self._follow)
 
     query = Property(str, lambda s: s._query, notify=queryChanged)
 
@@ -53,13 +54,7 @@ class Switcher(RowModel[Choice]):
     def ask(self, query: str) -> None:
         """Show what fits these letters; rooms as in the list when there are none."""
         self._query = query
-        found: list[tuple[int, int, Choice]] = []
-        for at, choice in enumerate(self._choices()):
-            score = fit(query, choice.name)
-            if score is not None:
-                found.append((score, at, choice))
-        found.sort(key=lambda it: it[:2])
-        self.replace_all([choice for _, _, choice in found[:MAX_SHOWN]])
+        self.replace_all(self._found())
         self.queryChanged.emit()
 
     @Slot(int, result=str)
@@ -71,6 +66,21 @@ class Switcher(RowModel[Choice]):
     def keyAt(self, at: int) -> str:
         """The room's or person's key, or empty."""
         return self._rows[at].key if 0 <= at < len(self._rows) else ""
+
+    def _follow(self) -> None:
+        """Somebody became known, or is no more, while letters are typed."""
+        found = self._found()
+        if found != list(self._rows):
+            self.replace_all(found)
+
+    def _found(self) -> list[Choice]:
+        found: list[tuple[int, int, Choice]] = []
+        for at, choice in enumerate(self._choices()):
+            score = fit(self._query, choice.name)
+            if score is not None:
+                found.append((score, at, choice))
+        found.sort(key=lambda it: it[:2])
+        return [choice for _, _, choice in found[:MAX_SHOWN]]
 
     def _choices(self) -> Iterable[Choice]:
         for row in self._rooms.rows:

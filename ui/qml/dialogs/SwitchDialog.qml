@@ -74,6 +74,7 @@ Popup {
             width: parent.width
             clip: true
             model: dialog.switcher
+            onCountChanged: if (currentIndex < 0) currentIndex = 0
             boundsBehavior: Flickable.StopAtBounds
             highlightMoveDuration: 0
             ScrollBar.vertical: SlimScrollBar {}

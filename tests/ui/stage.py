@@ -142,7 +142,10 @@ class Stage:
     def click_item(
         self, item: QQuickItem, button: Qt.MouseButton = Qt.MouseButton.LeftButton
     ) -> None:
-        """Click in the middle of an item."""
+        """Click in the middle of an item once it holds still."""
+        place = None
+        while place != (place := item.mapToScene(QPointF(0, 0))):
+            self.pause(0.03)
         self._click_item(item, button)
 
     def _click_item(self, item: QQuickItem, button: Qt.MouseButton) -> None:

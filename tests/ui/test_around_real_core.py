@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 
 from tests.ui.stage import Stage
-from tests.ui.test_two_people import bootstrap, newcomer, say
+from tests.ui.test_two_people import bootstrap, make_room, newcomer, say
 from ui.local_gateway import LocalGateway
 from ui.window_state import WindowState
 
@@ -24,11 +24,7 @@ def test_a_room_is_looked_after_searched_and_pinned_by_its_maker(
     tmp_path: Path,
 ) -> None:
     ada = newcomer("Ada")
-    ada.press(Qt.Key.Key_N, CTRL)
-    ada.get("roomNameField")
-    ada.type("Garden")
-    ada.press(Qt.Key.Key_Return)
-    ada.wait_for_text("Your room is ready")
+    make_room(ada, "Garden")
     say(ada, "Count the seedlings")
     ada.wait_for_text("Here only")
 

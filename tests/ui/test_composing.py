@@ -18,27 +18,6 @@ CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
-@pytest.fixture
-def garden(core: SampleCore) -> str:
-    """A room with Grace and Emmy in it."""
-    return core.add_room("Garden", people=("Grace", "Emmy")).snapshot.room
-
-
-@pytest.fixture
-def stage(
-    open_stage: Callable[..., Stage],
-    gateway: SampleGateway,
-    garden: str,
-    remembered: WindowState,
-) -> Stage:
-    """A window with the room open."""
-    assert garden
-    stage = open_stage(gateway, state=remembered)
-    stage.click("room:Garden")
-    stage.wait_until(lambda: stage.focused() == "composer", what="composer has focus")
-    return stage
-
-
 def written(stage: Stage) -> str:
     """What stands in the composer."""
     return str(stage.get("composer").property("text"))

@@ -24,21 +24,6 @@ def garden(core: SampleCore) -> str:
     return core.add_room("Garden", people=("Grace",)).snapshot.room
 
 
-@pytest.fixture
-def stage(
-    open_stage: Callable[..., Stage],
-    gateway: SampleGateway,
-    garden: str,
-    remembered: WindowState,
-) -> Stage:
-    """A window with the room open."""
-    assert garden
-    stage = open_stage(gateway, state=remembered)
-    stage.click("room:Garden")
-    stage.wait_until(lambda: stage.focused() == "composer", what="composer has focus")
-    return stage
-
-
 def messages(stage: Stage) -> list[QQuickItem]:
     """The bubbles' texts that can be seen, from top to bottom."""
     found = [i for i in stage.items() if i.objectName() == "messageText"]

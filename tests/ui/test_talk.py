@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtQuick import QQuickItem
@@ -18,27 +17,6 @@ from ui.window_state import WindowState
 
 CTRL = Qt.KeyboardModifier.ControlModifier
 RIGHT = Qt.MouseButton.RightButton
-
-
-@pytest.fixture
-def garden(core: SampleCore) -> str:
-    """A room with Grace and Emmy in it."""
-    return core.add_room("Garden", people=("Grace", "Emmy")).snapshot.room
-
-
-@pytest.fixture
-def stage(
-    open_stage: Callable[..., Stage],
-    gateway: SampleGateway,
-    garden: str,
-    remembered: WindowState,
-) -> Stage:
-    """A window with the room open."""
-    assert garden
-    stage = open_stage(gateway, state=remembered)
-    stage.click("room:Garden")
-    stage.wait_until(lambda: stage.focused() == "composer", what="composer has focus")
-    return stage
 
 
 def bubble(stage: Stage, text: str) -> QQuickItem:

@@ -17,6 +17,9 @@ from ui.local_gateway import LocalGateway
 from ui.window_state import WindowState
 
 CTRL = Qt.KeyboardModifier.ControlModifier
+MENU_TRIES = 5
+"""A row that real cores change under the mouse takes its menu with it."""
+MENU_LIMIT_S = 5.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -64,9 +67,13 @@ def newcomer(
     return arrive
 
 
-MENU_TRIES = 5
-"""A row that real cores change under the mouse takes its menu with it."""
-MENU_LIMIT_S = 5.0
+def make_room(stage: Stage, name: str) -> None:
+    """Make a room by the keyboard."""
+    stage.press(Qt.Key.Key_N, CTRL)
+    stage.get("roomNameField")
+    stage.type(name)
+    stage.press(Qt.Key.Key_Return)
+    stage.wait_for_text("Your room is ready")
 
 
 def say(stage: Stage, text: str) -> None:
@@ -91,11 +98,7 @@ def test_two_newcomers_meet_by_an_invite_and_talk(
     newcomer: Callable[[str], Stage],
 ) -> None:
     ada = newcomer("Ada")
-    ada.press(Qt.Key.Key_N, CTRL)
-    ada.get("roomNameField")
-    ada.type("Garden")
-    ada.press(Qt.Key.Key_Return)
-    ada.wait_for_text("Your room is ready")
+    make_room(ada, "Garden")
     say(ada, "Written before anybody came")
     ada.wait_for_text("Here only")
     ada.click("inviteButton")
@@ -154,11 +157,7 @@ def test_what_one_does_with_messages_the_other_sees(
     newcomer: Callable[[str], Stage],
 ) -> None:
     ada = newcomer("Ada")
-    ada.press(Qt.Key.Key_N, CTRL)
-    ada.get("roomNameField")
-    ada.type("Garden")
-    ada.press(Qt.Key.Key_Return)
-    ada.wait_for_text("Your room is ready")
+    make_room(ada, "Garden")
     ada.wait_until(lambda: not ada.shows("roomNameField"), what="the dialog is gone")
     ada.click("inviteButton")
     ada.wait_until(lambda: ada.get("inviteLink").property("text"), what="a link")
@@ -219,11 +218,7 @@ def test_what_was_said_is_there_again_in_the_next_window(
     tmp_path: Path,
 ) -> None:
     first = newcomer("Ada")
-    first.press(Qt.Key.Key_N, CTRL)
-    first.get("roomNameField")
-    first.type("Ideas")
-    first.press(Qt.Key.Key_Return)
-    first.wait_for_text("Your room is ready")
+    make_room(first, "Ideas")
     say(first, "Count the birds")
     first.wait_for_text("Here only")
     first.run(first.face.stop())

@@ -78,15 +78,31 @@ def check_block(
         raise RemoteProtocolError("it stands behind the end of its log", code="bad-log")
     if len(siblings) != path_length(sequence, log.length):
         raise RemoteProtocolError("its proof leads to no root", code="bad-proof")
-    node = leaf(sequence, block)
-    for size, digest in siblings:
-        if node.size + size > MAX_TREE_BYTES:
-            raise RemoteProtocolError("its proof leads to no root", code="bad-proof")
-        node = parent(node, Node(flat_tree.sibling(node.index), size, digest))
+    node = led_up(sequence, block, siblings)
+    if node is None:
+        raise RemoteProtocolError("its proof leads to no root", code="bad-proof")
     if node not in log.roots:
         raise RemoteProtocolError(
             "its block does not stand there in the signed log", code="bad-proof"
         )
+
+
+def led_up(
+    sequence: int, block: bytes, siblings: Sequence[tuple[int, bytes]]
+) -> Node | None:
+    """Where the way from a block ends; None when no tree is so large.
+
+    Args:
+        sequence: The block's number.
+        block: Its bytes.
+        siblings: Size and hash, from the bottom.
+    """
+    node = leaf(sequence, block)
+    for size, digest in siblings:
+        if node.size + size > MAX_TREE_BYTES:
+            return None
+        node = parent(node, Node(flat_tree.sibling(node.index), size, digest))
+    return node
 
 
 def _root_index(sequence: int, length: int) -> int:

@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.audit.proofs import path_length
+from app.audit.proofs import led_up, path_length
 from app.rooms.blocks import MAX_LOG_LENGTH, log_manifest
 from app.rooms.facts import RoomFacts
-from app.rooms.law import Law
+from app.rooms.law import Law, Member
 from app.rooms.operations import Remove, decode_operation
 from app.rooms.seals import MAX_BLOCK_BYTES, open_with_block_key
 from net.encoding import Reader, Writer
@@ -31,7 +31,7 @@ from store import errors as store_errors
 from store.autobase import Place, decode_entry
 from store.hypercore import flat_tree
 from store.hypercore.manifest import manifest_key
-from store.hypercore.merkle_tree import MAX_TREE_BYTES, leaf, parent, tree_hash
+from store.hypercore.merkle_tree import MAX_TREE_BYTES, tree_hash
 from store.hypercore.records import BlockRequest, Node, Request
 from store.hypercore.signatures import TreeState, verify_signature
 
@@ -150,11 +150,7 @@ def _stands_there(shown: Evidence, room_key: bytes) -> bool:
         Node(index, size, digest)
         for index, (size, digest) in zip(indexes, shown.roots, strict=True)
     )
-    node = leaf(shown.sequence, shown.block)
-    for size, digest in shown.siblings:
-        if node.size + size > MAX_TREE_BYTES:
-            return False
-        node = parent(node, Node(flat_tree.sibling(node.index), size, digest))
+    node = led_up(shown.sequence, shown.block, shown.siblings)
     if node not in roots or sum(root.size for root in roots) > MAX_TREE_BYTES:
         return False
     manifest = log_manifest(shown.writer, room_key)
@@ -253,18 +249,22 @@ def seen_from(
     )
 
 
-def _revoked(me: bytes, by: object) -> str:
-    name, identity = getattr(by, "name", ""), getattr(by, "identity", b"")
-    who = "Another of your devices" if identity == me else name or "Somebody"
+def _revoked(me: bytes, by: Member | None) -> str:
+    own = by is not None and by.identity == me
+    who = "Another of your devices" if own else _name(by) or "Somebody"
     return f"{who} took this device out of this room."
 
 
-def _sentence(me: bytes, by: object, *, ban: bool) -> str:
-    name, identity = getattr(by, "name", ""), getattr(by, "identity", b"")
-    if identity == me:
+def _sentence(me: bytes, by: Member | None, *, ban: bool) -> str:
+    if by is not None and by.identity == me:
         return "You left this room on another of your devices."
     what = "banned from this room" if ban else "removed from this room"
+    name = _name(by)
     return f"You were {what} by {name}." if name else f"You were {what}."
+
+
+def _name(by: Member | None) -> str:
+    return by.name if by is not None else ""
 
 
 def _write_hashes(writer: Writer, hashes: Sequence[tuple[int, bytes]]) -> None:

@@ -58,7 +58,7 @@ TARGETS = (
 # Which functions of a module read bytes of a peer.
 DECODERS: dict[str, tuple[str, ...]] = {
     "app/audit/lines.py": ("decode_line", "read_*", "_*"),
-    "app/audit/proofs.py": ("check_*", "path_length"),
+    "app/audit/proofs.py": ("check_*", "led_up", "path_length"),
     "app/rooms/epochs.py": (
         *("_decode", "_read_*", "read_*"),
         *("_open_*", "open_*"),
